@@ -1,0 +1,32 @@
+# Every target does its own set-up in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-all check format clean
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: .venv/.ready  ## the composition experiment, with a page to read
+	$(BIN)/hyperfactor reproduce composition
+
+test: .venv/.ready  ## the quick tests
+	$(BIN)/python -m pytest
+
+test-all: .venv/.ready  ## these and the slow ones
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+check: .venv/.ready  ## style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+format: .venv/.ready
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache

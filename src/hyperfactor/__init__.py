@@ -1,0 +1,43 @@
+"""Does a generative model learn the factors of what it draws, and can it compose them?"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hyperfactor.errors import DivergedError, HyperfactorError, RequestError, StoreError
+    from hyperfactor.runs.execute import train
+    from hyperfactor.runs.run import Run
+    from hyperfactor.runs.spec import RunSpec
+    from hyperfactor.runs.store import Store
+
+# Where the public names live.  They are imported when first used: torch takes seconds.
+_HOMES = {
+    "DivergedError": "hyperfactor.errors",
+    "HyperfactorError": "hyperfactor.errors",
+    "RequestError": "hyperfactor.errors",
+    "Run": "hyperfactor.runs.run",
+    "RunSpec": "hyperfactor.runs.spec",
+    "Store": "hyperfactor.runs.store",
+    "StoreError": "hyperfactor.errors",
+    "train": "hyperfactor.runs.execute",
+}
+__all__ = [
+    "DivergedError",
+    "HyperfactorError",
+    "RequestError",
+    "Run",
+    "RunSpec",
+    "Store",
+    "StoreError",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hyperfactor' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,104 @@
+"""Encodings: factor values -> the condition vector that a network is given.
+
+The codes of the factors are concatenated, so the condition never mixes two factors.
+"""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import Field
+
+from hyperfactor.errors import RequestError
+from hyperfactor.factors.space import Factor, FactorSpace
+from hyperfactor.strict import Strict
+
+
+def sinusoidal(values: Float[np.ndarray, " n"], width: int, longest: float) -> Float[np.ndarray, "n width"]:
+    """sin(v f_i), cos(v f_i) with f_i = longest^(-i / (width / 2)), i = 0 .. width / 2 - 1.
+
+    The positional code of "Attention Is All You Need" (arXiv 1706.03762, section 3.5).
+    """
+    frequencies = longest ** (-np.arange(width // 2) / (width // 2))
+    phase = values[:, None] * frequencies
+    return np.concatenate([np.sin(phase), np.cos(phase)], axis=1)
+
+
+class _Encoding(Strict):
+    def code(self, values: Float[np.ndarray, " n"], factor: Factor) -> Float[np.ndarray, "n width"]:
+        raise NotImplementedError
+
+    def encode(self, points: Float[np.ndarray, "n k"], space: FactorSpace) -> Float[np.ndarray, "n width"]:
+        """The condition of each point, float32; the factors' codes side by side."""
+        codes = [self.code(points[:, k], factor) for k, factor in enumerate(space.factors)]
+        return np.concatenate(codes, axis=1).astype(np.float32)
+
+    def width(self, space: FactorSpace) -> int:
+        """Length of the condition vector."""
+        lowest = np.array([[factor.low for factor in space.factors]])
+        return self.encode(lowest, space).shape[1]
+
+
+class Sinusoidal(_Encoding):
+    """Positional encoding of `dimensions` numbers a factor.  It does not wrap round."""
+
+    kind: Literal["sinusoidal"] = "sinusoidal"
+    dimensions: int = Field(default=64, ge=2, multiple_of=2)
+    longest: float = Field(default=100.0, gt=1)
+
+    def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
+        return sinusoidal(values, self.dimensions, self.longest)
+
+
+class Periodic(_Encoding):
+    """sin and cos of the first `harmonics` multiples of 2 pi v / period.  It wraps round."""
+
+    kind: Literal["periodic"] = "periodic"
+    harmonics: int = Field(default=4, ge=1)
+
+    def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
+        if factor.period is None:
+            raise RequestError(f"encoding periodic: got factor {factor.name}, which is {factor.kind}, needs periodic")
+        phase = 2 * np.pi * np.arange(1, self.harmonics + 1) * (values[:, None] - factor.low) / factor.period
+        return np.concatenate([np.sin(phase), np.cos(phase)], axis=1)
+
+
+class OneHot(_Encoding):
+    """1 at the nearest of the lattice values spaced by `spacing`, 0 elsewhere."""
+
+    kind: Literal["one-hot"] = "one-hot"
+    spacing: float = Field(default=1.0, gt=0)
+
+    def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
+        centres = factor.lattice(self.spacing)
+        nearest = np.abs(factor.difference(values[:, None], centres)).argmin(axis=1)
+        return np.eye(len(centres))[nearest]
+
+
+class Ramp(_Encoding):
+    """One number a factor: -1 at its low end, 1 at its high end.  It does not wrap round."""
+
+    kind: Literal["ramp"] = "ramp"
+
+    def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
+        if factor.kind == "categorical":
+            raise RequestError(f"encoding ramp: got factor {factor.name}, which is categorical, needs open or periodic")
+        return (2 * (values[:, None] - factor.low) / (factor.high - factor.low)) - 1
+
+
+class Bump(_Encoding):
+    """A population of Gaussian tuning curves, `spacing` apart and `sigma` wide, in the factor's units.
+
+    The difference to each centre is taken by the shorter way, so it wraps round on a periodic factor.
+    """
+
+    kind: Literal["bump"] = "bump"
+    spacing: float = Field(default=1.0, gt=0)
+    sigma: float = Field(default=2.0, gt=0)
+
+    def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
+        distance = factor.difference(values[:, None], factor.lattice(self.spacing))
+        return np.exp(-(distance**2) / (2 * self.sigma**2))
+
+
+Encoding = Annotated[Sinusoidal | Periodic | OneHot | Ramp | Bump, Field(discriminator="kind")]

@@ -1,0 +1,76 @@
+"""The base of every spec section: frozen, closed to unknown keys, with errors of one line."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from hyperfactor.errors import RequestError
+
+
+class Strict(BaseModel):
+    """A frozen pydantic model that refuses unknown keys and infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict) and (unknown := [key for key in data if key not in cls.model_fields]):
+            raise ValueError(f"got an unknown key {unknown[0]!r}, needs one of {', '.join(cls.model_fields)}")
+        return data
+
+    @classmethod
+    def parse(cls, data: Any) -> Self:
+        """Validate plain data; a mistake becomes a `RequestError` of one line."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise RequestError(one_line(error)) from None
+
+
+def one_line(error: ValidationError) -> str:
+    """`where: got what, needs what is allowed`, a clause for each mistake."""
+    return "; ".join(_clause(dict(details)) for details in error.errors(include_url=False))
+
+
+def _clause(error: dict[str, Any]) -> str:
+    kind, context, given = error["type"], error.get("ctx", {}), error["input"]
+    where = ".".join(str(part) for part in error["loc"]) or "spec"
+    if kind == "missing":
+        return f"{where}: got nothing, needs a value"
+    if kind == "union_tag_not_found":
+        return f"{where}: got {_quote(given)}, needs a key 'kind'"
+    if kind == "union_tag_invalid":
+        return f"{where}.kind: got {context['tag']!r}, needs one of {context['expected_tags']}"
+    number = "an integer" if any(isinstance(bound, int) for bound in context.values()) else "a number"
+    needs = {
+        "greater_than_equal": number + " of at least {ge:g}",
+        "greater_than": number + " above {gt:g}",
+        "less_than_equal": number + " of at most {le:g}",
+        "less_than": number + " below {lt:g}",
+        "multiple_of": number + " that is a multiple of {multiple_of:g}",
+        "literal_error": "one of {expected}",
+        "int_parsing": "an integer",
+        "int_type": "an integer",
+        "int_from_float": "an integer",
+        "float_parsing": "a number",
+        "float_type": "a number",
+        "finite_number": "a finite number",
+        "bool_parsing": "true or false",
+        "string_type": "text",
+        "tuple_type": "a list",
+        "model_type": "a mapping of keys to values",
+        "model_attributes_type": "a mapping of keys to values",
+        "dict_type": "a mapping of keys to values",
+        "too_short": "at least {min_length} entries",
+        "too_long": "at most {max_length} entries",
+    }.get(kind)
+    if needs is None:  # a validator of ours: its message says the rest
+        return f"{where}: {error['msg'].removeprefix('Value error, ')}"
+    needs = needs.format(**context)
+    return f"{where}: got {_quote(given)}, needs {needs}"
+
+
+def _quote(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyperfactor import RequestError
+from hyperfactor.factors.encoding import Bump, OneHot, Periodic, Ramp, Sinusoidal
+from hyperfactor.factors.space import Factor, FactorSpace
+
+OPEN = FactorSpace((Factor("x", 0, 31), Factor("y", 0, 31)))
+TORUS = FactorSpace((Factor("x", 0, 32, "periodic"), Factor("y", 0, 32, "periodic")))
+ALL = [Sinusoidal(dimensions=8), OneHot(), Ramp(), Bump()]
+
+
+@pytest.mark.parametrize("encoding", ALL, ids=lambda e: e.kind)
+def test_each_factor_has_its_own_part(encoding):
+    a, b = encoding.encode(np.array([[3.0, 7.0], [3.0, 20.0]]), OPEN)
+    half = encoding.width(OPEN) // 2
+    assert a.dtype == np.float32
+    assert (a[:half] == b[:half]).all()
+    assert not (a[half:] == b[half:]).all()
+
+
+@pytest.mark.parametrize("encoding", [Periodic(), OneHot(), Bump()], ids=lambda e: e.kind)
+def test_codes_that_wrap_are_the_same_after_a_turn(encoding):
+    ends = encoding.encode(np.array([[0.0, 0.0], [32.0, 32.0]]), TORUS)
+    assert np.allclose(ends[0], ends[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("encoding", [Periodic(), OneHot(), Bump(sigma=3)], ids=lambda e: e.kind)
+def test_a_turn_of_the_wheel_keeps_all_distances(encoding):
+    values = np.arange(32.0)
+    code = encoding.code(values, TORUS.factors[0])
+    distance = np.linalg.norm(code[:, None] - code[None], axis=2)
+    assert np.allclose(distance, np.roll(distance, (5, 5), (0, 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("encoding", [Sinusoidal(), Ramp()], ids=lambda e: e.kind)
+def test_codes_that_do_not_wrap_tell_the_seam_apart(encoding):
+    code = encoding.code(np.array([0.0, 16.0, 32.0]), TORUS.factors[0])
+    assert np.linalg.norm(code[0] - code[2]) > np.linalg.norm(code[0] - code[1]) / 2
+
+
+@given(st.floats(0, 32))
+def test_periodic_code_is_the_stated_formula(v: float):
+    code = Periodic(harmonics=2).code(np.array([v]), TORUS.factors[0])[0]
+    phase = 2 * np.pi * v / 32
+    assert np.allclose(code, [np.sin(phase), np.sin(2 * phase), np.cos(phase), np.cos(2 * phase)])
+
+
+def test_known_values():
+    x = OPEN.factors[0]
+    assert np.allclose(
+        Sinusoidal(dimensions=4, longest=100).code(np.array([5.0]), x),
+        [np.sin([5, 0.5]).tolist() + np.cos([5, 0.5]).tolist()],
+    )
+    assert OneHot().code(np.array([4.4]), x).argmax() == 4
+    assert OneHot().code(np.array([4.4]), x).sum() == 1
+    assert Ramp().code(np.array([0.0, 15.5, 31.0]), x).ravel().tolist() == [-1, 0, 1]
+    assert np.isclose(Bump(sigma=2).code(np.array([4.0]), x)[0, 6], np.exp(-0.5))
+
+
+def test_codes_that_a_factor_cannot_have_are_refused():
+    with pytest.raises(RequestError, match="got factor x, which is open, needs periodic"):
+        Periodic().width(OPEN)
+    with pytest.raises(RequestError, match="categorical"):
+        Ramp().width(FactorSpace((Factor("shape", 0, 3, "categorical"),)))
