@@ -1,0 +1,76 @@
+"""A data spec -> images and factor values, in memory as one array each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import Field
+
+from hyperfactor import rng
+from hyperfactor.errors import RequestError
+from hyperfactor.factors.regions import Everything, Region
+from hyperfactor.images.gaussian import Pair, Picture
+from hyperfactor.strict import Strict
+
+
+class DataSpec(Strict):
+    """What is drawn, what is trained on, and what is tested.
+
+    picture: the family of pictures.  spacing: lattice step in x and y, in pixels.
+    train: the region trained on.  fraction: share of its lattice points drawn at random (lambda).
+    test: named regions of the lattice to test on.  test_points: at most so many a region, drawn
+    at random; all where it is left out.
+    """
+
+    picture: Picture = Picture()
+    spacing: Pair = (1.0, 1.0)
+    train: Region = Everything()
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    test: dict[str, Region] = {}
+    test_points: int | None = Field(default=None, ge=1)
+
+    def lattice(self) -> Float[np.ndarray, "n 2"]:
+        return self.picture.space().lattice(self.spacing)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """images (n, 1, size, size) float32 in [0, 1]; factors (n, k) float64."""
+
+    images: np.ndarray
+    factors: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.factors)
+
+
+def training_points(spec: DataSpec, seed: int) -> Float[np.ndarray, "n k"]:
+    """The lattice points trained on; RequestError where there is none."""
+    lattice = spec.lattice()
+    points = lattice[spec.train.contains(lattice, spec.picture.space())]
+    keep = round(spec.fraction * len(points))
+    if keep == 0:
+        raise RequestError(
+            f"data.train: got {keep} of the {len(lattice)} lattice points, needs a region and a fraction "
+            "that leave at least one"
+        )
+    if keep < len(points):
+        points = points[np.sort(rng.stream(seed, "data.fraction").permutation(len(points))[:keep])]
+    return points
+
+
+def training_set(spec: DataSpec, seed: int) -> Dataset:
+    """The pictures trained on."""
+    points = training_points(spec, seed)
+    return Dataset(spec.picture.render(points)[:, None].astype(np.float32), points)
+
+
+def region_points(spec: DataSpec, region: Region, seed: int) -> Float[np.ndarray, "n k"]:
+    """The lattice points of a region, or `test_points` of them; RequestError where there is none."""
+    lattice = spec.lattice()
+    points = lattice[region.contains(lattice, spec.picture.space())]
+    if len(points) == 0:
+        raise RequestError(f"region: got none of the {len(lattice)} lattice points, needs at least one")
+    if spec.test_points is not None and spec.test_points < len(points):
+        points = points[np.sort(rng.stream(seed, "data.test").permutation(len(points))[: spec.test_points])]
+    return points
