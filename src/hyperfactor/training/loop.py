@@ -1,0 +1,166 @@
+"""The training loop.
+
+It asks its model for a loss and knows nothing of diffusion.  All randomness of step s comes from
+the streams of (seed, purpose, s), and a checkpoint holds everything else, so a run taken up again
+goes on to the same bits as one that was never interrupted.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from hyperfactor import rng
+from hyperfactor.errors import DivergedError
+from hyperfactor.strict import Strict
+
+
+class TrainingSpec(Strict):
+    """AdamW with a linear warm-up over `warmup` steps, then a cosine to `final_rate` of the rate.
+
+    ema: decay of the running mean of the weights, which is what is sampled from.
+    clip: largest norm of the gradient.  record_every: steps between rows of the history.
+    evaluate_every, checkpoint_every: in steps, multiples of record_every; 0 for never.
+    """
+
+    steps: int = Field(default=1200, ge=1)
+    batch: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup: int = Field(default=50, ge=0)
+    final_rate: float = Field(default=0.02, ge=0, le=1)
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = Field(default=0.01, ge=0)
+    ema: float = Field(default=0.99, ge=0, lt=1)
+    clip: float = Field(default=1.0, gt=0)
+    record_every: int = Field(default=50, ge=1)
+    evaluate_every: int = Field(default=300, ge=0)
+    checkpoint_every: int = Field(default=100, ge=0)
+
+    @model_validator(mode="after")
+    def _multiples(self):
+        for name in ("evaluate_every", "checkpoint_every"):
+            if getattr(self, name) % self.record_every:
+                raise ValueError(
+                    f"{name}: got {getattr(self, name)}, needs a multiple of record_every, {self.record_every}"
+                )
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas: got {list(self.betas)}, needs two numbers of at least 0 and below 1")
+        return self
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        cosine = (1 + math.cos(math.pi * done)) / 2
+        return self.learning_rate * (self.final_rate + (1 - self.final_rate) * cosine)
+
+
+class Model(nn.Module):
+    """What the loop trains: a module that can say its loss."""
+
+    def loss(self, images: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
+        """A scalar to make small, for images (b, 1, N, N) and conditions (b, c)."""
+        raise NotImplementedError
+
+
+AnyModel = TypeVar("AnyModel", bound=Model)
+Checkpoint = tuple[dict[str, Tensor], dict[str, str]]  # tensors, and text beside them
+
+
+def fit(
+    model: AnyModel,
+    images: Tensor,
+    conditions: Tensor,
+    spec: TrainingSpec,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+    save: Callable[[Checkpoint], None] = lambda _: None,
+    evaluate: Callable[[AnyModel], dict[str, float]] = lambda _: {},
+    report: Callable[[int], None] = lambda _: None,
+) -> tuple[AnyModel, list[dict[str, float]]]:
+    """Train `model` on images (n, 1, N, N) with conditions (n, c); return its average and the history.
+
+    checkpoint: where to go on from.  save, evaluate, report: called when due, with a checkpoint,
+    the averaged model, and the number of steps done.  Raises DivergedError on a non-finite loss.
+    """
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(spec.ema))
+    averaged = cast(AnyModel, average.module)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=spec.learning_rate, betas=spec.betas, weight_decay=spec.weight_decay, fused=True
+    )
+    first, history = _restore(checkpoint, model, average, optimizer) if checkpoint else (0, [])
+    began, earlier = time.perf_counter(), history[-1]["seconds"] if history else 0.0
+    losses, norms = [], []
+
+    for step in range(first, spec.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = spec.rate(step)
+        chosen = torch.randint(len(images), (spec.batch,), generator=rng.torch_stream(seed, "training.batch", step))
+        chosen = chosen.to(images.device)
+        loss = model.loss(images[chosen], conditions[chosen], rng.torch_stream(seed, "training.noise", step))
+        loss.backward()
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), spec.clip))
+        optimizer.step()
+        optimizer.zero_grad()
+        average.update_parameters(model)
+        losses.append(loss.detach())
+
+        done = step + 1
+        if done % spec.record_every == 0 or done == spec.steps:
+            row = {
+                "step": done,
+                "images": done * spec.batch,
+                "seconds": earlier + time.perf_counter() - began,
+                "loss": torch.stack(losses).mean().item(),
+                "gradient_norm": torch.stack(norms).mean().item(),
+                "learning_rate": spec.rate(step),
+            }
+            losses, norms = [], []
+            if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
+                raise DivergedError(f"training: got a loss of {row['loss']} by step {done}, needs a finite one")
+            if spec.evaluate_every and (done % spec.evaluate_every == 0 or done == spec.steps):
+                row |= evaluate(averaged)
+            history.append(row)
+            if spec.checkpoint_every and done % spec.checkpoint_every == 0:
+                save(_checkpoint(model, average, optimizer, done, history))
+            report(done)
+    return averaged, history
+
+
+def _checkpoint(
+    model: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer, step: int, history: list
+) -> Checkpoint:
+    """A copy of the state, which further training does not change."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    return {name: value.clone() for name, value in tensors.items()}, {"step": str(step), "history": json.dumps(history)}
+
+
+def _restore(
+    checkpoint: Checkpoint, model: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer
+) -> tuple[int, list[dict[str, float]]]:
+    tensors, text = checkpoint
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    model.load_state_dict(part("model."))
+    average.load_state_dict(part("average."))
+    weights = list(model.parameters())
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in part("optimizer.").items():
+        index, key = name.split(".", 1)
+        if value.shape:  # a moment: laid out in memory like its weights, or the sums round otherwise
+            value = torch.empty_like(weights[int(index)]).copy_(value)
+        state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(text["step"]), json.loads(text["history"])

@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+from scipy import stats
+from torch import Tensor, nn
+
+from hyperfactor.training.diffusion import TIME_CODE, Diffusion, DiffusionSpec, SamplingSpec, noise_scheduler
+
+
+class Oracle(nn.Module):
+    """Knows the picture x0, and so predicts every target exactly from x_t and t."""
+
+    def __init__(self, x0: Tensor, spec: DiffusionSpec):
+        super().__init__()
+        self.x0, self.spec = x0, spec
+        self.scale = nn.Parameter(torch.ones(1))
+        self.alphas = np.cumprod(1 - np.linspace(spec.beta_start, spec.beta_end, spec.timesteps))
+        frequencies = 10_000.0 ** (-torch.arange(TIME_CODE // 2) / (TIME_CODE // 2))
+        self.codes = torch.cat([(torch.arange(spec.timesteps)[:, None] * frequencies).sin()], dim=1)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        t = torch.cdist(condition[:, : TIME_CODE // 2], self.codes).argmin(dim=1).numpy()
+        a = torch.tensor(self.alphas[t], dtype=x.dtype)[:, None, None, None]
+        noise = (x - a.sqrt() * self.x0) / (1 - a).sqrt()
+        v = a.sqrt() * noise - (1 - a).sqrt() * self.x0
+        return self.scale * {"sample": self.x0.expand_as(x), "epsilon": noise, "v": v}[self.spec.prediction]
+
+
+def streams(n: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(k) for k in range(n)]
+
+
+X0 = torch.linspace(-1, 1, 64).reshape(1, 1, 8, 8)
+NONE = torch.zeros(2, 0)
+
+
+@pytest.mark.parametrize("prediction", ["sample", "epsilon", "v"])
+def test_a_perfect_prediction_has_no_loss_and_another_has(prediction):
+    spec = DiffusionSpec(prediction=prediction)
+    oracle = Oracle(X0, spec)
+    images = ((X0 + 1) / 2).expand(16, 1, 8, 8)
+    model = Diffusion(oracle, spec)
+    assert model.loss(images, torch.zeros(16, 0), torch.Generator().manual_seed(0)) < 1e-6
+    oracle.scale.data *= 0.9
+    assert model.loss(images, torch.zeros(16, 0), torch.Generator().manual_seed(0)) > 1e-3
+
+
+@pytest.mark.parametrize("prediction", ["sample", "epsilon", "v"])
+@pytest.mark.parametrize(("sampler", "steps"), [("ddim", 20), ("dpm-solver++", 20), ("ddpm", 200)])
+def test_with_a_perfect_prediction_every_sampler_draws_the_picture(prediction, sampler, steps):
+    spec = DiffusionSpec(prediction=prediction)
+    drawn = Diffusion(Oracle(X0, spec), spec).sample(NONE, 8, SamplingSpec(sampler=sampler, steps=steps), streams(2))
+    assert torch.allclose(2 * drawn - 1, X0.expand_as(drawn), atol=0.02)
+
+
+def test_noising_has_the_stated_mean_and_variance():
+    spec = DiffusionSpec()
+    alphas = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
+    noise = torch.randn(20_000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    for t in (0, 300, 999):
+        x = (
+            noise_scheduler(spec)
+            .add_noise(torch.full_like(noise, 0.7), noise, torch.full((20_000,), t))
+            .flatten()
+            .numpy()
+        )
+        expected = stats.norm(0.7 * np.sqrt(alphas[t]), np.sqrt(1 - alphas[t]))
+        assert stats.kstest(x, expected.cdf).pvalue > 0.01
+
+
+def test_training_timesteps_follow_the_time_bias():
+    """With bias 2, t / T has the distribution function u^2."""
+
+    class Spy(nn.Module):
+        def forward(self, x, condition):
+            codes.append(condition[:, : TIME_CODE // 2])
+            return x
+
+    codes: list[Tensor] = []
+    Diffusion(Spy(), DiffusionSpec()).loss(
+        torch.zeros(4000, 1, 1, 1), torch.zeros(4000, 0), torch.Generator().manual_seed(0)
+    )
+    t = torch.cdist(codes[0], Oracle(X0, DiffusionSpec()).codes).argmin(dim=1).numpy()
+    assert stats.kstest((t + 0.5) / 1000, lambda u: np.clip(u, 0, 1) ** 2).pvalue > 0.01
+
+
+def test_the_signal_weight_counts_pixels_by_their_distance_from_the_background():
+    class Zero(nn.Module):
+        def forward(self, x, _condition):
+            return torch.zeros_like(x)
+
+    images = torch.tensor([0.0, 1.0]).reshape(1, 1, 1, 2)  # scaled: -1, 1; squared errors 1, 1
+    for background, expected in ((0.0, (1 + 21) / 2), (1.0, (21 + 1) / 2), (0.5, 11)):
+        loss = Diffusion(Zero(), DiffusionSpec(signal_weight=20), background).loss(images, NONE[:1], streams(1)[0])
+        assert loss.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("prediction", ["sample", "epsilon", "v"])
+@pytest.mark.parametrize("sampler", ["ddim", "dpm-solver++", "ddpm"])
+def test_samplers_agree_with_diffusers_called_directly(prediction, sampler):
+    torch.manual_seed(0)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 1, 3, padding=1)
+
+        def forward(self, x, condition):
+            return torch.tanh(self.conv(x) + condition.mean(dim=1)[:, None, None, None])
+
+    model = Diffusion(Net(), DiffusionSpec(prediction=prediction))
+    ours = model.sample(NONE, 8, SamplingSpec(sampler=sampler, steps=20), streams(2))
+
+    kind = {
+        "ddim": DDIMScheduler,
+        "dpm-solver++": DPMSolverMultistepScheduler,
+        "ddpm": DDPMScheduler,
+    }[sampler]
+    name = "v_prediction" if prediction == "v" else prediction
+    direct = kind(1000, 1e-4, 0.02, "linear", prediction_type=name, timestep_spacing="trailing")
+    direct.set_timesteps(20)
+    generators = streams(2)
+    x = torch.stack([torch.randn(1, 8, 8, generator=g) for g in generators])
+    with torch.no_grad():
+        for t in direct.timesteps:
+            extra = {"generator": generators} if sampler == "ddpm" else {}
+            x = direct.step(model(x, t.expand(2), NONE), t, x, **extra).prev_sample
+    assert torch.allclose(ours, (x.clamp(-1, 1) + 1) / 2, atol=1e-6)
+
+
+def test_deterministic_samplers_start_at_pure_noise_and_ddim_draws_no_more():
+    scheduler = noise_scheduler(DiffusionSpec(), SamplingSpec(steps=20))
+    assert scheduler.timesteps[0] == 999
+    assert scheduler.alphas_cumprod[999] < 1e-4
+    generator = torch.Generator().manual_seed(0)
+    spec = DiffusionSpec()
+    Diffusion(Oracle(X0, spec), spec).sample(NONE[:1], 8, SamplingSpec(steps=5), [generator])
+    expected = torch.Generator().manual_seed(0)
+    torch.randn(1, 8, 8, generator=expected)
+    assert torch.equal(generator.get_state(), expected.get_state())

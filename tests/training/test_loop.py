@@ -1,0 +1,139 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hyperfactor import DivergedError
+from hyperfactor.training.loop import Model, TrainingSpec, fit
+
+SPEC = TrainingSpec(
+    steps=60,
+    batch=4,
+    learning_rate=0.05,
+    warmup=5,
+    weight_decay=0,
+    ema=0.9,
+    record_every=10,
+    evaluate_every=20,
+    checkpoint_every=10,
+)
+INPUTS = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+TRUTH = torch.tensor([[1.0], [-2.0], [0.5]])
+TARGETS = INPUTS @ TRUTH
+
+
+class Regression(Model):
+    """A model that is no network of images: the loop asks for a loss and for nothing else."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3, 1))
+
+    def loss(self, images: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
+        noise = 0.01 * torch.randn(images.shape, generator=generator)
+        return ((condition @ self.weight - images + noise) ** 2).mean()
+
+
+def test_it_finds_the_truth_and_records_the_way():
+    steps: list[int] = []
+    average, history = fit(
+        Regression(), TARGETS, INPUTS, SPEC.model_copy(update={"steps": 400}), 0,
+        evaluate=lambda model: {"norm": model.weight.norm().item()}, report=steps.append,
+    )  # fmt: skip
+    assert torch.allclose(average.weight, TRUTH, atol=0.02)
+    assert [row["step"] for row in history] == steps == list(range(10, 401, 10))
+    assert history[-1]["images"] == 1600
+    assert history[-1]["loss"] < history[0]["loss"] / 100
+    assert [row["step"] for row in history if "norm" in row] == list(range(20, 401, 20))
+
+
+def test_a_run_taken_up_from_any_checkpoint_ends_in_the_same_bits():
+    saved = []
+    whole, history = fit(Regression(), TARGETS, INPUTS, SPEC, 3, save=saved.append)
+    assert len(saved) == 6
+    for checkpoint in saved[:-1]:
+        again, later = fit(Regression(), TARGETS, INPUTS, SPEC, 3, checkpoint)
+        assert torch.equal(again.weight, whole.weight)
+        assert [row["loss"] for row in later] == [row["loss"] for row in history]
+
+
+def test_seeds_matter():
+    a, _ = fit(Regression(), TARGETS, INPUTS, SPEC, 0)
+    b, _ = fit(Regression(), TARGETS, INPUTS, SPEC, 1)
+    assert not torch.equal(a.weight, b.weight)
+
+
+def test_the_average_is_the_stated_running_mean():
+    spec = SPEC.model_copy(update={"ema": 0.5, "steps": 10})
+    path: list[Tensor] = []
+
+    class Spied(Regression):
+        def loss(self, images, condition, generator):
+            path.append(self.weight.detach().clone())  # the weights before this step
+            return super().loss(images, condition, generator)
+
+    model = Spied()
+    average, _ = fit(model, TARGETS, INPUTS, spec, 0)
+    path.append(model.weight.detach().clone())
+    mean = path[1]  # torch starts the average at the first update
+    for weight in path[2:]:
+        mean = 0.5 * mean + 0.5 * weight
+    assert torch.allclose(average.weight, mean, atol=1e-6)
+
+
+def test_the_rate_rises_linearly_and_falls_as_a_cosine():
+    spec = TrainingSpec(steps=110, warmup=10, learning_rate=1.0, final_rate=0.1)
+    assert [spec.rate(step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert spec.rate(60) == pytest.approx(0.1 + 0.9 / 2)
+    assert spec.rate(85) == pytest.approx(0.1 + 0.9 * (1 + math.cos(0.75 * math.pi)) / 2)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_the_last_checkpoint_is_good():
+    class Fails(Regression):
+        count = 0
+
+        def loss(self, images, condition, generator):
+            self.count += 1
+            return super().loss(images, condition, generator) * (math.nan if self.count == 35 else 1)
+
+    saved = []
+    with pytest.raises(DivergedError, match="training: got a loss of nan by step 40, needs a finite one"):
+        fit(Fails(), TARGETS, INPUTS, SPEC, 0, save=saved.append)
+    tensors, text = saved[-1]
+    assert text["step"] == "30"
+    assert all(value.isfinite().all() for value in tensors.values())
+
+
+def test_the_gradient_is_clipped_before_the_step():
+    """With AdamW's first moment off, and its second frozen by a tiny beta, one step of a clipped
+    gradient moves the weights as far as one of a gradient already of that norm."""
+    ends = []
+    for scale in (1.0, 1e6):
+
+        class Scaled(Regression):
+            factor = scale
+
+            def loss(self, images, condition, generator):
+                return self.factor * super().loss(images, condition, generator)
+
+        saved = []
+        spec = SPEC.model_copy(update={"steps": 10, "clip": 1e-3})
+        _, history = fit(Scaled(), TARGETS, INPUTS, spec, 0, save=saved.append)
+        assert history[0]["gradient_norm"] > 1e-2 * scale  # the norm recorded is the one before
+        ends.append(saved[-1][0]["optimizer.0.exp_avg"])
+    assert torch.allclose(ends[0], ends[1], rtol=1e-3, atol=1e-8)
+    assert ends[0].norm() <= 1e-3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"evaluate_every": 15}, "evaluate_every: got 15, needs a multiple of record_every, 10"),
+        ({"betas": (0.9, 1.0)}, "betas: got"),
+        ({"steps": -5}, "greater than or equal to 1"),
+    ],
+)
+def test_wrong_specs_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingSpec.model_validate({**SPEC.model_dump(), **change})
