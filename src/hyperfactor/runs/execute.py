@@ -1,0 +1,122 @@
+"""A spec -> a run: train, draw, judge, record."""
+
+import io
+import platform
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+import torch
+from safetensors.torch import save as safetensors_bytes
+
+from hyperfactor.errors import DivergedError, StoreError
+from hyperfactor.images.dataset import training_set
+from hyperfactor.runs.run import Run, build_model, evaluate, summarize, threads
+from hyperfactor.runs.spec import RunSpec
+from hyperfactor.runs.store import Store
+from hyperfactor.training.diffusion import Diffusion
+from hyperfactor.training.loop import fit
+
+STORE = "hyperfactor-store"
+PACKAGES = ("hyperfactor", "torch", "diffusers", "numpy")
+EVALUATED = 16  # points of each region that are judged during training
+
+
+def train(
+    spec: RunSpec,
+    store: str | Path = STORE,
+    *,
+    threads_used: int | None = None,
+    device: str | None = None,
+    report: Callable[[int], None] = lambda _: None,
+) -> Run:
+    """The run of a spec: returned at once if it is finished, taken up where it was interrupted.
+
+    store: folder of runs.  threads_used: of torch, None for torch's choice; the same number gives
+    the same bits.  device: where to train, None for a GPU if there is one.  report: called with
+    the number of steps done.
+
+    Raises StoreError where the store cannot be written or the checkpoint is damaged, and
+    DivergedError where the loss is no longer finite; the last good checkpoint is kept.
+    """
+    opened = Store(store)
+    if opened.manifest(spec.id) is None:
+        with opened.claim(spec.id), threads(threads_used):
+            if opened.manifest(spec.id) is None:  # nobody finished it while we waited
+                _execute(spec, opened, device or ("cuda" if torch.cuda.is_available() else "cpu"), report)
+    return Run(opened, spec.id)
+
+
+def _execute(spec: RunSpec, store: Store, device: str, report: Callable[[int], None]) -> None:
+    began = time.perf_counter()
+    dataset = training_set(spec.data, spec.seed)
+    conditions = spec.encoding.encode(dataset.factors, spec.data.picture.space())
+    model = build_model(spec).to(device)
+    checkpoint = store.checkpoint(spec.id)
+    store.start(spec)
+    names = spec.data.picture.space().names
+
+    def progress(network: Diffusion) -> dict[str, float]:
+        frame, _ = evaluate(network, spec, most=EVALUATED)
+        return {
+            f"{row['region']}.{key}": row[key]
+            for row in summarize(frame, names).to_dicts()
+            for key in (*names, "both", "valid", "right", "error")
+        }
+
+    try:
+        average, history = fit(
+            model,
+            torch.from_numpy(dataset.images).to(device),
+            torch.from_numpy(conditions).to(device),
+            spec.training,
+            spec.seed,
+            checkpoint,
+            save=lambda saved: store.save_checkpoint(spec.id, *saved),
+            evaluate=progress,
+            report=report,
+        )
+    except DivergedError as error:
+        raise DivergedError(f"run {spec.id}: {error}; the last good checkpoint is kept") from None
+    except (RuntimeError, KeyError, ValueError) as error:
+        if checkpoint is None:
+            raise
+        first = str(error).splitlines()[0]
+        raise StoreError(
+            f"run {spec.id}: the checkpoint does not fit the spec ({first}), needs the run's own"
+        ) from None
+    trained = time.perf_counter()
+
+    frame, samples = evaluate(average.eval(), spec)
+    weights = {name: value.cpu().contiguous() for name, value in average.state_dict().items()}
+    files = {
+        "weights.safetensors": safetensors_bytes(weights),
+        "samples.safetensors": safetensors_bytes(samples),
+        "evaluation.parquet": _parquet(frame),
+        "history.parquet": _parquet(pl.DataFrame(history, infer_schema_length=None)),
+    }
+    artifacts = {name: store.write(spec.id, name, content) for name, content in files.items()}
+    about = {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": {"train": trained - began, "evaluate": time.perf_counter() - trained},
+        "parameters": sum(value.numel() for value in average.network.parameters()),
+        "trained_points": len(dataset),
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "versions": versions(),
+    }
+    store.finish(spec.id, artifacts, about)
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that decide the numbers."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()

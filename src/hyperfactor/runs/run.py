@@ -1,0 +1,200 @@
+"""Run: one trained model, with all that was recorded of it."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Float
+from safetensors.torch import load as load_tensors
+from torch import Tensor
+
+from hyperfactor import rng
+from hyperfactor.errors import RequestError
+from hyperfactor.factors.regions import Region
+from hyperfactor.factors.space import FactorSpace
+from hyperfactor.images.dataset import region_points, training_points
+from hyperfactor.measures.accuracy import copying_baseline, measure
+from hyperfactor.models.unet import UNet
+from hyperfactor.runs.spec import RunSpec
+from hyperfactor.runs.store import Store
+from hyperfactor.training.diffusion import TIME_CODE, Diffusion
+
+BATCH = 64  # pictures drawn at a time; it changes no picture
+TRAIN = "train"  # the name of the training region in an evaluation
+
+
+def build_model(spec: RunSpec) -> Diffusion:
+    """The untrained model of a spec; its first weights depend on the spec alone."""
+    picture = spec.data.picture
+    condition = TIME_CODE + spec.encoding.width(picture.space())
+    with rng.torch_seeded(spec.seed, "model.weights"):
+        network = UNet(spec.model, picture.size, condition)
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return Diffusion(network, spec.diffusion, picture.background)
+
+
+def draw(model: Diffusion, spec: RunSpec, points: Float[np.ndarray, "n k"], seed: int) -> Float[np.ndarray, "n 1 N N"]:
+    """One picture a point.  The noise of a picture depends on the seed, its factor values, and on
+    how many equal points come before it, so neither the order nor the batches change a picture."""
+    space = spec.data.picture.space()
+    device = next(model.parameters()).device
+    condition = torch.from_numpy(spec.encoding.encode(points, space)).to(device)
+    streams = list(_streams(points, space, seed))
+    model.eval()
+    batches = [
+        model.sample(condition[i : i + BATCH], spec.data.picture.size, spec.sampling, streams[i : i + BATCH])
+        for i in range(0, len(points), BATCH)
+    ]
+    size = spec.data.picture.size
+    return torch.cat(batches).cpu().numpy() if batches else np.zeros((0, 1, size, size), np.float32)
+
+
+def _streams(points: np.ndarray, space: FactorSpace, seed: int) -> Iterator[torch.Generator]:
+    """A stream for each point, named by its values; the high end of a periodic factor is its low end."""
+    wrapped = points + 0.0  # a copy in which -0.0 is 0.0
+    for k, factor in enumerate(space.factors):
+        if factor.period is not None:
+            wrapped[wrapped[:, k] == factor.high, k] = factor.low
+    seen: dict[tuple[int, ...], int] = {}
+    for bits in map(tuple, np.ascontiguousarray(wrapped).view(np.uint64).tolist()):
+        seen[bits] = seen.get(bits, -1) + 1
+        yield rng.torch_stream(seed, "sample", *bits, seen[bits])
+
+
+def judge(spec: RunSpec, region: str, points: np.ndarray, images: np.ndarray) -> pl.DataFrame:
+    """A row a drawing: region, factors, centres, correct, both, valid, right, error, and the copying baseline."""
+    names, picture = spec.data.picture.space().names, spec.data.picture
+    accuracy = measure(images[:, 0], points, picture)
+    copied = copying_baseline(points, training_points(spec.data, spec.seed), picture)
+    return pl.DataFrame(
+        {"region": [region] * len(points)}
+        | {name: points[:, k] for k, name in enumerate(names)}
+        | {f"{name}_centre": accuracy.centres[:, k] for k, name in enumerate(names)}
+        | {f"{name}_correct": accuracy.correct[:, k] for k, name in enumerate(names)}
+        | {"both": accuracy.both, "valid": accuracy.valid, "right": accuracy.right, "error": accuracy.error}
+        | {f"{name}_copied": copied[:, k] for k, name in enumerate(names)}
+    )
+
+
+def evaluate(model: Diffusion, spec: RunSpec, most: int | None = None) -> tuple[pl.DataFrame, dict[str, Tensor]]:
+    """Draw and judge the training region and every test region, `most` points of each at most.
+
+    Returns the frame of `judge` over all regions, and the pictures with their factors.
+    """
+    data = spec.data.model_copy(update={"test_points": most}) if most else spec.data
+    regions = {TRAIN: region_points(data, data.train, spec.seed)}
+    regions |= {name: region_points(data, region, spec.seed) for name, region in data.test.items()}
+    points = np.unique(np.concatenate(list(regions.values())), axis=0)
+    images = draw(model, spec, points, spec.seed)
+    where = {tuple(point): row for row, point in enumerate(points.tolist())}
+    frames = [
+        judge(spec, name, some, images[[where[tuple(point)] for point in some.tolist()]])
+        for name, some in regions.items()
+    ]
+    return pl.concat(frames), {"images": torch.from_numpy(images), "factors": torch.from_numpy(points)}
+
+
+def summarize(evaluation: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
+    """A row a region: n, the share correct in each factor, in both, valid, right, median error, and the
+    copying baseline's share in each factor and in both."""
+    copied = pl.all_horizontal(f"{name}_copied" for name in names)
+    return evaluation.group_by("region", maintain_order=True).agg(
+        pl.len().alias("n"),
+        *(pl.col(f"{name}_correct").mean().alias(name) for name in names),
+        pl.col("both").mean(),
+        pl.col("valid").mean(),
+        pl.col("right").mean(),
+        pl.col("error").median(),
+        *(pl.col(f"{name}_copied").mean() for name in names),
+        copied.mean().alias("both_copied"),
+    )
+
+
+class Run:
+    """A finished run in a store."""
+
+    def __init__(self, store: Store, run: str):
+        """Raises RequestError where the run is not finished."""
+        self._store = store
+        self.id = run
+        manifest = store.manifest(run)
+        if manifest is None:
+            raise RequestError(f"run {run}: got one that is not finished, needs a finished run")
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, store: str | Path, prefix: str) -> "Run":
+        """The finished run whose id begins with `prefix`."""
+        opened = Store(store)
+        return cls(opened, opened.resolve(prefix))
+
+    def __repr__(self) -> str:
+        return f"Run({self.id})"
+
+    @cached_property
+    def spec(self) -> RunSpec:
+        """What the run is."""
+        return self._store.spec(self.id)
+
+    @cached_property
+    def history(self) -> pl.DataFrame:
+        """A row each `record_every` steps: step, images, seconds, loss, ..., and `<region>.<measure>`."""
+        return pl.read_parquet(io.BytesIO(self._store.read(self.id, "history.parquet")))
+
+    @cached_property
+    def model(self) -> Diffusion:
+        """The trained model, with averaged weights, on the CPU."""
+        model = build_model(self.spec)
+        model.load_state_dict(load_tensors(self._store.read(self.id, "weights.safetensors")))
+        return model.eval()
+
+    @cached_property
+    def pictures(self) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n 1 N N"]]:
+        """The factors of the evaluated drawings, and the drawings."""
+        tensors = load_tensors(self._store.read(self.id, "samples.safetensors"))
+        return tensors["factors"].numpy(), tensors["images"].numpy()
+
+    def sample(self, factors: Float[np.ndarray, "n k"], seed: int = 0) -> Float[np.ndarray, "n 1 N N"]:
+        """Draw a picture in [0, 1], float32, for each row of factor values, which need not be on the lattice.
+
+        Equal rows get different noise.  Raises RequestError for values outside the factor space.
+        """
+        if seed < 0:
+            raise RequestError(f"seed: got {seed}, needs an integer of at least 0")
+        return draw(self.model, self.spec, self.spec.data.picture.space().check(factors), seed)
+
+    def evaluate(self, region: str | Region | None = None) -> pl.DataFrame:
+        """A row a drawing: factors, centres, correct, both, valid, right, error, copying baseline.
+
+        None: every region recorded.  A name: that one.  A Region: its lattice points, drawn now.
+        Raises RequestError for a name that was not recorded, or a region without lattice points.
+        """
+        if region is not None and not isinstance(region, str):
+            points = region_points(self.spec.data, region, self.spec.seed)
+            return judge(self.spec, region.kind, points, self.sample(points, self.spec.seed))
+        recorded = pl.read_parquet(io.BytesIO(self._store.read(self.id, "evaluation.parquet")))
+        if region is None:
+            return recorded
+        if region not in (names := recorded["region"].unique(maintain_order=True).to_list()):
+            raise RequestError(f"region: got {region!r}, needs one of {', '.join(names)}")
+        return recorded.filter(pl.col("region") == region)
+
+    def accuracy(self) -> pl.DataFrame:
+        """The recorded evaluation, a row a region (see `summarize`)."""
+        return summarize(self.evaluate(), self.spec.data.picture.space().names)
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Within the block torch uses `count` threads; None leaves its own choice."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

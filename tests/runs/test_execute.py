@@ -1,0 +1,171 @@
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load as load_tensors
+
+from hyperfactor import DivergedError, Run, RunSpec, Store, StoreError, train
+from hyperfactor.runs.store import CHECKPOINT
+from hyperfactor.runs.sweep import train_all
+
+
+def weights(run: Run) -> bytes:
+    return (run._store.folder(run.id) / "weights.safetensors").read_bytes()
+
+
+def test_a_finished_run_is_returned_at_once(run: Run, tiny: RunSpec, store: Path):
+    before = (store / tiny.id / "manifest.json").stat().st_mtime_ns
+    assert train(tiny, store).id == run.id
+    assert (store / tiny.id / "manifest.json").stat().st_mtime_ns == before
+
+
+def test_the_same_spec_gives_the_same_bits(run: Run, tiny: RunSpec, tmp_path: Path):
+    assert weights(train(tiny, tmp_path, threads_used=1)) == weights(train(tiny, tmp_path / "again", threads_used=1))
+    assert weights(train(tiny.model_copy(update={"seed": 1}), tmp_path)) != weights(run)
+
+
+def test_the_manifest_says_how_the_run_was_made(run: Run):
+    assert run.manifest["trained_points"] > 0
+    assert run.manifest["parameters"] == sum(p.numel() for p in run.model.parameters())
+    assert set(run.manifest["versions"]) == {"python", "hyperfactor", "torch", "diffusers", "numpy"}
+    assert not (run._store.folder(run.id) / CHECKPOINT).exists()
+
+
+TRAIN = """
+import sys
+from hyperfactor import RunSpec, train
+train(RunSpec.model_validate_json(sys.argv[1]), sys.argv[2], threads_used=1)
+"""
+
+
+def test_a_run_killed_at_any_moment_ends_in_the_same_weights(tiny: RunSpec, tmp_path: Path):
+    """SIGKILL at random moments after the first checkpoint, again and again, until the run is through."""
+    spec = tiny.model_copy(update={"training": tiny.training.model_copy(update={"steps": 300})})
+    undisturbed = train(spec, tmp_path / "undisturbed", threads_used=1)
+    store, moments, kills = Store(tmp_path / "killed"), random.Random(0), 0
+    checkpoint = store.folder(spec.id) / CHECKPOINT
+    while store.manifest(spec.id) is None:
+        process = subprocess.Popen([sys.executable, "-c", TRAIN, spec.canonical(), str(store.path)])
+        seen = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        while process.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == seen):
+            time.sleep(0.01)
+        if kills < 3:
+            time.sleep(moments.uniform(0, 0.3))
+            process.kill()
+            kills += 1
+        process.wait()
+    again = Run(store, spec.id)
+    assert kills == 3
+    assert weights(again) == weights(undisturbed)
+    assert again.history.drop("seconds").equals(undisturbed.history.drop("seconds"))
+    assert again.evaluate().equals(undisturbed.evaluate())
+
+
+def test_a_run_interrupted_in_this_process_ends_in_the_same_weights(tiny: RunSpec, tmp_path: Path):
+    undisturbed = train(tiny, tmp_path / "undisturbed", threads_used=1)
+    store = interrupted(tiny, tmp_path / "interrupted")
+    assert weights(train(tiny, store.path, threads_used=1)) == weights(undisturbed)
+
+
+def test_two_processes_that_want_a_run_train_it_once(tiny: RunSpec, tmp_path: Path):
+    command = [sys.executable, "-c", TRAIN, tiny.canonical(), str(tmp_path)]
+    processes = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    files = [path for path in (tmp_path / tiny.id).iterdir() if path.name.startswith(".")]
+    assert files == []  # no temporary file is left
+    assert Run(Store(tmp_path), tiny.id).manifest["artifacts"]
+
+
+def test_divergence_ends_the_run_keeps_the_checkpoint_and_records_nothing(tiny: RunSpec, tmp_path: Path):
+    training = tiny.training.model_copy(update={"steps": 200, "learning_rate": 1e30, "warmup": 150})
+    spec = tiny.model_copy(update={"training": training})
+    with pytest.raises(
+        DivergedError, match=f"run {spec.id}: training: got a loss of .*; the last good checkpoint is kept"
+    ):
+        train(spec, tmp_path)
+    store = Store(tmp_path)
+    assert store.entry(spec.id).state == "unfinished"
+    found = store.checkpoint(spec.id)
+    assert found is None or all(value.isfinite().all() for value in found[0].values())
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.99])
+def test_a_truncated_checkpoint_is_told(tiny: RunSpec, tmp_path: Path, keep: float):
+    store = interrupted(tiny, tmp_path)
+    path = store.folder(tiny.id) / CHECKPOINT
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(StoreError, match="needs a whole checkpoint"):
+        train(tiny, tmp_path)
+    assert store.manifest(tiny.id) is None
+
+
+def test_a_checkpoint_of_another_run_is_told(tiny: RunSpec, tmp_path: Path):
+    other = tiny.model_copy(update={"model": tiny.model.model_copy(update={"width": 8})})
+    store = interrupted(other, tmp_path)
+    with store.claim(tiny.id):
+        store.start(tiny)
+    (store.folder(tiny.id) / CHECKPOINT).write_bytes((store.folder(other.id) / CHECKPOINT).read_bytes())
+    with pytest.raises(StoreError, match="the checkpoint does not fit the spec"):
+        train(tiny, tmp_path)
+
+
+def interrupted(spec: RunSpec, path: Path) -> Store:
+    """A store in which the run stopped after its first checkpoint."""
+
+    class StopError(Exception):
+        pass
+
+    def stop(step: int) -> None:
+        if step == 4:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(spec, path, report=stop)
+    return Store(path)
+
+
+def test_nothing_in_the_store_is_a_pickle(run: Run):
+    for path in run._store.folder(run.id).iterdir():
+        content = path.read_bytes()
+        if path.suffix == ".safetensors":
+            assert load_tensors(content)
+        elif path.suffix == ".parquet":
+            assert content[:4] == content[-4:] == b"PAR1"
+        else:
+            assert path.suffix == ".json"
+
+
+def test_a_sweep_trains_equal_specs_once_and_goes_on_after_a_failure(tiny: RunSpec, tmp_path: Path):
+    bad = tiny.model_copy(
+        update={"training": tiny.training.model_copy(update={"learning_rate": 1e30, "steps": 100, "clip": 1e30})}
+    )
+    other = tiny.model_copy(update={"seed": 5})
+    finished, steps = [], []
+    runs, failures = train_all(
+        [tiny, bad, other, tiny], tmp_path, workers=2,
+        report=lambda spec, step: steps.append((spec.id, step)), finished=finished.append,
+    )  # fmt: skip
+    assert set(runs) == {tiny.id, other.id}
+    assert set(failures) == {bad.id}
+    assert isinstance(failures[bad.id], DivergedError)
+    assert sorted(run.id for run in finished) == sorted(runs)
+    assert (tiny.id, 12) in steps
+    alone = train(tiny, tmp_path / "alone", threads_used=1)
+    assert weights(runs[tiny.id]) == weights(alone)  # workers change no bit
+    again, _ = train_all([tiny, other], tmp_path, workers=2, finished=finished.append)
+    assert len(finished) == 2
+    assert set(again) == {tiny.id, other.id}
+
+
+def test_the_environment_is_left_as_it_was(tiny: RunSpec, tmp_path: Path):
+    import torch
+
+    before, variables = torch.get_num_threads(), dict(os.environ)
+    train(tiny, tmp_path, threads_used=2)
+    assert torch.get_num_threads() == before
+    assert dict(os.environ) == variables

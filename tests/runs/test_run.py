@@ -1,0 +1,125 @@
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from hyperfactor import RequestError, Run, RunSpec
+from hyperfactor.factors.regions import Corner
+from hyperfactor.measures.accuracy import measure
+from hyperfactor.runs import run as run_module
+from hyperfactor.runs.run import build_model, draw, summarize
+
+POINTS = np.array([[1.0, 2.0], [3.5, 4.25], [9.0, 1.0], [1.0, 2.0], [0.0, 15.0]])
+
+
+def test_pictures_have_the_contract_s_shape_and_range(run: Run):
+    images = run.sample(POINTS)
+    assert images.shape == (5, 1, 16, 16)
+    assert images.dtype == np.float32
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert run.sample(POINTS[:0]).shape == (0, 1, 16, 16)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpm-solver++", "ddpm"])
+def test_neither_batches_nor_order_change_a_picture(tiny: RunSpec, sampler, monkeypatch):
+    spec = tiny.model_copy(update={"sampling": tiny.sampling.model_copy(update={"sampler": sampler})})
+    model = build_model(spec)
+    whole = draw(model, spec, POINTS, seed=3)
+    assert not np.allclose(whole[0], whole[3])  # the same request twice: other noise
+    for batch in (1, 2, 64):
+        monkeypatch.setattr(run_module, "BATCH", batch)
+        assert np.abs(draw(model, spec, POINTS, seed=3) - whole).max() < 1e-4
+        backwards = draw(model, spec, POINTS[::-1], seed=3)[::-1]
+        assert np.abs(backwards[[1, 2, 4]] - whole[[1, 2, 4]]).max() < 1e-4
+        assert np.abs(backwards[[3, 0]] - whole[[0, 3]]).max() < 1e-4  # of equal requests the first is first
+        assert np.abs(draw(model, spec, POINTS[2:3], seed=3) - whole[2:3]).max() < 1e-4
+
+
+def test_the_noise_is_the_same_to_the_bit(tiny: RunSpec):
+    space = tiny.data.picture.space()
+
+    def noise(points: np.ndarray) -> list[torch.Tensor]:
+        return [torch.randn(8, generator=g) for g in run_module._streams(points, space, 0)]
+
+    for a, b in zip(noise(POINTS), noise(POINTS[::-1])[::-1], strict=True):
+        assert torch.equal(a, b) or any(torch.equal(a, c) for c in noise(POINTS[::-1]))
+    alone = [noise(point[None])[0] for point in POINTS]
+    assert all(torch.equal(a, b) for a, b in zip(alone[:3], noise(POINTS)[:3], strict=True))
+    assert torch.equal(noise(np.array([[-0.0, 1.0]]))[0], noise(np.array([[0.0, 1.0]]))[0])
+
+
+def test_seeds_give_other_pictures(run: Run):
+    assert not np.allclose(run.sample(POINTS, seed=0), run.sample(POINTS, seed=1))
+    assert (run.sample(POINTS, seed=1) == run.sample(POINTS, seed=1)).all()
+
+
+def test_the_first_weights_depend_on_the_spec_alone(tiny: RunSpec):
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    a = build_model(tiny).state_dict()
+    assert torch.equal(torch.random.get_rng_state(), before)  # the global generator is left alone
+    torch.manual_seed(6)
+    b = build_model(tiny).state_dict()
+    other = build_model(tiny.model_copy(update={"seed": 1})).state_dict()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not torch.equal(a["network.head.weight"], other["network.head.weight"])
+
+
+def test_the_evaluation_is_what_measuring_the_recorded_pictures_gives(run: Run):
+    frame = run.evaluate("held_out")
+    points, images = run.pictures
+    rows = [np.flatnonzero((points == p).all(axis=1))[0] for p in frame.select("x", "y").to_numpy()]
+    again = measure(images[rows, 0], points[rows], run.spec.data.picture)
+    assert frame["x_correct"].to_list() == again.correct[:, 0].tolist()
+    assert frame["valid"].to_list() == again.valid.tolist()
+    assert np.allclose(frame["error"].to_numpy(), again.error)
+
+
+def test_recorded_pictures_can_be_drawn_again(run: Run):
+    points, images = run.pictures
+    assert np.abs(run.sample(points, run.spec.seed) - images).max() < 1e-4
+
+
+def test_regions_by_name_by_value_and_unknown(run: Run):
+    assert run.evaluate()["region"].unique(maintain_order=True).to_list() == ["train", "held_out"]
+    assert run.evaluate("held_out").height == 7
+    corner = run.evaluate(Corner(low=0, high=15, width=2))
+    assert corner.select("x", "y").rows() == [(14, 14), (14, 15), (15, 14), (15, 15)]
+    with pytest.raises(RequestError, match="region: got 'nowhere', needs one of train, held_out"):
+        run.evaluate("nowhere")
+
+
+def test_the_summary_is_the_mean_of_the_rows():
+    frame = pl.DataFrame(
+        {
+            "region": ["a", "a", "b"], "x_correct": [True, False, True], "y_correct": [True, True, False],
+            "both": [True, False, False], "valid": [True, True, False], "right": [True, False, False],
+            "error": [0.1, 0.3, 2.0], "x_copied": [False, False, True], "y_copied": [True, False, True],
+        }
+    )  # fmt: skip
+    rows = summarize(frame, ("x", "y")).to_dicts()
+    assert rows[0] == {
+        "region": "a", "n": 2, "x": 0.5, "y": 1.0, "both": 0.5, "valid": 1.0, "right": 0.5, "error": pytest.approx(0.2),
+        "x_copied": 0.0, "y_copied": 0.5, "both_copied": 0.0,
+    }  # fmt: skip
+    assert rows[1]["both_copied"] == 1
+
+
+def test_the_history_is_complete(run: Run):
+    assert run.history["step"].to_list() == [2, 4, 6, 8, 10, 12]
+    assert run.history["seconds"].is_sorted()
+    assert run.history["held_out.both"].is_not_null().to_list() == [False, False, True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("factors", "seed", "message"),
+    [
+        ([[1.0, 99.0]], 0, "factors row 0, y: got 99, needs a value in -3..18"),
+        ([[1.0]], 0, r"needs \(n, 2\) for x, y"),
+        ([[1.0, 1.0]], -1, "seed: got -1, needs an integer of at least 0"),
+    ],
+)
+def test_wrong_requests(run: Run, factors, seed, message):
+    with pytest.raises(RequestError, match=message):
+        run.sample(np.array(factors), seed)
