@@ -24,7 +24,7 @@ def test_a_finished_run_is_returned_at_once(run: Run, tiny: RunSpec, store: Path
 
 
 def test_the_same_spec_gives_the_same_bits(run: Run, tiny: RunSpec, tmp_path: Path):
-    assert weights(train(tiny, tmp_path, threads_used=1)) == weights(train(tiny, tmp_path / "again", threads_used=1))
+    assert weights(train(tiny, tmp_path, threads=1)) == weights(train(tiny, tmp_path / "again", threads=1))
     assert weights(train(tiny.model_copy(update={"seed": 1}), tmp_path)) != weights(run)
 
 
@@ -38,14 +38,14 @@ def test_the_manifest_says_how_the_run_was_made(run: Run):
 TRAIN = """
 import sys
 from hyperfactor import RunSpec, train
-train(RunSpec.model_validate_json(sys.argv[1]), sys.argv[2], threads_used=1)
+train(RunSpec.model_validate_json(sys.argv[1]), sys.argv[2], threads=1)
 """
 
 
 def test_a_run_killed_at_any_moment_ends_in_the_same_weights(tiny: RunSpec, tmp_path: Path):
     """SIGKILL at random moments after the first checkpoint, again and again, until the run is through."""
     spec = tiny.model_copy(update={"training": tiny.training.model_copy(update={"steps": 300})})
-    undisturbed = train(spec, tmp_path / "undisturbed", threads_used=1)
+    undisturbed = train(spec, tmp_path / "undisturbed", threads=1)
     store, moments, kills = Store(tmp_path / "killed"), random.Random(0), 0
     checkpoint = store.folder(spec.id) / CHECKPOINT
     while store.manifest(spec.id) is None:
@@ -66,9 +66,9 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_weights(tiny: RunSpec, tmp_
 
 
 def test_a_run_interrupted_in_this_process_ends_in_the_same_weights(tiny: RunSpec, tmp_path: Path):
-    undisturbed = train(tiny, tmp_path / "undisturbed", threads_used=1)
+    undisturbed = train(tiny, tmp_path / "undisturbed", threads=1)
     store = interrupted(tiny, tmp_path / "interrupted")
-    assert weights(train(tiny, store.path, threads_used=1)) == weights(undisturbed)
+    assert weights(train(tiny, store.path, threads=1)) == weights(undisturbed)
 
 
 def test_two_processes_that_want_a_run_train_it_once(tiny: RunSpec, tmp_path: Path):
@@ -155,7 +155,7 @@ def test_a_sweep_trains_equal_specs_once_and_goes_on_after_a_failure(tiny: RunSp
     assert isinstance(failures[bad.id], DivergedError)
     assert sorted(run.id for run in finished) == sorted(runs)
     assert (tiny.id, 12) in steps
-    alone = train(tiny, tmp_path / "alone", threads_used=1)
+    alone = train(tiny, tmp_path / "alone", threads=1)
     assert weights(runs[tiny.id]) == weights(alone)  # workers change no bit
     again, _ = train_all([tiny, other], tmp_path, workers=2, finished=finished.append)
     assert len(finished) == 2
@@ -166,6 +166,6 @@ def test_the_environment_is_left_as_it_was(tiny: RunSpec, tmp_path: Path):
     import torch
 
     before, variables = torch.get_num_threads(), dict(os.environ)
-    train(tiny, tmp_path, threads_used=2)
+    train(tiny, tmp_path, threads=2)
     assert torch.get_num_threads() == before
     assert dict(os.environ) == variables

@@ -14,7 +14,7 @@ from safetensors.torch import save as safetensors_bytes
 
 from hyperfactor.errors import DivergedError, StoreError
 from hyperfactor.images.dataset import training_set
-from hyperfactor.runs.run import Run, build_model, evaluate, summarize, threads
+from hyperfactor.runs.run import Run, build_model, evaluate, summarize, torch_threads
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.store import Store
 from hyperfactor.training.diffusion import Diffusion
@@ -29,13 +29,13 @@ def train(
     spec: RunSpec,
     store: str | Path = STORE,
     *,
-    threads_used: int | None = None,
+    threads: int | None = None,
     device: str | None = None,
     report: Callable[[int], None] = lambda _: None,
 ) -> Run:
     """The run of a spec: returned at once if it is finished, taken up where it was interrupted.
 
-    store: folder of runs.  threads_used: of torch, None for torch's choice; the same number gives
+    store: folder of runs.  threads: of torch, None for torch's choice; the same number gives
     the same bits.  device: where to train, None for a GPU if there is one.  report: called with
     the number of steps done.
 
@@ -44,7 +44,7 @@ def train(
     """
     opened = Store(store)
     if opened.manifest(spec.id) is None:
-        with opened.claim(spec.id), threads(threads_used):
+        with opened.claim(spec.id), torch_threads(threads):
             if opened.manifest(spec.id) is None:  # nobody finished it while we waited
                 _execute(spec, opened, device or ("cuda" if torch.cuda.is_available() else "cpu"), report)
     return Run(opened, spec.id)

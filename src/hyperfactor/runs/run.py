@@ -190,7 +190,7 @@ class Run:
 
 
 @contextmanager
-def threads(count: int | None) -> Iterator[None]:
+def torch_threads(count: int | None) -> Iterator[None]:
     """Within the block torch uses `count` threads; None leaves its own choice."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)

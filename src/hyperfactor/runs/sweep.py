@@ -57,7 +57,7 @@ def _cost(spec: RunSpec) -> float:
 def _in_this_process(missing, store, _workers, report, finished, failures) -> None:
     for spec in missing:
         try:
-            finished(train(spec, store, threads_used=1, report=lambda step, spec=spec: report(spec, step)))
+            finished(train(spec, store, threads=1, report=lambda step, spec=spec: report(spec, step)))
         except HyperfactorError as error:
             failures[spec.id] = error
 
@@ -97,7 +97,7 @@ def _begin(channel: Any) -> None:
 def _train_one(canonical: str, store: str) -> HyperfactorError | None:
     spec = RunSpec.model_validate_json(canonical)
     try:
-        train(spec, store, threads_used=1, report=lambda step: _channel.put((spec.id, step)))
+        train(spec, store, threads=1, report=lambda step: _channel.put((spec.id, step)))
     except HyperfactorError as error:
         return error
     return None

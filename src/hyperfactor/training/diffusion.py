@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hyperfactor.strict import Strict
 from hyperfactor.training.loop import Model
 
-TIME_CODE = 64  # length of the timestep's code
+TIME_CODE = 16  # length of the timestep's code; a long one drowns the factors and slows learning
 
 
 class DiffusionSpec(Strict):

@@ -29,9 +29,9 @@ class TrainingSpec(Strict):
     evaluate_every, checkpoint_every: in steps, multiples of record_every; 0 for never.
     """
 
-    steps: int = Field(default=1200, ge=1)
+    steps: int = Field(default=1400, ge=1)
     batch: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=1.5e-3, gt=0)
     warmup: int = Field(default=50, ge=0)
     final_rate: float = Field(default=0.02, ge=0, le=1)
     betas: tuple[float, float] = (0.9, 0.95)
@@ -39,7 +39,7 @@ class TrainingSpec(Strict):
     ema: float = Field(default=0.99, ge=0, lt=1)
     clip: float = Field(default=1.0, gt=0)
     record_every: int = Field(default=50, ge=1)
-    evaluate_every: int = Field(default=300, ge=0)
+    evaluate_every: int = Field(default=350, ge=0)
     checkpoint_every: int = Field(default=100, ge=0)
 
     @model_validator(mode="after")
