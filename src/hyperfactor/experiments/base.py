@@ -1,0 +1,182 @@
+"""What an experiment is: the runs that it needs, and an analysis that ends in claims with verdicts."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from scipy.stats import binomtest
+
+from hyperfactor.errors import RequestError
+from hyperfactor.runs.run import Run
+from hyperfactor.runs.spec import RunSpec
+
+CONFIDENCE = 0.95
+
+# Sections of a RunSpec, laid over its defaults.  `laptop` is the defaults.
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    # Seconds; shows that everything connects, and nothing else.
+    "smoke": {
+        "data": {"test_points": 40},
+        "model": {"width": 4, "attention": []},
+        "training": {
+            "steps": 6, "batch": 4, "warmup": 2, "record_every": 2, "evaluate_every": 0, "checkpoint_every": 2,
+        },
+        "sampling": {"steps": 2},
+    },
+    "laptop": {},
+    # The published network, prediction and schedule.  Steps, batch, learning rate, decay and the
+    # averaging were not published: they are our choice.
+    "paper": {
+        "model": {"width": 64, "attention": [32, 16, 8, 4]},
+        "diffusion": {"prediction": "epsilon", "time_bias": 1.0, "signal_weight": 0.0},
+        "training": {
+            "steps": 100_000, "batch": 64, "learning_rate": 3e-4, "warmup": 1000, "betas": [0.9, 0.999],
+            "ema": 0.9995, "record_every": 500, "evaluate_every": 10_000, "checkpoint_every": 2000,
+        },
+        "sampling": {"sampler": "ddpm", "steps": 1000},
+    },
+}  # fmt: skip
+
+
+def preset_spec(preset: str, seed: int, **sections: Mapping[str, Any]) -> RunSpec:
+    """The spec of a preset with an experiment's own keys laid over it, section by section.
+
+    Raises RequestError for an unknown preset.
+    """
+    if preset not in PRESETS:
+        raise RequestError(f"preset: got {preset!r}, needs one of {', '.join(PRESETS)}")
+    base = PRESETS[preset]
+    merged = {name: {**sections.get(name, {}), **base.get(name, {})} for name in {*base, *sections}}
+    return RunSpec.parse({"seed": seed, **merged})
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The side of `value` on which a claim holds."""
+
+    relation: Literal[">=", "<=", ">"]
+    value: float
+
+    def holds(self, measured: float) -> bool:
+        match self.relation:
+            case ">=":
+                return measured >= self.value
+            case "<=":
+                return measured <= self.value
+            case ">":
+                return measured > self.value
+
+    def __str__(self) -> str:
+        return f"{self.relation} {self.value:g}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement with its verdict.
+
+    seeds: the value of each seed; measured: their mean.  interval: from the lowest lower to the
+    highest upper end of the seeds' own 95 % intervals, so it covers samples and seeds.
+    holds: whether the value of every seed is within the bound.
+    """
+
+    id: str
+    figure: str
+    statement: str
+    measured: float
+    interval: tuple[float, float]
+    bound: Bound
+    seeds: tuple[float, ...]
+    holds: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "bound": str(self.bound)}
+
+
+def claim(id: str, figure: str, statement: str, bound: Bound, values: Sequence[tuple[float, float, float]]) -> Claim:
+    """A claim from (value, low, high) of each seed."""
+    seeds = tuple(float(value) for value, _, _ in values)
+    interval = (float(min(low for _, low, _ in values)), float(max(high for _, _, high in values)))
+    return Claim(
+        id, figure, statement, float(np.mean(seeds)), interval, bound, seeds, all(bound.holds(v) for v in seeds)
+    )
+
+
+def proportion(outcomes: np.ndarray) -> tuple[float, float, float]:
+    """The share of true outcomes, with Wilson's 95 % interval (JASA 22 (1927) 209)."""
+    k, n = int(np.sum(outcomes)), len(outcomes)
+    low, high = binomtest(k, n).proportion_ci(CONFIDENCE, method="wilson")
+    return k / n, low, high
+
+
+def paired_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+    """Mean of a - b over the same requests, with a normal 95 % interval."""
+    difference = a.astype(float) - b.astype(float)
+    mean, half = difference.mean(), 1.96 * difference.std(ddof=1) / math.sqrt(len(difference))
+    return float(mean), float(mean - half), float(mean + half)
+
+
+@dataclass(frozen=True)
+class RunNote:
+    """One run of a result, for the report: its role, seed, id, spec, and what the manifest says."""
+
+    role: str
+    seed: int
+    id: str
+    spec: dict[str, Any]
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an experiment found.  `arrays` hold what figures draw beside the tables."""
+
+    experiment: str
+    preset: str
+    seeds: tuple[int, ...]
+    seconds: float
+    claims: tuple[Claim, ...]
+    tables: dict[str, pl.DataFrame]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    runs: tuple[RunNote, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "experiment": self.experiment,
+            "preset": self.preset,
+            "seeds": list(self.seeds),
+            "seconds": self.seconds,
+            "claims": [claim.to_json() for claim in self.claims],
+            "tables": {name: table.to_dicts() for name, table in self.tables.items()},
+            "runs": [{"role": note.role, "seed": note.seed, "id": note.id} for note in self.runs],
+        }
+
+
+Runs = Mapping[str, Sequence[Run]]  # role -> the run of each seed
+Analysis = tuple[list[Claim], dict[str, pl.DataFrame], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question of the paper.
+
+    specs(preset, seed): the runs needed, by role.  analyse(runs): claims, tables, arrays.
+    """
+
+    name: str
+    question: str
+    figures: tuple[str, ...]
+    specs: Callable[[str, int], dict[str, RunSpec]]
+    analyse: Callable[[Runs], Analysis]
+
+    def result(self, preset: str, seeds: Sequence[int], runs: Runs, seconds: float) -> Result:
+        """Analyse finished runs."""
+        claims, tables, arrays = self.analyse(runs)
+        notes = [
+            RunNote(role, run.spec.seed, run.id, run.spec.model_dump(mode="json"), run.manifest)
+            for role, of_role in runs.items()
+            for run in of_role
+        ]
+        return Result(self.name, preset, tuple(seeds), seconds, tuple(claims), tables, arrays, tuple(notes))

@@ -1,0 +1,182 @@
+"""Does a model that saw every value of each factor draw pairs that it never saw?
+
+Figures 1, 4 (a-f), 9 and 10 of the paper.  All models draw sums of stripes on one canvas: label
+values -6 .. 38, of which 0 .. 31 are in the window.
+
+    2d       both stripes in the window, values 13 .. 19 held out in x and in y (a cross)
+    1d       one stripe in the window; every value of each factor, never two together
+    2d+1d    both of these
+    1d+rim   1d, and the two outer values of the window on each side with both stripes
+
+Test regions, in the window: vertical (x in 13 .. 19, y not), horizontal (the mirror image),
+intersection (both), rest (neither), and core (what the rim leaves).  Every lattice point is tested.
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hyperfactor.experiments.base import (
+    Analysis,
+    Bound,
+    Claim,
+    Experiment,
+    Runs,
+    claim,
+    paired_difference,
+    preset_spec,
+    proportion,
+)
+from hyperfactor.factors.regions import Cross, Rectangle, Region, Rim, Strip
+from hyperfactor.images.gaussian import Picture
+from hyperfactor.runs.run import summarize
+from hyperfactor.runs.spec import RunSpec
+
+PICTURE = Picture(family="sos", size=32, canvas=45)
+HELD_OUT = (13, 19)
+RIM_WIDTH = 2
+SHOWN = 25  # drawings in figure 10
+
+_low, _high = HELD_OUT
+_x, _y = Strip(factor="x", low=_low, high=_high), Strip(factor="y", low=_low, high=_high)
+_window = PICTURE.window()
+_rim = Rim(low=0, high=PICTURE.size - 1, width=RIM_WIDTH)
+
+PAIRS: Region = _window - Cross(low=_low, high=_high)
+SINGLES: Region = PICTURE.outside_one()
+TRAINED: dict[str, Region] = {
+    "2d": PAIRS,
+    "1d": SINGLES,
+    "2d+1d": PAIRS | SINGLES,
+    "1d+rim": SINGLES | _rim,
+}
+TESTED: dict[str, Region] = {
+    "vertical": Rectangle(bounds={"x": HELD_OUT, "y": (0, PICTURE.size - 1)}) - _y,
+    "horizontal": Rectangle(bounds={"x": (0, PICTURE.size - 1), "y": HELD_OUT}) - _x,
+    "intersection": Rectangle(bounds={"x": HELD_OUT, "y": HELD_OUT}),
+    "rest": PAIRS,
+    "core": _window - _rim,
+}
+PAIRS_BY_REGION = ("vertical", "horizontal", "intersection", "rest")  # together, the window
+
+
+def specs(preset: str, seed: int) -> dict[str, RunSpec]:
+    """The four models of one seed."""
+    return {role: _spec(preset, seed, train) for role, train in TRAINED.items()}
+
+
+def _spec(preset: str, seed: int, train: Region) -> RunSpec:
+    data: dict[str, Any] = {"picture": PICTURE, "train": train, "test": TESTED}
+    return preset_spec(preset, seed, data=data)
+
+
+def analyse(runs: Runs) -> Analysis:
+    """The claims of figures 4 and 10, accuracy by model, seed and region, and what the figures draw."""
+    judged = pl.concat(
+        run.evaluate().select(pl.lit(role).alias("model"), pl.lit(run.spec.seed).alias("seed"), pl.all())
+        for role, of_role in runs.items()
+        for run in of_role
+    )
+    return _claims(judged), {"accuracy": _accuracy(judged)}, {**_maps(), **_examples(), **_drawings(runs)}
+
+
+def _accuracy(judged: pl.DataFrame) -> pl.DataFrame:
+    """A row a model, seed and region; see `summarize`.  The region `ood` is every pair that the model
+    was not trained on, and `overall` is `ood` and `train` together."""
+    key = ["model", "seed", "x", "y"]
+    overall = judged.unique(key, keep="first", maintain_order=True).with_columns(pl.lit("overall").alias("region"))
+    trained = judged.filter(pl.col("region") == "train")
+    ood = overall.join(trained, on=key, how="anti").with_columns(pl.lit("ood").alias("region"))
+    judged = pl.concat([judged, ood, overall])
+    return pl.concat(
+        summarize(frame, ("x", "y")).select(pl.lit(model).alias("model"), pl.lit(seed).alias("seed"), pl.all())
+        for (model, seed), frame in judged.group_by("model", "seed", maintain_order=True)
+    )
+
+
+def _claims(judged: pl.DataFrame) -> list[Claim]:
+    def outcomes(model: str, region: str, column: str) -> list[np.ndarray]:
+        """For each seed, the outcomes of a model in a region."""
+        frame = judged.filter((pl.col("model") == model) & (pl.col("region") == region))
+        return [of_seed[column].to_numpy() for _, of_seed in frame.group_by("seed", maintain_order=True)]
+
+    def share(model: str, region: str, column: str) -> list[tuple[float, float, float]]:
+        return [proportion(of_seed) for of_seed in outcomes(model, region, column)]
+
+    def worst(model: str, column: str, *regions: str) -> list[tuple[float, float, float]]:
+        """For each seed, the region where the model does worst."""
+        return [min(of_seed) for of_seed in zip(*(share(model, name, column) for name in regions), strict=True)]
+
+    better = [
+        paired_difference(rim, plain)
+        for rim, plain in zip(outcomes("1d+rim", "core", "right"), outcomes("1d", "core", "right"), strict=True)
+    ]
+    most, half, few, gain = Bound(">=", 0.95), Bound("<=", 0.5), Bound("<=", 0.3), Bound(">", 0)
+    pairs = worst("2d+1d", "both", *PAIRS_BY_REGION, "train")
+    return [
+        claim("2d.vertical.y", "4", "2D model, x held out: right in y", most, share("2d", "vertical", "y_correct")),
+        claim("2d.vertical.x", "4", "2D model, x held out: right in x", half, share("2d", "vertical", "x_correct")),
+        claim("2d.horizontal.x", "4", "2D model, y held out: right in x", most, share("2d", "horizontal", "x_correct")),
+        claim("2d.horizontal.y", "4", "2D model, y held out: right in y", half, share("2d", "horizontal", "y_correct")),
+        claim(
+            "2d.intersection", "4", "2D model, both held out: right in both", few, share("2d", "intersection", "both")
+        ),
+        claim("2d+1d.both", "4", "2D+1D model, worst region: right in both", most, pairs),
+        claim(
+            "2d+1d.valid",
+            "4",
+            "2D+1D model, worst region of pairs: valid",
+            most,
+            worst("2d+1d", "valid", *PAIRS_BY_REGION),
+        ),
+        claim("1d.valid", "10", "1D model asked for pairs: a valid SOS", half, share("1d", "core", "valid")),
+        claim("1d.rim", "10", "1D model: gain in right pairs from a rim of pairs", gain, better),
+    ]
+
+
+def _maps() -> dict[str, np.ndarray]:
+    """The canvas as masks (y, x): what each model is trained on, and the number of visible centres."""
+    space = PICTURE.space()
+    canvas = space.lattice()
+    shape = tuple(len(axis) for axis in space.axes())
+    maps = {f"{role}.trained": region.contains(canvas, space) for role, region in TRAINED.items()}
+    maps["visible"] = PICTURE.visible(canvas).sum(axis=1)
+    return {name: values.reshape(shape).T for name, values in maps.items()}
+
+
+def _examples() -> dict[str, np.ndarray]:
+    """A bump and an SOS (figure 1), and an empty picture, a stripe and an SOS (figure 9), in closed form."""
+    points = np.array([[20.0, 11.0], [-3.0, -3.0], [20.0, -3.0]])
+    bump = Picture(family="bump").render(points[:1])
+    sos, empty, stripe = PICTURE.render(points)
+    return {"bump": bump[0], "sos": sos, "empty": empty, "stripe": stripe}
+
+
+def _drawings(runs: Runs) -> dict[str, np.ndarray]:
+    """Of the first seed and each model: every pair that was asked for, `requests` (m, 2), and whether
+    the drawing was right, `outcome` (m,); and `shown` (25,), which of them lie nearest to a 5 x 5
+    lattice over the window, with their drawings `drawn` (25, size, size)."""
+    ticks = np.linspace(3, PICTURE.size - 4, round(SHOWN**0.5))
+    wanted = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)  # pictures in a row share y
+    arrays = {}
+    for role, of_role in runs.items():
+        run = of_role[0]
+        pairs = run.evaluate().filter(pl.col("region") != "train").unique(["x", "y"], maintain_order=True)
+        requests = pairs.select("x", "y").to_numpy()
+        shown = ((requests[None] - wanted[:, None]) ** 2).sum(axis=2).argmin(axis=1)
+        points, images = run.pictures
+        row = {tuple(point): k for k, point in enumerate(points.tolist())}
+        arrays[f"{role}.requests"], arrays[f"{role}.outcome"] = requests, pairs["right"].to_numpy()
+        arrays[f"{role}.shown"] = shown
+        arrays[f"{role}.drawn"] = images[[row[tuple(point)] for point in requests[shown].tolist()], 0]
+    return arrays
+
+
+EXPERIMENT = Experiment(
+    name="composition",
+    question="Does a model that saw every value of each factor draw pairs that it never saw?",
+    figures=("1", "4", "9", "10"),
+    specs=specs,
+    analyse=analyse,
+)

@@ -1,0 +1,137 @@
+"""Figures 1, 4, 9 and 10, from the result of the composition experiment."""
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from hyperfactor.experiments.base import Result
+from hyperfactor.figures import style
+from hyperfactor.figures.style import BLUE, GREEN, ORANGE, PAGE, PALE, SKY, VERMILION
+
+TITLES = {"2d": "2D", "1d": "1D", "2d+1d": "2D+1D", "1d+rim": "1D + rim"}
+
+
+def figure_1(result: Result) -> Figure:
+    """One bump, one sum of stripes."""
+    figure = style.new(style.COLUMN, 1.9, "closed form, 32 x 32 pixels, sigma 1 pixel")
+    for axes, name, title in zip(figure.subplots(1, 2), ("bump", "sos"), ("2D bump", "sum of stripes"), strict=True):
+        style.picture(axes, result.arrays[name], title)
+    return figure
+
+
+def figure_9(result: Result) -> Figure:
+    """The canvas: pictures with no, one and two visible centres, and the data sets as regions of it."""
+    figure = style.new(PAGE, 3.7, "canvas 45 x 45 factor values (pixels), window 32 x 32; closed form")
+    axes = figure.subplots(2, 4)
+    _canvas(axes[0, 0], result.arrays["visible"], [PALE, SKY, BLUE])
+    axes[0, 0].set_title("visible centres: 0, 1, 2")
+    style.letter(axes[0, 0], "a")
+    for k, (name, title) in enumerate({"empty": "0D", "stripe": "1D", "sos": "2D"}.items(), start=1):
+        style.picture(axes[0, k], result.arrays[name], title)
+        style.letter(axes[0, k], "abcd"[k])
+    for k, (role, title) in enumerate(TITLES.items()):
+        _canvas(axes[1, k], result.arrays[f"{role}.trained"], ["white", ORANGE])
+        axes[1, k].set_title(f"{title} data")
+        style.letter(axes[1, k], "efgh"[k])
+    return figure
+
+
+def figure_4(result: Result) -> Figure:
+    """Three models: what each was trained on and which requests it drew right, and accuracy by region."""
+    groups = ["vertical", "horizontal", "intersection", "train"]
+    figure = style.new(PAGE, 4.3, _note(result, "bars: mean over seeds; dotted: copying the nearest trained point"))
+    axes = figure.subplots(2, 3, gridspec_kw={"height_ratios": [1.5, 1]})
+    for k, role in enumerate(("2d", "1d", "2d+1d")):
+        _outcomes(axes[0, k], result, role)
+        axes[0, k].set_title(f"{TITLES[role]} model")
+        style.letter(axes[0, k], "abc"[k])
+        shares, copied = _shares(result, role, groups, ("x", "y"))
+        series = {"right in x": (BLUE, shares["x"]), "right in y": (SKY, shares["y"])}
+        style.bars(
+            axes[1, k],
+            ["vertical", "horizont.", "intersect.", "ID"],
+            series,
+            {"right in x": copied["x"], "right in y": copied["y"]},
+        )
+        style.letter(axes[1, k], "def"[k])
+    axes[1, 0].set_ylabel("share of drawings")
+    axes[1, 0].set_xlabel("test region")
+    axes[1, 2].legend(*axes[1, 0].get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    handles = [
+        Patch(color=PALE, label="trained on"),
+        Line2D([], [], marker="s", linestyle="", markersize=3, color=GREEN, label="drawn right"),
+        Line2D([], [], marker="s", linestyle="", markersize=3, color=VERMILION, label="drawn wrong"),
+    ]
+    axes[1, 1].legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3, columnspacing=1, handletextpad=0.4
+    )
+    return figure
+
+
+def figure_10(result: Result) -> Figure:
+    """Stripes alone and with a rim of pairs: accuracy, and 25 drawings of each."""
+    figure = style.new(
+        PAGE, 5.6, _note(result, "accuracy: right in both and valid; drawings of seed 0, green frame: right")
+    )
+    halves = np.ravel(figure.subfigures(1, 2, squeeze=False))
+    for k, role in enumerate(("1d", "1d+rim")):
+        upper, lower = halves[k].subfigures(2, 1, height_ratios=[1, 2.1])
+        left, right = upper.subplots(1, 2)
+        _outcomes(left, result, role)
+        left.set_title(f"{TITLES[role]} model")
+        style.letter(left, "ad"[k])
+        shares, _ = _shares(result, role, ["overall", "train", "ood"], ("right",))
+        style.bars(right, ["overall", "ID", "OOD"], {"right": (BLUE, shares["right"])}, {})
+        right.set_ylabel("accuracy")
+        style.letter(right, "be"[k])
+        panels = lower.subplots(5, 5).ravel()
+        shown = result.arrays[f"{role}.shown"]
+        points, right = result.arrays[f"{role}.requests"][shown], result.arrays[f"{role}.outcome"][shown]
+        for axes, image, (x, y), ok in zip(panels, result.arrays[f"{role}.drawn"], points, right, strict=True):
+            style.picture(axes, image, frame=GREEN if ok else VERMILION)
+            axes.set_title(f"{x:.0f}, {y:.0f}", fontsize=6, pad=1.5)
+        style.letter(panels[0], "cf"[k])
+    return figure
+
+
+def _canvas(axes: Axes, values: np.ndarray, colours: list[str]) -> None:
+    """A map (y, x) of the canvas, with the window's edge."""
+    side = len(values)
+    low = -((side - 32) // 2) - 0.5
+    extent = (low, low + side, low + side, low)
+    axes.imshow(
+        values, cmap=ListedColormap(colours), vmin=0, vmax=len(colours) - 1, extent=extent, interpolation="nearest"
+    )
+    axes.add_patch(Rectangle((-0.5, -0.5), 32, 32, fill=False, edgecolor="black", linewidth=0.8))
+    axes.set(xticks=[0, 13, 19, 31], yticks=[0, 13, 19, 31], xlabel="x (pixels)", ylabel="y (pixels)")
+
+
+def _outcomes(axes: Axes, result: Result, role: str) -> None:
+    """The canvas with the trained region, and each evaluated pair as right or wrong."""
+    _canvas(axes, result.arrays[f"{role}.trained"], ["white", PALE])
+    points, right = result.arrays[f"{role}.requests"], result.arrays[f"{role}.outcome"]
+    for colour, chosen in ((VERMILION, ~right), (GREEN, right)):
+        axes.scatter(*points[chosen].T, s=2.2, marker="s", color=colour, linewidths=0)
+
+
+def _shares(
+    result: Result, role: str, regions: list[str], columns: tuple[str, ...]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """For each column, shares (seeds, regions), and the copying baseline (regions,) where there is one."""
+    table = result.tables["accuracy"].filter((pl.col("model") == role) & pl.col("region").is_in(regions))
+    order = table.with_columns(pl.col("region").replace_strict(regions, range(len(regions))).alias("order"))
+    order = order.sort("seed", "order")
+    shape = (len(result.seeds), len(regions))
+    shares = {column: order[column].to_numpy().reshape(shape) for column in columns}
+    copied = {c: order[f"{c}_copied"].to_numpy().reshape(shape)[0] for c in columns if f"{c}_copied" in order.columns}
+    return shares, copied
+
+
+def _note(result: Result, text: str) -> str:
+    seeds = len(result.seeds)
+    n = result.tables["accuracy"].filter(pl.col("seed") == result.seeds[0])["n"]
+    return f"preset {result.preset}, {seeds} seed{'s' * (seeds > 1)}, n = {n.min()}-{n.max()} drawings a region; {text}"

@@ -1,0 +1,85 @@
+"""How every figure looks: sizes in inches, type, and colours that colour-blind readers can tell apart."""
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLUMN, PAGE = 3.4, 7.0  # widths of a journal's column and page
+
+# Okabe and Ito, "Color Universal Design" (2008)
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY, PALE = "#999999", "#DDDDDD"
+
+RC = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "hyperfactor",
+    "pdf.fonttype": 42,
+}
+
+
+def context():
+    """A context in which figures are made and saved."""
+    return matplotlib.rc_context(RC)  # pyright: ignore[reportArgumentType]
+
+
+def new(width: float, height: float, note: str = "") -> Figure:
+    """An empty figure that needs no display; `note` (seeds, n) stands small at its foot."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    if note:
+        figure.supxlabel(note, fontsize=6.5, color="#555555", x=0.01, ha="left")
+    return figure
+
+
+def letter(axes: Axes, text: str) -> None:
+    """A panel's letter, above its upper left corner."""
+    axes.annotate(
+        text, (0, 1), xycoords="axes fraction", xytext=(-4, 3), textcoords="offset points",
+        ha="right", va="bottom", fontweight="bold", fontsize=9,
+    )  # fmt: skip
+
+
+def picture(axes: Axes, image: np.ndarray, title: str = "", frame: str = GREY) -> None:
+    """A brightness picture in [0, 1], row 0 at the top, with a thin frame and no ticks."""
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=frame, linewidth=0.8)
+
+
+def bars(
+    axes: Axes, groups: Sequence[str], series: dict[str, tuple[str, np.ndarray]], baselines: dict[str, np.ndarray]
+) -> None:
+    """Shares by group.  series: name -> (colour, (seeds, groups)); a bar is the mean, a dot a seed.
+    baselines: name -> (groups,), drawn as a short black line across that series' bar."""
+    width = 0.8 / len(series)
+    for k, (name, (colour, values)) in enumerate(series.items()):
+        at = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * width
+        drawn = axes.bar(at, values.mean(axis=0), width * 0.92, color=colour, label=name)
+        axes.bar_label(drawn, fmt="%.2f", fontsize=5.5, padding=1)
+        if len(values) > 1:
+            spread = np.linspace(-0.2, 0.2, len(values)) * width
+            axes.plot((at + spread[:, None]).ravel(), values.ravel(), ".", color=BLACK, markersize=2.5)
+        if name in baselines:
+            half = width * 0.46
+            axes.hlines(baselines[name], at - half, at + half, color=BLACK, linewidth=1.2, linestyle=(0, (1.5, 1)))
+    axes.set_xticks(np.arange(len(groups)), groups)
+    axes.set_ylim(0, 1.1)
+    axes.set_yticks([0, 0.5, 1])
+    axes.tick_params(axis="x", length=0)

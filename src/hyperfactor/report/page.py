@@ -1,0 +1,62 @@
+"""Results -> a folder with one self-contained page, the figures as files, and the numbers as JSON."""
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from hyperfactor.experiments import EXPERIMENTS
+from hyperfactor.experiments.base import Result
+from hyperfactor.figures import draw, style
+from hyperfactor.runs.execute import versions
+from hyperfactor.runs.store import write_whole
+
+
+def write_report(results: Sequence[Result], out: str | Path) -> Path:
+    """Write report.html, figures/*.svg and *.pdf, and a JSON file an experiment; returns the page's path.
+
+    Raises StoreError where the folder cannot be written.
+    """
+    out = Path(out)
+    sections = []
+    for result in results:
+        drawn = []
+        for number, caption, figure in draw(result):
+            name = f"{result.experiment}-figure-{number}"
+            svg = _save(figure, "svg")
+            write_whole(out / "figures" / f"{name}.svg", svg)
+            write_whole(out / "figures" / f"{name}.pdf", _save(figure, "pdf"))
+            drawn.append({"number": number, "caption": caption, "svg": _inline(svg, name), "name": name})
+        write_whole(out / f"{result.experiment}.json", json.dumps(result.to_json(), indent=1).encode())
+        specs = [yaml.safe_dump(note.spec, sort_keys=False) for note in result.runs]
+        sections.append(
+            {"result": result, "experiment": EXPERIMENTS[result.experiment], "figures": drawn, "specs": specs}
+        )
+    environment = Environment(
+        loader=PackageLoader("hyperfactor", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    page = environment.get_template("page.html.j2").render(sections=sections, versions=versions())
+    write_whole(out / "report.html", page.encode())
+    return out / "report.html"
+
+
+def _save(figure: Figure, kind: str) -> bytes:
+    """The figure as bytes that depend on nothing but what it shows."""
+    buffer = io.BytesIO()
+    with style.context():
+        figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else {"CreationDate": None})
+    return buffer.getvalue()
+
+
+def _inline(svg: bytes, name: str) -> Markup:
+    """The <svg> element, with ids of its own, so that many fit on one page."""
+    text = svg[svg.index(b"<svg") :].decode()
+    for reference in ('id="', 'href="#', "url(#"):
+        text = text.replace(reference, f"{reference}{name}-")
+    return Markup(text)

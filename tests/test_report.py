@@ -1,0 +1,67 @@
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from hyperfactor import train
+from hyperfactor.experiments.composition import EXPERIMENT, specs
+from hyperfactor.report.page import write_report
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "rect", "image", "stop", "circle", "line"}
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store, out = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("out")
+    runs = {role: [train(spec, store)] for role, spec in specs("smoke", 0).items()}
+    return write_report([EXPERIMENT.result("smoke", (0,), runs, 12.0)], out)
+
+
+def test_it_needs_no_other_host(page: Path):
+    text = page.read_text()
+    loaded = re.findall(r'(?:src|href)="([^"]*)"|url\(([^)]*)\)|@import', text)
+    assert [a or b for a, b in loaded if not (a or b).startswith(("#", "data:"))] == []
+    assert "<script" not in text
+
+
+def test_ids_are_unique_and_references_resolve(page: Path):
+    text = page.read_text()
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    targets = set(re.findall(r'href="#([^"]+)"', text)) | set(re.findall(r"url\(#([^)]+)\)", text))
+    assert targets <= set(ids)
+
+
+def test_tags_close_in_order(page: Path):
+    class Checker(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.open: list[str] = []
+
+        def handle_starttag(self, tag, attrs):
+            if tag not in VOID:
+                self.open.append(tag)
+
+        def handle_startendtag(self, tag, attrs):
+            pass
+
+        def handle_endtag(self, tag):
+            if tag not in VOID:
+                assert self.open.pop() == tag
+
+    checker = Checker()
+    checker.feed(page.read_text())
+    assert checker.open == []
+
+
+def test_it_holds_claims_figures_specs_and_versions(page: Path):
+    text = page.read_text()
+    document = json.loads((page.parent / "composition.json").read_text())
+    assert all(f'id="claim-{claim["id"]}"' in text for claim in document["claims"])
+    assert text.count("<svg") == 4
+    assert all(run["id"] in text for run in document["runs"])
+    assert text.count("learning_rate: 0.001") == 4
+    assert "torch 2" in text
+    assert sorted(p.suffix for p in (page.parent / "figures").iterdir()) == [".pdf"] * 4 + [".svg"] * 4
