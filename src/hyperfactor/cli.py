@@ -1,0 +1,315 @@
+"""The command line.  It reads requests, calls the library and prints; imports are lazy."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hyperfactor.errors import DivergedError, HyperfactorError, RequestError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from hyperfactor.experiments.base import Claim
+
+app = typer.Typer(
+    help="Does a generative model learn the factors of what it draws, and can it compose them?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+runs_app = typer.Typer(help="What is in the store.", no_args_is_help=True)
+app.add_typer(runs_app, name="runs")
+
+StoreOption = Annotated[Path, typer.Option("--store", help="Folder that holds the runs.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, no progress.")]
+DEFAULT_STORE = Path("hyperfactor-store")
+
+
+@app.command("list")
+def list_() -> None:
+    """The experiments, their questions and the figures of the paper that they draw."""
+    from hyperfactor.experiments import EXPERIMENTS
+
+    for experiment in EXPERIMENTS.values():
+        print(f"{experiment.name:<14} figures {', '.join(experiment.figures)}\n{'':<14} {experiment.question}")
+
+
+@app.command()
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="All where none is named.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
+    seeds: Annotated[int, typer.Option(help="Seeds 0 .. K - 1.", metavar="K")] = 1,
+    workers: Annotated[int | None, typer.Option(help="Processes; one a core where left out.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    out: Annotated[Path, typer.Option(help="Folder for the report and the figures.")] = Path("hyperfactor-report"),
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write claims and tables here too.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train what is missing, analyse it, and write figures, verdicts and a page to read."""
+    from hyperfactor.experiments import EXPERIMENTS
+    from hyperfactor.report.page import write_report
+    from hyperfactor.runs.sweep import train_all
+
+    began = time.perf_counter()
+    if unknown := [name for name in names or () if name not in EXPERIMENTS]:
+        raise RequestError(f"experiment: got {unknown[0]!r}, needs one of {', '.join(EXPERIMENTS)}")
+    if seeds < 1:
+        raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
+    chosen = [EXPERIMENTS[name] for name in names or EXPERIMENTS]
+    specs = {e.name: [e.specs(preset, seed) for seed in range(seeds)] for e in chosen}
+    roles = {
+        spec.id: f"{name} {role}, seed {spec.seed}"
+        for name, of_seeds in specs.items()
+        for of_seed in of_seeds
+        for role, spec in of_seed.items()
+    }
+    wanted = [spec for of_seeds in specs.values() for of_seed in of_seeds for spec in of_seed.values()]
+
+    with _Progress(wanted, roles, quiet) as progress:
+        done, failures = train_all(wanted, store, workers=workers, report=progress.step, finished=progress.finished)
+    for run, error in failures.items():
+        _complain(f"{roles[run]}: {error}")
+    if failures:
+        raise typer.Exit(1 if any(isinstance(e, DivergedError) for e in failures.values()) else 2)
+
+    results = []
+    for experiment in chosen:
+        runs = {
+            role: [done[of_seed[role].id] for of_seed in specs[experiment.name]] for role in specs[experiment.name][0]
+        }
+        seconds = time.perf_counter() - began
+        results.append(experiment.result(preset, range(seeds), runs, seconds))
+    page = write_report(results, out)
+    for result in results:
+        _print_claims(result.claims, f"{result.experiment}, preset {preset}, {seeds} seed{'s' * (seeds > 1)}")
+    if json_file:
+        documents = [result.to_json() for result in results]
+        _write_text(json_file, json.dumps(documents[0] if len(documents) == 1 else documents, indent=1))
+    print(f"{time.perf_counter() - began:.0f} s; report: {page}")
+
+
+@app.command()
+def train(
+    spec_file: Annotated[Path, typer.Argument(metavar="SPEC.yaml")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="Set a key: training.steps=100.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    threads: Annotated[int | None, typer.Option(help="Threads; torch's choice where left out.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train the run of a spec, or go on with it, and print its id and accuracy."""
+    from hyperfactor.runs.execute import train as train_run
+    from hyperfactor.runs.spec import RunSpec
+
+    if threads is not None and threads < 1:
+        raise RequestError(f"threads: got {threads}, needs an integer of at least 1")
+    spec = RunSpec.load(spec_file, overrides or [])
+    with _Progress([spec], {spec.id: spec_file.name}, quiet) as progress:
+        run = train_run(spec, store, threads=threads, report=lambda step: progress.step(spec, step))
+    _print_table(run.accuracy(), f"run {run.id}")
+
+
+@app.command()
+def sample(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of a finished run, or its beginning.")],
+    factors: Annotated[Path, typer.Option(help="CSV file with a column for each factor.")],
+    out: Annotated[Path, typer.Option(help="NPZ file for `images` and `factors`.")],
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Draw a picture at each row of factor values."""
+    import io
+
+    import numpy as np
+
+    from hyperfactor.runs.run import Run
+    from hyperfactor.runs.store import write_whole
+
+    opened = Run.open(store, run)
+    points = _read_factors(factors, opened.spec.data.picture.space().names)
+    images = opened.sample(points, seed)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=images, factors=points)
+    write_whole(out, buffer.getvalue())
+    print(f"{len(images)} pictures of {images.shape[2]} x {images.shape[3]} pixels: {out}")
+
+
+@runs_app.command("list")
+def runs_list(store: StoreOption = DEFAULT_STORE) -> None:
+    """A line a run: id, state, seed, picture, trained points, steps, size."""
+    import polars as pl
+
+    from hyperfactor.runs.store import Store
+
+    rows = [
+        {
+            "id": entry.id,
+            "state": entry.state,
+            "seed": entry.spec.seed,
+            "family": entry.spec.data.picture.family,
+            "points": entry.manifest.get("trained_points"),
+            "steps": entry.spec.training.steps,
+            "MB": entry.bytes / 1e6,
+            "finished": entry.manifest.get("finished", ""),
+        }
+        for entry in Store(store).entries()
+    ]
+    if rows:
+        _print_table(pl.DataFrame(rows, infer_schema_length=None), f"store {store}")
+    else:
+        print(f"store {store}: no runs")
+
+
+@runs_app.command("show")
+def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOption = DEFAULT_STORE) -> None:
+    """A run's spec, as YAML that `train` reads, and what is recorded of it."""
+    import yaml
+
+    from hyperfactor.runs.run import Run
+    from hyperfactor.runs.store import Store
+
+    opened = Store(store)
+    found = opened.resolve(run)
+    entry = opened.entry(found)
+    print(f"# run {found}, {entry.state}")
+    print(yaml.safe_dump(entry.spec.model_dump(mode="json"), sort_keys=False), end="")
+    if entry.manifest:
+        for key in ("finished", "seconds", "parameters", "trained_points", "threads", "device", "versions"):
+            print(f"# {key}: {entry.manifest[key]}")
+        _print_table(Run(opened, found).accuracy(), f"run {found}")
+
+
+@runs_app.command("remove")
+def runs_remove(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...")], store: StoreOption = DEFAULT_STORE
+) -> None:
+    """Delete runs from the store."""
+    from hyperfactor.runs.store import Store
+
+    opened = Store(store)
+    for run in [opened.resolve(prefix) for prefix in runs]:
+        opened.remove(run)
+        print(f"removed {run}")
+
+
+def main() -> None:
+    """Run the command line; 0 done, 1 a run failed, 2 the request was wrong."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except HyperfactorError as error:
+        _complain(str(error))
+        sys.exit(1 if isinstance(error, DivergedError) else 2)
+    except typer.TyperException as error:
+        if message := error.format_message():  # none where the help was printed for want of arguments
+            _complain(f"{message} (see hyperfactor --help)")
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("stopped; the same command goes on from the last checkpoint")
+        sys.exit(130)
+
+
+def _complain(message: str) -> None:
+    print(f"hyperfactor: {message}", file=sys.stderr)
+
+
+def _write_text(path: Path, text: str) -> None:
+    from hyperfactor.runs.store import write_whole
+
+    write_whole(path, text.encode())
+
+
+def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
+    """The factor columns of a CSV file, in the order of `names`; others are left out."""
+    import polars as pl
+
+    try:
+        frame = pl.read_csv(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RequestError(
+            f"{path}: {str(error).splitlines()[0]}, needs a CSV file with columns {', '.join(names)}"
+        ) from None
+    if missing := [name for name in names if name not in frame.columns]:
+        raise RequestError(f"{path}: got columns {', '.join(frame.columns)}, needs {', '.join(missing)} too")
+    try:
+        return frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
+    except pl.exceptions.PolarsError:
+        raise RequestError(f"{path}: got text in a column of {', '.join(names)}, needs numbers") from None
+
+
+class _Progress:
+    """A bar over the steps of all runs, with the time left, and a line a finished run.
+
+    Nothing is drawn with --quiet; without a terminal there are the lines and no bar.
+    """
+
+    def __init__(self, specs: list[Any], roles: dict[str, str], quiet: bool):
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._console = Console(stderr=True, quiet=quiet)
+        self._roles = roles
+        self._done: dict[str, int] = {}
+        self._weights = {spec.id: spec.training.batch for spec in specs}
+        self._bar = Progress(
+            TextColumn("training"), BarColumn(), TextColumn("{task.percentage:.0f} %"),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            console=self._console, disable=quiet or not self._console.is_terminal, transient=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task(
+            "", total=sum({s.id: s.training.steps * s.training.batch for s in specs}.values())
+        )
+
+    def __enter__(self) -> "_Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def step(self, spec: Any, step: int) -> None:
+        self._done[spec.id] = step
+        self._bar.update(self._task, completed=sum(self._weights[run] * done for run, done in self._done.items()))
+
+    def finished(self, run: Any) -> None:
+        seconds = run.manifest["seconds"]
+        self._console.print(
+            f"{self._roles[run.id]}: trained in {seconds['train']:.0f} s, judged in {seconds['evaluate']:.0f} s ({run.id})",
+            highlight=False,
+        )
+
+
+def _print_table(frame: "pl.DataFrame", title: str) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for name, kind in frame.schema.items():
+        table.add_column(name, justify="right" if kind.is_numeric() else "left", no_wrap=True)
+    for row in frame.iter_rows():
+        table.add_row(*("" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
+    Console(width=None if sys.stdout.isatty() else 200).print(table, highlight=False)
+
+
+def _print_claims(claims: "tuple[Claim, ...]", title: str) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("claim", "bound", "measured", "95 % interval", "verdict"):
+        table.add_column(heading)
+    for claim in claims:
+        interval = f"{claim.interval[0]:.3f} .. {claim.interval[1]:.3f}"
+        verdict = "holds" if claim.holds else "DOES NOT HOLD"
+        table.add_row(claim.statement, str(claim.bound), f"{claim.measured:.3f}", interval, verdict)
+    Console(width=None if sys.stdout.isatty() else 160).print(table, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The floors of docs/architecture.md: a module imports only from its own package and from floors below."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import hyperfactor
+
+ROOT = Path(hyperfactor.__file__).parent
+FLOORS = {
+    "errors": -1, "rng": 0, "strict": 0, "factors": 1, "images": 2, "models": 3, "training": 4, "measures": 4,
+    "runs": 5, "experiments": 6, "figures": 7, "report": 8, "cli": 9,
+}  # fmt: skip
+MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
+
+
+def place(name: str) -> str:
+    """`runs` for hyperfactor.runs.store."""
+    return name.split(".")[1]
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of this package that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hyperfactor"):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.startswith("hyperfactor.")}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_down(path: Path):
+    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for name in imports(path):
+        other = place(name)
+        assert other == own or FLOORS[other] < FLOORS[own], f"{path} imports {name}"
+
+
+def test_no_module_imports_itself_in_a_circle():
+    def module(path: Path) -> str:
+        return ".".join(("hyperfactor", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+    names = {module(path): path for path in MODULES}
+    graph = {
+        name: {other for found in imports(path) for other in names if found == other or found.startswith(other + ".")}
+        for name, path in names.items()
+    }
+    leaves = {name: {o for o in others if o != name and not name.startswith(o + ".")} for name, others in graph.items()}
+    while ready := [name for name, others in leaves.items() if not others]:
+        for name in ready:
+            del leaves[name]
+        for others in leaves.values():
+            others.difference_update(ready)
+    assert leaves == {}
+
+
+def test_nothing_is_pickled_and_no_global_generator_is_used():
+    forbidden = ("import pickle", "torch.load(", "torch.save(", "allow_pickle=True", "np.random.seed", "random.seed(")
+    for path in MODULES:
+        text = path.read_text()
+        assert [word for word in forbidden if word in text] == [], path
+        assert "manual_seed" not in text or path.name == "rng.py", path
+
+
+def test_every_public_name_can_be_had_and_the_import_is_light():
+    import subprocess
+    import sys
+
+    for name in hyperfactor.__all__:
+        assert getattr(hyperfactor, name).__name__ == name
+    code = "import hyperfactor, hyperfactor.cli, sys; print('torch' in sys.modules, 'polars' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.split() == ["False", "False"]
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = hyperfactor.nothing

@@ -1,0 +1,177 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from hyperfactor import Run, RunSpec
+from hyperfactor.runs.store import CHECKPOINT
+
+
+def hyperfactor(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hyperfactor.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**os.environ, "NO_COLOR": "1"})
+
+
+def one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Status 2 and one line, with these words, and no traceback."""
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("hyperfactor: ")
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.fixture(scope="module")
+def spec_file(tiny: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cli") / "spec.yaml"
+    path.write_text(yaml.safe_dump(tiny.model_dump(mode="json")))
+    return path
+
+
+def test_help_is_quick(tmp_path: Path):
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = hyperfactor("--help", cwd=tmp_path)
+        times.append(time.perf_counter() - began)
+        assert "reproduce" in done.stdout
+    modules = (
+        "import sys, hyperfactor.cli; print(sorted({'torch', 'polars', 'matplotlib', 'numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", modules], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_list_names_each_experiment(tmp_path: Path):
+    out = hyperfactor("list", cwd=tmp_path).stdout
+    assert "composition" in out
+    assert "figures 1, 4, 9, 10" in out
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reproduce")
+    done = hyperfactor("reproduce", "composition", "--preset", "smoke", "--seeds", 2, "--json", "out.json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "report: hyperfactor-report/report.html" in done.stdout
+    assert done.stderr.count("trained in") == 8
+    return folder
+
+
+def test_reproduce_writes_what_the_contract_says(reproduced: Path):
+    document = json.loads((reproduced / "out.json").read_text())
+    assert {"experiment", "preset", "seconds", "claims", "tables"} <= set(document)
+    assert document["experiment"] == "composition"
+    for claim in document["claims"]:
+        assert {"id", "statement", "measured", "interval", "bound", "holds"} <= set(claim)
+        low, high = claim["interval"]
+        assert low <= claim["measured"] <= high
+    assert {row["model"] for row in document["tables"]["accuracy"]} == {"2d", "1d", "2d+1d", "1d+rim"}
+    figures = sorted(path.name for path in (reproduced / "hyperfactor-report" / "figures").iterdir())
+    assert figures == sorted(f"composition-figure-{n}.{kind}" for n in (1, 4, 9, 10) for kind in ("svg", "pdf"))
+
+
+def test_reproduce_again_trains_nothing_and_draws_the_same_bits(reproduced: Path):
+    before = {path: path.read_bytes() for path in (reproduced / "hyperfactor-report" / "figures").iterdir()}
+    done = hyperfactor("reproduce", "composition", "--preset", "smoke", "--seeds", 2, "--quiet", cwd=reproduced)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_train_then_sample_then_look(spec_file: Path, run: Run, store: Path, tmp_path: Path):
+    done = hyperfactor("train", spec_file, "--store", store, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert run.id in done.stdout
+    assert "held_out" in done.stdout
+
+    (tmp_path / "points.csv").write_text("y,note,x\n2,a,1\n4.25,b,3.5\n")
+    done = hyperfactor(
+        "sample", run.id[:5], "--factors", "points.csv", "--out", "deep/images.npz", "--seed", 4, "--store", store,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "deep" / "images.npz", allow_pickle=False) as file:
+        assert file["factors"].tolist() == [[1, 2], [3.5, 4.25]]  # in the order of the factor space
+        assert file["images"].shape == (2, 1, 16, 16)
+        assert np.abs(file["images"] - run.sample(file["factors"], seed=4)).max() < 1e-4
+
+    assert run.id in hyperfactor("runs", "list", "--store", store, cwd=tmp_path).stdout
+    shown = hyperfactor("runs", "show", run.id[:5], "--store", store, cwd=tmp_path).stdout
+    (tmp_path / "again.yaml").write_text(shown[: shown.index("# finished")])
+    assert RunSpec.load(tmp_path / "again.yaml") == run.spec
+
+
+def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path):
+    done = hyperfactor(
+        "train", spec_file, "--set", "training.steps=2", "--set", "seed=9", "--store", "s", "-q", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    (run,) = (path.name for path in (tmp_path / "s").iterdir() if not path.name.startswith("."))
+    assert f"removed {run}" in hyperfactor("runs", "remove", run[:4], "--store", "s", cwd=tmp_path).stdout
+    assert "no runs" in hyperfactor("runs", "list", "--store", "s", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["reproduce", "everything"], ["experiment: got 'everything', needs one of composition"]),
+        (["reproduce", "composition", "--preset", "huge"], ["preset: got 'huge', needs one of smoke, laptop, paper"]),
+        (["reproduce", "composition", "--seeds", "0"], ["seeds: got 0"]),
+        (["reproduce", "composition", "--preset", "smoke", "--workers", "0"], ["workers: got 0"]),
+        (["train", "none.yaml"], ["none.yaml: No such file or directory"]),
+        (["train", "SPEC", "--set", "training.steps=-5"], ["training.steps: got -5, needs an integer of at least 1"]),
+        (["train", "SPEC", "--set", "data.train.foo=1"], ["got an unknown key 'foo'"]),
+        (["train", "SPEC", "--set", "data.fraction=1e-9"], ["data.train: got 0 of the 484 lattice points"]),
+        (["train", "SPEC", "--store", "/proc/store"], ["store /proc/store: ", "needs a folder that can be written"]),
+        (["train", "SPEC", "--threads", "0"], ["threads: got 0"]),
+        (["sample", "abc", "--factors", "f.csv", "--out", "o.npz"], ["run: got 'abc', which names no run"]),
+        (["reproduce", "--seeds", "many"], ["Invalid value for '--seeds'"]),
+        (["paint"], ["No such command 'paint'"]),
+        (["runs", "show", "abc"], ["run: got 'abc', which names no run"]),
+        (["runs", "remove", "abc"], ["run: got 'abc', which names no run"]),
+    ],
+)  # fmt: skip
+def test_wrong_requests_get_one_line_and_status_2(arguments, words, spec_file: Path, tmp_path: Path):
+    done = hyperfactor(*(spec_file if a == "SPEC" else a for a in arguments), cwd=tmp_path)
+    one_line(done, *words)
+    assert not list(tmp_path.glob("hyperfactor-store/*/spec.json"))
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        (None, "No such file"),
+        ("x\n1\n", "needs y too"),
+        ("x,y\n1,two\n", "got text in a column"),
+        ("x,y\n1,99\n", "factors row 0, y: got 99, needs a value in -3..18"),
+        ("x,y\n1,\n", "factors row 0, y: got nan"),
+    ],
+)
+def test_wrong_factors(text, word, run: Run, store: Path, tmp_path: Path):
+    if text is not None:
+        (tmp_path / "f.csv").write_text(text)
+    done = hyperfactor("sample", run.id, "--factors", "f.csv", "--out", "o.npz", "--store", store, cwd=tmp_path)
+    one_line(done, word)
+    assert not (tmp_path / "o.npz").exists()
+
+
+def test_a_truncated_checkpoint_gets_one_line(spec_file: Path, tiny: RunSpec, tmp_path: Path):
+    folder = tmp_path / "s" / tiny.id
+    folder.mkdir(parents=True)
+    (folder / CHECKPOINT).write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
+    one_line(hyperfactor("train", spec_file, "--store", "s", cwd=tmp_path), "needs a whole checkpoint")
+
+
+def test_a_run_that_fails_has_status_1(spec_file: Path, tmp_path: Path):
+    done = hyperfactor(
+        "train", spec_file, "--set", "training.learning_rate=1e30", "--set", "training.steps=100", cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "needs a finite one" in done.stderr
