@@ -65,3 +65,12 @@ def test_it_holds_claims_figures_specs_and_versions(page: Path):
     assert text.count("learning_rate: 0.001") == 4
     assert "torch 2" in text
     assert sorted(p.suffix for p in (page.parent / "figures").iterdir()) == [".pdf"] * 4 + [".svg"] * 4
+
+
+def test_the_claims_table_has_a_row_a_claim(page: Path):
+    document = json.loads((page.parent / "composition.json").read_text())
+    lines = (page.parent / "composition-claims.md").read_text().splitlines()
+    assert lines[0].startswith("Preset smoke, 1 seed; finished 20")
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[4:]] == [
+        c["statement"] for c in document["claims"]
+    ]

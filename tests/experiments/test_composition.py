@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.patches import Rectangle
 
 from hyperfactor.experiments.base import Result
 from hyperfactor.experiments.composition import EXPERIMENT, PAIRS_BY_REGION, PICTURE, TESTED, TRAINED, analyse, specs
@@ -58,7 +59,7 @@ def test_the_data_sets_have_their_sizes():
     tested = {name: int(region.contains(canvas, space).sum()) for name, region in TESTED.items()}
     assert tested == {"vertical": 175, "horizontal": 175, "intersection": 49, "rest": 625, "core": 784}
     parts = sum(TESTED[name].contains(canvas, space).astype(int) for name in PAIRS_BY_REGION)
-    assert (parts == PICTURE.window().contains(canvas, space)).all()  # a partition of the window
+    assert np.array_equal(parts, PICTURE.window().contains(canvas, space))  # a partition of the window
 
 
 def test_claims_of_models_that_copy_and_of_models_that_compose(analysis):
@@ -91,5 +92,7 @@ def test_every_figure_is_drawn_from_the_result_alone(analysis):
     drawn = {number: figure for number, _, figure in draw(result)}
     assert tuple(drawn) == EXPERIMENT.figures == tuple(FIGURES["composition"])
     bars = drawn["4"].axes[3].patches  # panel d: x in four regions, then y
-    assert [bar.get_height() for bar in bars] == pytest.approx([2 / 7, 1, 2 / 7, 1, 1, 2 / 7, 2 / 7, 1])
+    assert [bar.get_height() for bar in bars if isinstance(bar, Rectangle)] == pytest.approx(
+        [2 / 7, 1, 2 / 7, 1, 1, 2 / 7, 2 / 7, 1]
+    )
     assert len(drawn["10"].subfigs[0].subfigs[1].axes) == 25

@@ -1,0 +1,52 @@
+"""Do few deterministic steps lose accuracy?  Samplers and step counts on the same trained model.
+
+    python benchmarks/samplers.py RUN [--store DIR] [--points N]
+
+Prints, for each sampler, the share right in both and valid, and the median error, over `points`
+requests of each recorded region, all with the same first noise, and the time as a ratio to 10 DDIM
+steps in the same process.
+"""
+
+import argparse
+import time
+
+import polars as pl
+
+from hyperfactor import Run
+from hyperfactor.runs.run import evaluate
+from hyperfactor.training.diffusion import SamplingSpec
+
+CASES = [
+    ("ddim", 10),
+    ("ddim", 5),
+    ("ddim", 20),
+    ("ddim", 50),
+    ("dpm-solver++", 10),
+    ("dpm-solver++", 20),
+    ("ddpm", 1000),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run")
+    parser.add_argument("--store", default="hyperfactor-store")
+    parser.add_argument("--points", type=int, default=24)
+    arguments = parser.parse_args()
+    run = Run.open(arguments.store, arguments.run)
+    rows, reference = [], 0.0
+    evaluate(run.model, run.spec, most=2)  # warm up
+    for sampler, steps in CASES:
+        spec = run.spec.model_copy(update={"sampling": SamplingSpec(sampler=sampler, steps=steps)})  # pyright: ignore
+        began = time.perf_counter()
+        frame, _ = evaluate(run.model, spec, most=arguments.points)
+        seconds = time.perf_counter() - began
+        reference = reference or seconds
+        share = frame.select(pl.len(), pl.col("both", "valid", "right").mean(), pl.col("error").median())
+        rows.append({"sampler": sampler, "steps": steps, **share.to_dicts()[0], "time ratio": seconds / reference})
+    with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, float_precision=3):
+        print(pl.DataFrame(rows))
+
+
+if __name__ == "__main__":
+    main()

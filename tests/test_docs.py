@@ -1,0 +1,84 @@
+"""Every code block in the documents runs as it is written."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hyperfactor import RunSpec
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    pytest.param(language, text, id=f"{path.name}-{number}")
+    for path in DOCUMENTS
+    for number, (language, text) in enumerate(re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(), re.S | re.M))
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A clone's files, without what the set-up makes."""
+    for name in ("examples", "Makefile", "pyproject.toml", "constraints.txt"):
+        source = ROOT / name
+        shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("language", "text"), BLOCKS)
+def test_block(language: str, text: str, folder: Path):
+    if language == "python":
+        done = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    elif language == "yaml":
+        (folder / "block.yaml").write_text(text)
+        assert RunSpec.load(folder / "block.yaml")
+    elif language == "bash":
+        for line in text.splitlines():
+            run_line(line, folder)
+    else:
+        pytest.fail(f"a block of {language or 'no language'} cannot be run")
+
+
+def run_line(line: str, folder: Path) -> None:
+    words = line.split()
+    if words[0] == "make":  # the set-up and the tests themselves: only that the targets are there
+        words.insert(1, "-n")
+    elif words[0] == "hyperfactor":
+        words[:1] = [sys.executable, "-m", "hyperfactor.cli"]
+    environment = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, (line, done.stderr)
+
+
+def test_links_lead_somewhere():
+    for path in DOCUMENTS:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_stated_defaults_are_the_defaults(folder: Path):
+    """docs/specs.md writes every key out; what it does not change must be the default."""
+    text = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs" / "specs.md").read_text(), re.S | re.M)[0]
+    (folder / "block.yaml").write_text(text)
+    spec, default = RunSpec.load(folder / "block.yaml"), RunSpec()
+    for section in ("encoding", "model", "diffusion", "training", "sampling", "seed"):
+        assert getattr(spec, section) == getattr(default, section)
+
+
+def test_every_key_is_documented():
+    from hyperfactor.images.dataset import DataSpec
+    from hyperfactor.images.gaussian import Picture
+    from hyperfactor.models.unet import UNetSpec
+    from hyperfactor.training.diffusion import DiffusionSpec, SamplingSpec
+    from hyperfactor.training.loop import TrainingSpec
+
+    text = (ROOT / "docs" / "specs.md").read_text()
+    for section in (RunSpec, DataSpec, Picture, UNetSpec, DiffusionSpec, TrainingSpec, SamplingSpec):
+        for key in section.model_fields:
+            assert re.search(rf"\b{key}\b", text), key
