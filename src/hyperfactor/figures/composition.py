@@ -28,7 +28,7 @@ def figure_9(result: Result) -> Figure:
     figure = style.new(PAGE, 3.7, "canvas 45 x 45 factor values (pixels), window 32 x 32; closed form")
     axes = figure.subplots(2, 4)
     _canvas(axes[0, 0], result.arrays["visible"], [PALE, SKY, BLUE])
-    axes[0, 0].set_title("visible centres: 0, 1, 2")
+    axes[0, 0].set_title("centres seen: 0, 1, 2")
     style.letter(axes[0, 0], "a")
     for k, (name, title) in enumerate({"empty": "0D", "stripe": "1D", "sos": "2D"}.items(), start=1):
         style.picture(axes[0, k], result.arrays[name], title)
@@ -53,7 +53,7 @@ def figure_4(result: Result) -> Figure:
         series = {"right in x": (BLUE, shares["x"]), "right in y": (SKY, shares["y"])}
         style.bars(
             axes[1, k],
-            ["vertical", "horizont.", "intersect.", "ID"],
+            ["vert.", "horiz.", "inters.", "ID"],
             series,
             {"right in x": copied["x"], "right in y": copied["y"]},
         )
