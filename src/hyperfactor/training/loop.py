@@ -31,7 +31,7 @@ class TrainingSpec(Strict):
 
     steps: int = Field(default=1400, ge=1)
     batch: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=1.5e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
     warmup: int = Field(default=50, ge=0)
     final_rate: float = Field(default=0.02, ge=0, le=1)
     betas: tuple[float, float] = (0.9, 0.95)
