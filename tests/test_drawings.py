@@ -1,0 +1,65 @@
+"""A trained model, looked at from outside: slow, because it trains one as the laptop preset says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from scipy.ndimage import gaussian_filter1d
+
+from hyperfactor import Run
+from hyperfactor.experiments.composition import specs
+from hyperfactor.runs.run import evaluate
+from hyperfactor.training.diffusion import SamplingSpec
+
+pytestmark = pytest.mark.slow
+
+
+def hyperfactor(*arguments: object) -> None:
+    subprocess.run([sys.executable, "-m", "hyperfactor.cli", *map(str, arguments)], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    folder = tmp_path_factory.mktemp("trained")
+    spec = specs("laptop", 0)["2d+1d"]
+    (folder / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
+    hyperfactor("train", folder / "spec.yaml", "--store", folder / "store", "--threads", 1)
+    return folder, Run.open(folder / "store", spec.id)
+
+
+def peak(profile: np.ndarray) -> float:
+    """Where a smoothed profile peaks, by the parabola through its logarithm: none of this package's code."""
+    smooth = gaussian_filter1d(profile - np.median(profile), 0.7).clip(1e-6)
+    k = int(np.clip(smooth.argmax(), 1, len(profile) - 2))
+    a, b, c = np.log(smooth[k - 1 : k + 2])
+    return k + 0.5 * (a - c) / (a - 2 * b + c)
+
+
+def test_an_outside_program_finds_the_stripes_where_they_were_asked_for(trained: tuple[Path, Run]):
+    """Off the lattice, over the whole window, the held-out cross included."""
+    folder, run = trained
+    points = np.random.default_rng(0).uniform(2, 29, (60, 2)).round(2)
+    (folder / "points.csv").write_text("x,y\n" + "\n".join(f"{x},{y}" for x, y in points))
+    hyperfactor(
+        "sample", run.id, "--factors", folder / "points.csv", "--out", folder / "out.npz", "--store", folder / "store"
+    )
+    with np.load(folder / "out.npz", allow_pickle=False) as file:
+        images = file["images"][:, 0]
+        assert np.allclose(file["factors"], points)
+    found = np.array([[peak(image.mean(axis=0)), peak(image.mean(axis=1))] for image in images])
+    distance = np.abs(found - points)
+    assert np.median(distance) < 0.3
+    assert (distance.max(axis=1) <= 1).mean() >= 0.95
+
+
+def test_few_deterministic_steps_lose_no_accuracy_against_1000_of_ddpm(trained: tuple[Path, Run]):
+    _, run = trained
+    right = {}
+    for sampler, steps in (("ddim", 5), ("ddim", 20), ("dpm-solver++", 20), ("ddpm", 1000)):
+        spec = run.spec.model_copy(update={"sampling": SamplingSpec.parse({"sampler": sampler, "steps": steps})})
+        right[sampler, steps] = evaluate(run.model, spec, most=8)[0]["right"].mean()
+    slow = right.pop(("ddpm", 1000))
+    assert all(share >= slow - 0.03 for share in right.values()), (slow, right)
