@@ -54,6 +54,7 @@ def reproduce(
     """Train what is missing, analyse it, and write figures, verdicts and a page to read."""
     from hyperfactor.experiments import EXPERIMENTS
     from hyperfactor.report.page import write_report
+    from hyperfactor.runs.store import write_whole
     from hyperfactor.runs.sweep import train_all
 
     began = time.perf_counter()
@@ -90,7 +91,7 @@ def reproduce(
         _print_claims(result.claims, f"{result.experiment}, preset {preset}, {seeds} seed{'s' * (seeds > 1)}")
     if json_file:
         documents = [result.to_json() for result in results]
-        _write_text(json_file, json.dumps(documents[0] if len(documents) == 1 else documents, indent=1))
+        write_whole(json_file, json.dumps(documents[0] if len(documents) == 1 else documents, indent=1).encode())
     print(f"{time.perf_counter() - began:.0f} s; report: {page}")
 
 
@@ -215,12 +216,6 @@ def main() -> None:
 
 def _complain(message: str) -> None:
     print(f"hyperfactor: {message}", file=sys.stderr)
-
-
-def _write_text(path: Path, text: str) -> None:
-    from hyperfactor.runs.store import write_whole
-
-    write_whole(path, text.encode())
 
 
 def _read_factors(path: Path, names: tuple[str, ...]) -> Any:

@@ -42,7 +42,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def preset_spec(preset: str, seed: int, **sections: Mapping[str, Any]) -> RunSpec:
-    """The spec of a preset with an experiment's own keys laid over it, section by section.
+    """An experiment's own keys with the preset's laid over them, section by section.
 
     Raises RequestError for an unknown preset.
     """

@@ -36,6 +36,12 @@ class UNetSpec(Strict):
             raise ValueError(f"got {list(sizes)}, needs sizes of at least 1 pixel")
         return tuple(sorted(set(sizes), reverse=True))
 
+    def check(self, size: int) -> None:
+        """RequestError where attention is asked for at a size that no block has, for pictures of `size` pixels."""
+        allowed = [size // n for n in (1, 2, 4, 8)]
+        if unknown := set(self.attention) - set(allowed):
+            raise RequestError(f"model.attention: got {sorted(unknown)}, needs sizes among {allowed}")
+
 
 class UNet(nn.Module):
     """Image and condition in, image out."""
@@ -46,13 +52,11 @@ class UNet(nn.Module):
         Raises RequestError where attention is asked for at a size that no block has.
         """
         super().__init__()
+        spec.check(size)
         w = spec.width
         channels = {"down1": 2 * w, "down2": 4 * w, "down3": 4 * w, "up1": 2 * w, "up2": w, "up3": w}
         sizes = {"down1": size // 2, "down2": size // 4, "down3": size // 8}
         sizes |= {"up1": size // 4, "up2": size // 2, "up3": size}
-        if unknown := set(spec.attention) - set(sizes.values()):
-            allowed = sorted(set(sizes.values()), reverse=True)
-            raise RequestError(f"model.attention: got {sorted(unknown)}, needs sizes among {allowed}")
 
         self.stem = DoubleConv(1, w)
         self.down1 = Down(w, 2 * w, condition)

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 
 from hyperfactor.errors import DivergedError, StoreError
-from hyperfactor.images.dataset import training_set
+from hyperfactor.images.dataset import training_points, training_set
 from hyperfactor.runs.run import Run, build_model, evaluate, summarize, torch_threads
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.store import Store
@@ -46,12 +46,17 @@ def train(
     if opened.manifest(spec.id) is None:
         with opened.claim(spec.id), torch_threads(threads):
             if opened.manifest(spec.id) is None:  # nobody finished it while we waited
-                _execute(spec, opened, device or ("cuda" if torch.cuda.is_available() else "cpu"), report)
+                device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+                began = time.perf_counter()
+                model, history = _fit(spec, opened, device, report)
+                _record(spec, opened, model, history, device, time.perf_counter() - began)
     return Run(opened, spec.id)
 
 
-def _execute(spec: RunSpec, store: Store, device: str, report: Callable[[int], None]) -> None:
-    began = time.perf_counter()
+def _fit(
+    spec: RunSpec, store: Store, device: str, report: Callable[[int], None]
+) -> tuple[Diffusion, list[dict[str, float]]]:
+    """Train, from the checkpoint if there is one; the averaged model and the history."""
     dataset = training_set(spec.data, spec.seed)
     conditions = spec.encoding.encode(dataset.factors, spec.data.picture.space())
     model = build_model(spec).to(device)
@@ -68,7 +73,7 @@ def _execute(spec: RunSpec, store: Store, device: str, report: Callable[[int], N
         }
 
     try:
-        average, history = fit(
+        return fit(
             model,
             torch.from_numpy(dataset.images).to(device),
             torch.from_numpy(conditions).to(device),
@@ -88,10 +93,15 @@ def _execute(spec: RunSpec, store: Store, device: str, report: Callable[[int], N
         raise StoreError(
             f"run {spec.id}: the checkpoint does not fit the spec ({first}), needs the run's own"
         ) from None
-    trained = time.perf_counter()
 
-    frame, samples = evaluate(average.eval(), spec)
-    weights = {name: value.cpu().contiguous() for name, value in average.state_dict().items()}
+
+def _record(
+    spec: RunSpec, store: Store, model: Diffusion, history: list[dict[str, float]], device: str, seconds: float
+) -> None:
+    """Draw and judge, then write what the run leaves; `seconds` of training."""
+    began = time.perf_counter()
+    frame, samples = evaluate(model, spec)
+    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     files = {
         "weights.safetensors": safetensors_bytes(weights),
         "samples.safetensors": safetensors_bytes(samples),
@@ -101,9 +111,9 @@ def _execute(spec: RunSpec, store: Store, device: str, report: Callable[[int], N
     artifacts = {name: store.write(spec.id, name, content) for name, content in files.items()}
     about = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": {"train": trained - began, "evaluate": time.perf_counter() - trained},
-        "parameters": sum(value.numel() for value in average.network.parameters()),
-        "trained_points": len(dataset),
+        "seconds": {"train": seconds, "evaluate": time.perf_counter() - began},
+        "parameters": sum(value.numel() for value in model.network.parameters()),
+        "trained_points": len(training_points(spec.data, spec.seed)),
         "threads": torch.get_num_threads(),
         "device": device,
         "versions": versions(),

@@ -50,9 +50,7 @@ class RunSpec(Strict):
                 f"sampling.steps: got {self.sampling.steps}, needs at most diffusion.timesteps, "
                 f"{self.diffusion.timesteps}"
             )
-        sizes = [self.data.picture.size // n for n in (1, 2, 4, 8)]
-        if unknown := set(self.model.attention) - set(sizes):
-            raise ValueError(f"model.attention: got {sorted(unknown)}, needs sizes among {sizes}")
+        self.model.check(self.data.picture.size)
         return self
 
     @property
