@@ -43,7 +43,9 @@ def figure_9(result: Result) -> Figure:
 def figure_4(result: Result) -> Figure:
     """Three models: what each was trained on and which requests it drew right, and accuracy by region."""
     groups = ["vertical", "horizontal", "intersection", "train"]
-    figure = style.new(PAGE, 4.3, _note(result, "bars: mean over seeds; dotted: copying the nearest trained point"))
+    figure = style.new(
+        PAGE, 4.3, _note(result, groups, "bars: mean over seeds; dotted: copying the nearest trained point")
+    )
     axes = figure.subplots(2, 3, gridspec_kw={"height_ratios": [1.5, 1]})
     for k, role in enumerate(("2d", "1d", "2d+1d")):
         _outcomes(axes[0, k], result, role)
@@ -74,9 +76,9 @@ def figure_4(result: Result) -> Figure:
 
 def figure_10(result: Result) -> Figure:
     """Stripes alone and with a rim of pairs: accuracy, and 25 drawings of each."""
-    figure = style.new(
-        PAGE, 5.6, _note(result, "accuracy: right in both and valid; drawings of seed 0, green frame: right")
-    )
+    regions = ["overall", "train", "ood"]
+    note = _note(result, regions, "accuracy: right in both and valid; drawings of seed 0, green frame: right")
+    figure = style.new(PAGE, 5.6, note)
     halves = np.ravel(figure.subfigures(1, 2, squeeze=False))
     for k, role in enumerate(("1d", "1d+rim")):
         upper, lower = halves[k].subfigures(2, 1, height_ratios=[1, 2.1])
@@ -84,7 +86,7 @@ def figure_10(result: Result) -> Figure:
         _outcomes(left, result, role)
         left.set_title(f"{TITLES[role]} model")
         style.letter(left, "ad"[k])
-        shares, _ = _shares(result, role, ["overall", "train", "ood"], ("right",))
+        shares, _ = _shares(result, role, regions, ("right",))
         style.bars(right, ["overall", "ID", "OOD"], {"right": (BLUE, shares["right"])}, {})
         right.set_ylabel("accuracy")
         style.letter(right, "be"[k])
@@ -131,7 +133,7 @@ def _shares(
     return shares, copied
 
 
-def _note(result: Result, text: str) -> str:
+def _note(result: Result, regions: list[str], text: str) -> str:
     seeds = len(result.seeds)
-    n = result.tables["accuracy"].filter(pl.col("seed") == result.seeds[0])["n"]
-    return f"preset {result.preset}, {seeds} seed{'s' * (seeds > 1)}, n = {n.min()}-{n.max()} drawings a region; {text}"
+    n = result.tables["accuracy"].filter(pl.col("region").is_in(regions))["n"]  # over all models
+    return f"preset {result.preset}, {seeds} seed{'s' * (seeds > 1)}, n = {n.min()}-{n.max()} drawings a bar and seed; {text}"

@@ -72,7 +72,8 @@ def bars(
     for k, (name, (colour, values)) in enumerate(series.items()):
         at = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * width
         drawn = axes.bar(at, values.mean(axis=0), width * 0.92, color=colour, label=name)
-        axes.bar_label(drawn, fmt="%.2f", fontsize=5.5, padding=1)
+        if len(series) == 1:  # beside another bar the numbers would touch
+            axes.bar_label(drawn, fmt="%.2f", fontsize=5.5, padding=1)
         if len(values) > 1:
             spread = np.linspace(-0.2, 0.2, len(values)) * width
             axes.plot((at + spread[:, None]).ravel(), values.ravel(), ".", color=BLACK, markersize=2.5)
