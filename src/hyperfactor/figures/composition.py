@@ -44,7 +44,9 @@ def figure_4(result: Result) -> Figure:
     """Three models: what each was trained on and which requests it drew right, and accuracy by region."""
     groups = ["vertical", "horizontal", "intersection", "train"]
     figure = style.new(
-        PAGE, 4.3, _note(result, groups, "bars: mean over seeds; dotted: copying the nearest trained point")
+        PAGE,
+        4.3,
+        _note(result, groups, "maps: seed 0; bars: mean over seeds; dotted: copying the nearest trained point"),
     )
     axes = figure.subplots(2, 3, gridspec_kw={"height_ratios": [1.5, 1]})
     for k, role in enumerate(("2d", "1d", "2d+1d")):

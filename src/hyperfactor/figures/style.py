@@ -71,9 +71,10 @@ def bars(
     width = 0.8 / len(series)
     for k, (name, (colour, values)) in enumerate(series.items()):
         at = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * width
-        drawn = axes.bar(at, values.mean(axis=0), width * 0.92, color=colour, label=name)
+        axes.bar(at, values.mean(axis=0), width * 0.92, color=colour, label=name)
         if len(series) == 1:  # beside another bar the numbers would touch
-            axes.bar_label(drawn, fmt="%.2f", fontsize=5.5, padding=1)
+            for x, top, mean in zip(at, values.max(axis=0), values.mean(axis=0), strict=True):
+                axes.text(x, top + 0.02, f"{mean:.2f}", ha="center", va="bottom", fontsize=5.5)
         if len(values) > 1:
             spread = np.linspace(-0.2, 0.2, len(values)) * width
             axes.plot((at + spread[:, None]).ravel(), values.ravel(), ".", color=BLACK, markersize=2.5)
