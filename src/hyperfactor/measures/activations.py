@@ -1,0 +1,114 @@
+"""What the layers of a network put out: hooks on named modules of any torch module.
+
+    with watch(network, ("up1", "head")) as seen:
+        network(x)
+    seen["up1"]                       # its output of the last call
+
+`capture` does this over batches and gathers arrays.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hyperfactor.errors import RequestError
+
+Pool = Literal["mean", "max"]
+
+
+def check_layers(module: nn.Module, layers: Sequence[str]) -> tuple[str, ...]:
+    """The names as given, or RequestError for one that the module does not have."""
+    named = dict(module.named_modules())
+    names = (layers,) if isinstance(layers, str) else tuple(layers)
+    if not names:
+        raise RequestError("layers: got none, needs at least one")
+    for name in names:
+        if not name or name not in named:
+            top = [known for known in named if known and "." not in known]
+            raise RequestError(f"layer: got {name!r}, needs one of {', '.join(top)}, or a module within them")
+    return names
+
+
+@contextmanager
+def watch(module: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Within the block the dict holds the output of each layer at its last call; the hooks are removed
+    after it, whatever happens.  Raises RequestError for an unknown layer or one that returns no tensor."""
+    names = check_layers(module, layers)
+    seen: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, object, object], None]:
+        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+            if not isinstance(output, Tensor):
+                raise RequestError(f"layer {name}: got an output of {type(output).__name__}, needs a tensor")
+            seen[name] = output.detach()
+
+        return hook
+
+    handles = []
+    try:
+        for name in names:
+            handles.append(module.get_submodule(name).register_forward_hook(keep(name)))
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@torch.no_grad()
+def capture(
+    module: nn.Module,
+    layers: Sequence[str],
+    batches: Iterable[tuple],
+    pool: Pool | None = None,
+    call: Callable[..., object] | None = None,
+) -> dict[str, Float[np.ndarray, "n d"]]:
+    """The outputs of the layers over all batches, float32, from one forward pass a batch.
+
+    batches: the arguments of a call each, the first axis of every output being the sample.  pool: over
+    all axes after the channels (the second), so that d is the number of channels; without it an output
+    is flattened, row by row of each channel.  call: what is called, the module itself where left out.
+    Only the asked outputs are kept, so memory is that of the result and of one batch.
+    """
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in check_layers(module, layers)}
+    with watch(module, tuple(parts)) as seen:
+        for arguments in batches:
+            seen.clear()
+            (call or module)(*arguments)
+            for name, of_layer in parts.items():
+                if name not in seen:
+                    raise RequestError(f"layer {name}: got no call in a forward pass, needs a layer that is used")
+                of_layer.append(_flat(seen[name], pool))
+    if not all(parts.values()):
+        raise RequestError("batches: got none, needs at least one")
+    return {name: np.concatenate(of_layer) for name, of_layer in parts.items()}
+
+
+def _flat(output: Tensor, pool: Pool | None) -> np.ndarray:
+    if pool and output.ndim > 2:
+        wide = output.flatten(2)
+        output = wide.mean(dim=2) if pool == "mean" else wide.amax(dim=2)
+    return output.flatten(1).float().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Size:
+    """shapes: of each layer's output for one sample; bytes: of all float32 results together."""
+
+    shapes: dict[str, tuple[int, ...]]
+    bytes: int
+
+
+@torch.no_grad()
+def size(module: nn.Module, layers: Sequence[str], arguments: tuple, samples: int, pool: Pool | None = None) -> Size:
+    """How large `capture` would get over `samples`, from one call with a small batch."""
+    with watch(module, layers) as seen:
+        module(*arguments)
+    shapes = {name: tuple(output.shape[1:]) for name, output in seen.items()}
+    numbers = sum(shape[0] if pool else int(np.prod(shape)) for shape in shapes.values())
+    return Size(shapes, 4 * samples * numbers)

@@ -1,0 +1,90 @@
+"""How many dimensions a cloud of points takes.
+
+participation_ratio and spectrum speak of the linear space around it; two_nn and levina_bickel of the
+manifold on which it lies.  None changes under rotation, shift, scale, or embedding in more dimensions.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+from hyperfactor.errors import RequestError
+from hyperfactor.measures import arrays
+
+Points = Float[np.ndarray, "n d"]
+
+
+def spectrum(points: Points) -> Float[np.ndarray, " r"]:
+    """Shares of the variance along the principal axes, largest first; min(n, d) of them, which sum to 1."""
+    return _variances(arrays.points(points)) / np.sum(_variances(arrays.points(points)))
+
+
+def participation_ratio(points: Points, corrected: bool = False) -> float:
+    """(sum_i l_i)^2 / sum_i l_i^2 with l_i the variances along the principal axes: from 1 on a line to d
+    where all directions are alike.
+
+    The points of a whole lattice are all there is, and need no correction.  corrected: the points are
+    n independent samples, of which few make the ratio too small; with S their covariance and N = n - 1,
+        b = N^2 / ((N - 1) (N + 2)) (tr S^2 - (tr S)^2 / N),      a = (tr S)^2 - 2 b / N
+    estimate tr C^2 and (tr C)^2 without bias for normal samples of covariance C, and the ratio is a / b
+    (Srivastava, J. Japan Statist. Soc. 35 (2005) 251).
+
+    Raises RequestError for fewer than 4 points where it is to be corrected.
+    """
+    points = arrays.points(points, least=4 if corrected else 2)
+    variance = _variances(points)
+    trace, square = variance.sum(), np.sum(variance**2)
+    if corrected:
+        N = len(points) - 1
+        square = N**2 / ((N - 1) * (N + 2)) * (square - trace**2 / N)
+        if square <= 0:
+            raise RequestError(f"points: got {len(points)}, needs more to correct the participation ratio")
+        return float((trace**2 - 2 * square / N) / square)
+    return float(trace**2 / square)
+
+
+def _variances(points: Points) -> Float[np.ndarray, " r"]:
+    return np.linalg.svd(points - points.mean(axis=0), compute_uv=False) ** 2 / (len(points) - 1)
+
+
+def two_nn(points: Points) -> float:
+    """Intrinsic dimension from the ratio of the distances to the first two neighbours.
+
+    TwoNN (Facco et al., Sci. Rep. 7 (2017) 12140), of scikit-dimension.  Points are taken to be random:
+    on a lattice, where both distances are nearly equal, the estimate is far too large; use
+    `levina_bickel` there.  Of equal points one is kept.  Raises RequestError for fewer than 10 points, and
+    where the estimate is over 2 d, when no manifold has over d.
+    """
+    from skdim.id import TwoNN  # 2 s to import
+
+    distinct = _distinct(points, 10)
+    found = float(TwoNN().fit(distinct).dimension_)
+    if not found <= 2 * distinct.shape[1]:
+        raise RequestError(
+            f"two_nn: got {found:.3g} dimensions for points of {distinct.shape[1]} numbers, as on a lattice, "
+            "needs points at random; levina_bickel takes a lattice"
+        )
+    return found
+
+
+def levina_bickel(points: Points, neighbours: int = 20) -> float:
+    """Intrinsic dimension from the growth of the number of neighbours with distance.
+
+    With T_j the distance from a point to its j-th neighbour, k = neighbours, each point gives
+        1 / d = 1 / (k - 2) sum_{j < k} ln(T_k / T_j)
+    and the inverses are averaged over points (Levina and Bickel, NIPS 2004; the mean of inverses is
+    MacKay and Ghahramani's).  Of equal points one is kept.  Raises RequestError for too few points.
+    """
+    from sklearn.neighbors import NearestNeighbors  # 1 s to import
+
+    if neighbours < 3:
+        raise RequestError(f"neighbours: got {neighbours}, needs an integer of at least 3")
+    distinct = _distinct(points, neighbours + 1)
+    distances, _ = NearestNeighbors(n_neighbors=neighbours).fit(distinct).kneighbors()
+    inverse = np.log(distances[:, -1:] / distances[:, :-1]).sum(axis=1) / (neighbours - 2)
+    if not inverse.any():
+        raise RequestError("points: got ones that are all equally far apart, needs some that are nearer than others")
+    return float(1 / inverse.mean())
+
+
+def _distinct(points: Points, least: int) -> Points:
+    return arrays.points(np.unique(arrays.points(points), axis=0), "distinct points", least)

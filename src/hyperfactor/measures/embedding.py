@@ -1,0 +1,51 @@
+"""Points -> few coordinates, to look at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from hyperfactor.errors import RequestError
+from hyperfactor.measures import arrays
+
+Points = Float[np.ndarray, "n d"]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """coordinates (n, c) along the principal axes `axes` (c, d); `shares` (c,) of the variance."""
+
+    coordinates: np.ndarray
+    axes: np.ndarray
+    shares: np.ndarray
+
+
+def pca(points: Points, components: int = 3) -> Principal:
+    """The leading principal components.  The sign of an axis is fixed: its largest entry is positive."""
+    points = arrays.points(points)
+    most = min(points.shape)
+    if not 1 <= components <= most:
+        raise RequestError(f"components: got {components}, needs an integer in 1..{most}")
+    centred = points - points.mean(axis=0)
+    _, size, axes = np.linalg.svd(centred, full_matrices=False)
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1, keepdims=True), axis=1)
+    axes = (axes * np.where(largest < 0, -1, 1))[:components]
+    return Principal(centred @ axes.T, axes, size[:components] ** 2 / np.sum(size**2))
+
+
+def umap(
+    points: Points, components: int = 2, neighbours: int = 15, minimum_distance: float = 0.1, seed: int = 0
+) -> Float[np.ndarray, "n components"]:
+    """Coordinates by UMAP (McInnes, Healy and Melville, arXiv 1802.03426), of umap-learn.
+
+    The same points and seed give the same coordinates; for this it runs on one thread.
+    """
+    points = arrays.points(points, least=components + 3)
+    if not 2 <= neighbours < len(points):
+        raise RequestError(f"neighbours: got {neighbours}, needs an integer in 2..{len(points) - 1}")
+    from umap import UMAP  # up to 20 s to import and compile the first time
+
+    reducer = UMAP(
+        n_components=components, n_neighbors=neighbours, min_dist=minimum_distance, random_state=seed, n_jobs=1
+    )
+    return np.asarray(reducer.fit_transform(points), dtype=np.float64)

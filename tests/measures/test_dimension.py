@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from hyperfactor.errors import RequestError
+from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum, two_nn
+from hyperfactor.measures.geometry import clifford_torus, hyper_factorized_torus, torus_3d
+
+
+def flat(R):
+    return R.reshape(-1, R.shape[-1])
+
+
+def on_a_torus(n, seed=0):
+    a, b = np.random.default_rng(seed).uniform(0, 2 * np.pi, (2, n))
+    return np.stack([np.cos(a), np.sin(a), np.cos(b), np.sin(b)], axis=1)
+
+
+def test_participation_ratio_of_known_shapes():
+    assert participation_ratio(flat(clifford_torus(12))) == pytest.approx(4)
+    # variances of the doughnut: (M^2 + m^2 / 2) / 2 twice, and m^2 / 2
+    plane, height = (4 + 0.5) / 2, 0.5
+    expected = (2 * plane + height) ** 2 / (2 * plane**2 + height**2)
+    assert participation_ratio(flat(torus_3d(12, 2, 1))) == pytest.approx(expected)
+    assert participation_ratio(flat(hyper_factorized_torus(12, 0))) == pytest.approx(2 * 11)  # one-hot: centred
+    assert participation_ratio(np.outer(np.arange(9.0), np.ones(5))) == pytest.approx(1)
+
+
+def test_participation_ratio_lies_between_for_uneven_axes():
+    points = flat(clifford_torus(12)) * [1, 1, 0.5, 0.5]
+    assert participation_ratio(points) == pytest.approx((2 + 0.5) ** 2 / (2 + 2 / 16))
+
+
+def test_the_correction_undoes_the_bias_of_few_samples():
+    truth = 40.0  # normal samples with 40 equal variances
+    found = np.array(
+        [
+            [participation_ratio(points), participation_ratio(points, corrected=True)]
+            for points in (np.random.default_rng(seed).normal(size=(50, 40)) for seed in range(100))
+        ]
+    )
+    plain, corrected = found.mean(axis=0)
+    assert plain < 25
+    assert corrected == pytest.approx(truth, rel=0.02)
+
+
+def test_spectrum():
+    points = flat(clifford_torus(12)) * [3, 3, 1, 1]
+    assert spectrum(points) == pytest.approx([0.45, 0.45, 0.05, 0.05])
+    assert spectrum(np.random.default_rng(0).normal(size=(5, 9))).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("points", "truth"), [
+    (on_a_torus(2000), 2),
+    (np.random.default_rng(0).normal(size=(2000, 5)), 5),
+    (np.stack([np.cos(np.linspace(0, 6, 500)), np.sin(np.linspace(0, 6, 500)) ** 2], 1) ** 3, 1),
+])  # fmt: skip
+def test_intrinsic_dimension(points, truth):
+    generator = np.random.default_rng(1)
+    wide = points @ np.linalg.qr(generator.normal(size=(60, points.shape[1])))[0].T * 7 + 3
+    assert levina_bickel(points) == pytest.approx(truth, rel=0.1)
+    assert levina_bickel(wide) == pytest.approx(levina_bickel(points), rel=1e-6)
+    if truth > 1:  # a curve sampled evenly is a lattice to TwoNN
+        assert two_nn(points) == pytest.approx(truth, rel=0.1)
+        assert two_nn(wide) == pytest.approx(two_nn(points), rel=1e-6)
+
+
+def test_two_nn_says_that_a_lattice_is_none_of_its_business():
+    with pytest.raises(RequestError, match="levina_bickel"):
+        two_nn(flat(clifford_torus(16)))
+    assert 2 < levina_bickel(flat(torus_3d(32))) < 2.6
+
+
+def test_levina_bickel_equals_skdim():
+    from skdim.id import MLE
+
+    points = on_a_torus(300)
+    theirs = MLE(K=20, unbiased=True).fit(points)
+    inverse = 1 / np.asarray(theirs.dimension_pw_)
+    assert levina_bickel(points, 20) == pytest.approx(1 / inverse.mean(), rel=1e-6)
+
+
+def test_mistakes():
+    for measure in (participation_ratio, spectrum, two_nn, levina_bickel):
+        with pytest.raises(RequestError, match="needs finite numbers"):
+            measure(np.array([[1.0, np.inf], [0.0, 0.0]]))
+        with pytest.raises(RequestError, match="all equal"):
+            measure(np.ones((30, 3)))
+        with pytest.raises(RequestError, match="got 1, needs at least 2"):
+            measure(np.ones((1, 3)))
+        with pytest.raises(RequestError, match=r"needs \(n, d\)"):
+            measure(np.ones((3, 3, 3)))
+    with pytest.raises(RequestError, match="distinct points: got 9, needs at least 10"):
+        two_nn(np.arange(9.0)[:, None] ** 2)
+    with pytest.raises(RequestError, match="neighbours: got 2"):
+        levina_bickel(np.eye(30), neighbours=2)
+    with pytest.raises(RequestError, match="equally far apart"):
+        levina_bickel(np.eye(30))
