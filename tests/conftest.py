@@ -19,6 +19,7 @@ TINY = {
     "model": {"width": 4, "attention": [4]},
     "training": {
         "steps": 12, "batch": 4, "warmup": 2, "record_every": 2, "evaluate_every": 6, "checkpoint_every": 2,
+        "snapshots": [0, 5, 12],
     },
     "sampling": {"steps": 3},
 }  # fmt: skip

@@ -44,7 +44,9 @@ train(RunSpec.model_validate_json(sys.argv[1]), sys.argv[2], threads=1)
 
 def test_a_run_killed_at_any_moment_ends_in_the_same_weights(tiny: RunSpec, tmp_path: Path):
     """SIGKILL at random moments after the first checkpoint, again and again, until the run is through."""
-    spec = tiny.model_copy(update={"training": tiny.training.model_copy(update={"steps": 300})})
+    spec = tiny.model_copy(
+        update={"training": tiny.training.model_copy(update={"steps": 300, "snapshots": (0, 3, 150)})}
+    )
     undisturbed = train(spec, tmp_path / "undisturbed", threads=1)
     store, moments, kills = Store(tmp_path / "killed"), random.Random(0), 0
     checkpoint = store.folder(spec.id) / CHECKPOINT

@@ -123,3 +123,65 @@ def test_the_history_is_complete(run: Run):
 def test_wrong_requests(run: Run, factors, seed, message):
     with pytest.raises(RequestError, match=message):
         run.sample(np.array(factors), seed)
+
+
+def test_snapshots_are_the_model_of_their_step(run: Run, tiny: RunSpec):
+    untrained = build_model(tiny).state_dict()
+    assert all(torch.equal(value, untrained[name]) for name, value in run.model_at(0).state_dict().items())
+    trained = run.model.state_dict()
+    assert all(torch.equal(value, trained[name]) for name, value in run.model_at(12).state_dict().items())
+    assert not torch.equal(run.model_at(5).state_dict()["network.head.weight"], trained["network.head.weight"])
+    assert set(run.manifest["artifacts"]) >= {"snapshot-0.safetensors", "snapshot-5.safetensors"}
+    assert np.array_equal(run.sample(POINTS, step=0), draw(build_model(tiny), tiny, POINTS, 0))
+    assert run.evaluate("held_out", step=12)["error"].to_list() == pytest.approx(run.evaluate("held_out")["error"])
+    with pytest.raises(RequestError, match=rf"step: got 3, needs one that run {run.id} kept: 0, 5, 12"):
+        run.sample(POINTS, step=3)
+
+
+def test_activations_are_those_of_the_drawing(run: Run, tiny: RunSpec):
+    found = run.activations(("up1", "head"), factors=POINTS)
+    assert found["up1"].shape == (5, 8 * 4 * 4)
+    assert found["head"].shape == (5, 16 * 16)
+    # by hand: the finished pictures once more through the network, at timestep 0
+    x = 2 * torch.from_numpy(run.sample(POINTS)) - 1
+    condition = torch.from_numpy(tiny.encoding.encode(POINTS, tiny.data.picture.space()))
+    with torch.no_grad():
+        out = run.model(x, torch.zeros(5, dtype=torch.int64), condition)
+    assert found["head"] == pytest.approx(out.flatten(1).numpy(), abs=1e-5)
+    given = run.activations("head", factors=POINTS, pictures=run.sample(POINTS))
+    assert given["head"] == pytest.approx(found["head"], abs=1e-5)
+
+
+def test_activations_over_the_lattice_and_pooled(run: Run, tiny: RunSpec, monkeypatch):
+    whole = run.activations("up1", timestep=400)["up1"]
+    assert whole.shape == (22, 22, 8 * 4 * 4)
+    points = tiny.data.lattice()
+    monkeypatch.setattr(run_module, "BATCH", 100)
+    again = run.activations("up1", timestep=400, factors=points)["up1"]
+    assert again.reshape(whole.shape) == pytest.approx(whole, abs=1e-4)
+    pooled = run.activations("up1", timestep=400, pool="mean")["up1"]
+    assert pooled == pytest.approx(whole.reshape(22, 22, 8, 16).mean(axis=3), abs=1e-4)
+
+
+def test_timesteps_steps_and_sources_make_a_difference(run: Run, tiny: RunSpec):
+    truth = tiny.data.picture.render(POINTS)[:, None].astype(np.float32)
+    options = [{}, {"timestep": 500}, {"step": 0}, {"pictures": truth}, {"pictures": truth, "timestep": 500}]
+    found = [run.activations("up1", factors=POINTS, **some)["up1"] for some in options]
+    for k, a in enumerate(found):
+        assert all(not np.allclose(a, b, atol=1e-3) for b in found[k + 1 :])
+
+
+def test_bad_requests_for_activations_are_refused(run: Run, monkeypatch):
+    with pytest.raises(RequestError, match="layer: got 'up9', needs one of stem, down1"):
+        run.activations("up9")
+    with pytest.raises(RequestError, match=r"timestep: got 1000, needs an integer in 0\.\.999"):
+        run.activations("up1", timestep=1000)
+    with pytest.raises(RequestError, match="step: got 4"):
+        run.activations("up1", step=4)
+    with pytest.raises(RequestError, match="row 0, x: got 99"):
+        run.activations("up1", factors=np.array([[99.0, 0.0]]))
+    with pytest.raises(RequestError, match="pictures: got shape"):
+        run.activations("up1", factors=POINTS, pictures=np.zeros((2, 1, 16, 16), np.float32))
+    monkeypatch.setattr(run_module, "CAPTURE", 1000)
+    with pytest.raises(RequestError, match=r"layers up1: got 0\.0 GB for 484 points, needs at most 0\.0 GB; pool"):
+        run.activations("up1")

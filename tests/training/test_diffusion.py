@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -129,6 +131,42 @@ def test_samplers_agree_with_diffusers_called_directly(prediction, sampler):
             extra = {"generator": generators} if sampler == "ddpm" else {}
             x = direct.step(model(x, t.expand(2), NONE), t, x, **extra).prev_sample
     assert torch.allclose(ours, (x.clamp(-1, 1) + 1) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("prediction", ["sample", "epsilon", "v"])
+def test_the_state_at_a_timestep_lies_on_the_way_of_the_sampler(prediction):
+    class Net(nn.Module):
+        def forward(self, x, condition):
+            return torch.tanh(0.3 * x + condition.mean(dim=1)[:, None, None, None])
+
+    model, sampling = Diffusion(Net(), DiffusionSpec(prediction=prediction)), SamplingSpec(steps=10)
+
+    def state(timestep, steps=10):
+        return model.state(NONE, 8, SamplingSpec(steps=steps), streams(2), timestep)
+
+    # on the sampler's own timesteps: diffusers' DDIM, stopped there
+    name = "v_prediction" if prediction == "v" else prediction
+    direct: Any = DDIMScheduler(1000, 1e-4, 0.02, "linear", prediction_type=name, timestep_spacing="trailing")
+    direct.set_timesteps(10)
+    x = torch.stack([torch.randn(1, 8, 8, generator=g) for g in streams(2)])
+    for t in direct.timesteps:
+        assert torch.allclose(state(int(t)), x, atol=1e-6)
+        with torch.no_grad():
+            x = direct.step(model(x, t.expand(2), NONE), t, x).prev_sample
+    assert torch.allclose(model.sample(NONE, 8, sampling, streams(2)), (x.clamp(-1, 1) + 1) / 2, atol=1e-6)
+    # between them: one step of DDIM from timestep 999 straight to 499, which is a sampler of 2 steps
+    assert torch.allclose(state(499, steps=1), state(499, steps=2), atol=1e-5)
+    assert state(0).shape == (2, 1, 8, 8)
+
+
+def test_the_truth_noised_has_the_mean_and_the_variance_of_its_timestep():
+    model = Diffusion(nn.Identity(), DiffusionSpec())
+    images = torch.rand(2, 1, 64, 64)
+    alpha = float(model.noising.alphas_cumprod[300])
+    noised = model.noised(images, 300, streams(2))
+    rest = noised - alpha**0.5 * (2 * images - 1)
+    assert rest.std().item() == pytest.approx((1 - alpha) ** 0.5, rel=0.03)
+    assert torch.equal(model.noised(images, 0, streams(2)), 2 * images - 1)
 
 
 def test_deterministic_samplers_start_at_pure_noise_and_ddim_draws_no_more():

@@ -58,6 +58,27 @@ def test_a_run_taken_up_from_any_checkpoint_ends_in_the_same_bits():
         assert [row["loss"] for row in later] == [row["loss"] for row in history]
 
 
+def test_snapshots_hold_the_average_of_their_step():
+    seen = {}
+    spec = SPEC.model_copy(update={"snapshots": (0, 7, 60)})
+
+    def snapshot(step, averaged):
+        seen[step] = averaged.weight.detach().clone()
+
+    last, _ = fit(Regression(), TARGETS, INPUTS, spec, 0, snapshot=snapshot)
+    assert list(seen) == [0, 7, 60]
+    assert torch.equal(seen[0], torch.zeros(3, 1))
+
+    saved = []
+    fit(Regression(), TARGETS, INPUTS, spec, 0, save=saved.append)
+    resumed = {}  # from the checkpoint of step 10
+    fit(Regression(), TARGETS, INPUTS, spec, 0, saved[0], snapshot=lambda s, m: resumed.update({s: m.weight.clone()}))
+    assert list(resumed) == [60]
+    assert torch.equal(resumed[60], seen[60])
+    assert torch.equal(last.weight, seen[60])
+    assert not torch.equal(seen[7], seen[60])
+
+
 def test_seeds_matter():
     a, _ = fit(Regression(), TARGETS, INPUTS, SPEC, 0)
     b, _ = fit(Regression(), TARGETS, INPUTS, SPEC, 1)
@@ -131,6 +152,7 @@ def test_the_gradient_is_clipped_before_the_step():
     [
         ({"evaluate_every": 15}, "evaluate_every: got 15, needs a multiple of record_every, 10"),
         ({"betas": (0.9, 1.0)}, "betas: got"),
+        ({"snapshots": (3, 61)}, r"snapshots: got \[3, 61\], needs integers in 0\.\.steps, 60"),
         ({"steps": -5}, "greater than or equal to 1"),
     ],
 )

@@ -7,6 +7,7 @@
 `capture` does this over batches and gathers arrays.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,10 +106,17 @@ class Size:
 
 
 @torch.no_grad()
-def size(module: nn.Module, layers: Sequence[str], arguments: tuple, samples: int, pool: Pool | None = None) -> Size:
-    """How large `capture` would get over `samples`, from one call with a small batch."""
+def size(
+    module: nn.Module,
+    layers: Sequence[str],
+    arguments: tuple,
+    samples: int,
+    pool: Pool | None = None,
+    call: Callable[..., object] | None = None,
+) -> Size:
+    """How large the result of `capture` would be over `samples`, from one call with a small batch."""
     with watch(module, layers) as seen:
-        module(*arguments)
+        (call or module)(*arguments)
     shapes = {name: tuple(output.shape[1:]) for name, output in seen.items()}
-    numbers = sum(shape[0] if pool else int(np.prod(shape)) for shape in shapes.values())
+    numbers = sum(shape[0] if pool else math.prod(shape) for shape in shapes.values())
     return Size(shapes, 4 * samples * numbers)

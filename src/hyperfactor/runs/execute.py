@@ -14,7 +14,7 @@ from safetensors.torch import save as safetensors_bytes
 
 from hyperfactor.errors import DivergedError, StoreError
 from hyperfactor.images.dataset import training_points, training_set
-from hyperfactor.runs.run import Run, build_model, evaluate, summarize, torch_threads
+from hyperfactor.runs.run import Run, build_model, evaluate, snapshot_name, summarize, torch_threads
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.store import Store
 from hyperfactor.training.diffusion import Diffusion
@@ -82,6 +82,7 @@ def _fit(
             checkpoint,
             save=lambda saved: store.save_checkpoint(spec.id, *saved),
             evaluate=progress,
+            snapshot=lambda step, averaged: _keep(spec, store, step, averaged),
             report=report,
         )
     except DivergedError as error:
@@ -95,20 +96,31 @@ def _fit(
         ) from None
 
 
+def _keep(spec: RunSpec, store: Store, step: int, model: Diffusion) -> None:
+    """Write a snapshot; the last step's is the run's weights."""
+    if step < spec.training.steps:
+        store.write(spec.id, snapshot_name(step), _weights(model))
+
+
+def _weights(model: Diffusion) -> bytes:
+    return safetensors_bytes({name: value.cpu().contiguous() for name, value in model.state_dict().items()})
+
+
 def _record(
     spec: RunSpec, store: Store, model: Diffusion, history: list[dict[str, float]], device: str, seconds: float
 ) -> None:
     """Draw and judge, then write what the run leaves; `seconds` of training."""
     began = time.perf_counter()
     frame, samples = evaluate(model, spec)
-    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     files = {
-        "weights.safetensors": safetensors_bytes(weights),
+        "weights.safetensors": _weights(model),
         "samples.safetensors": safetensors_bytes(samples),
         "evaluation.parquet": _parquet(frame),
         "history.parquet": _parquet(pl.DataFrame(history, infer_schema_length=None)),
     }
     artifacts = {name: store.write(spec.id, name, content) for name, content in files.items()}
+    kept = [snapshot_name(step) for step in spec.training.snapshots if step < spec.training.steps]
+    artifacts |= {name: store.describe(spec.id, name) for name in kept}
     about = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": {"train": seconds, "evaluate": time.perf_counter() - began},

@@ -1,7 +1,7 @@
 """Run: one trained model, with all that was recorded of it."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +19,15 @@ from hyperfactor.factors.regions import Region
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.images.dataset import region_points, training_points
 from hyperfactor.measures.accuracy import copying_baseline, measure
+from hyperfactor.measures.activations import Pool, capture, check_layers
+from hyperfactor.measures.activations import size as measure_size
 from hyperfactor.models.unet import UNet
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.store import Store
 from hyperfactor.training.diffusion import TIME_CODE, Diffusion
 
 BATCH = 64  # pictures drawn at a time; it changes no picture
+CAPTURE = 2**32  # bytes that the activations asked for at once may take
 TRAIN = "train"  # the name of the training region in an evaluation
 
 
@@ -36,6 +39,11 @@ def build_model(spec: RunSpec) -> Diffusion:
         network = UNet(spec.model, picture.size, condition)
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return Diffusion(network, spec.diffusion, picture.background)
+
+
+def snapshot_name(step: int) -> str:
+    """The artifact that holds the averaged weights after `step` steps."""
+    return f"snapshot-{step}.safetensors"
 
 
 def draw(model: Diffusion, spec: RunSpec, points: Float[np.ndarray, "n k"], seed: int) -> Float[np.ndarray, "n 1 N N"]:
@@ -149,9 +157,22 @@ class Run:
     @cached_property
     def model(self) -> Diffusion:
         """The trained model, with averaged weights, on the CPU."""
+        return self._load("weights.safetensors")
+
+    def _load(self, name: str) -> Diffusion:
         model = build_model(self.spec)
-        model.load_state_dict(load_tensors(self._store.read(self.id, "weights.safetensors")))
+        model.load_state_dict(load_tensors(self._store.read(self.id, name)))
         return model.eval()
+
+    def model_at(self, step: int | None = None) -> Diffusion:
+        """The model after `step` training steps, one of `training.snapshots`; None for the trained one."""
+        training = self.spec.training
+        if step is None or step == training.steps:
+            return self.model
+        if step not in training.snapshots:
+            kept = ", ".join(map(str, sorted({*training.snapshots, training.steps})))
+            raise RequestError(f"step: got {step}, needs one that run {self.id} kept: {kept}")
+        return self._load(snapshot_name(step))
 
     @cached_property
     def pictures(self) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n 1 N N"]]:
@@ -159,30 +180,95 @@ class Run:
         tensors = load_tensors(self._store.read(self.id, "samples.safetensors"))
         return tensors["factors"].numpy(), tensors["images"].numpy()
 
-    def sample(self, factors: Float[np.ndarray, "n k"], seed: int = 0) -> Float[np.ndarray, "n 1 N N"]:
+    def sample(
+        self, factors: Float[np.ndarray, "n k"], seed: int = 0, step: int | None = None
+    ) -> Float[np.ndarray, "n 1 N N"]:
         """Draw a picture in [0, 1], float32, for each row of factor values, which need not be on the lattice.
 
-        Equal rows get different noise.  Raises RequestError for values outside the factor space.
+        Equal rows get different noise.  step: of training, one that was kept.  Raises RequestError for
+        values outside the factor space.
         """
         if seed < 0:
             raise RequestError(f"seed: got {seed}, needs an integer of at least 0")
-        return draw(self.model, self.spec, self.spec.data.picture.space().check(factors), seed)
+        return draw(self.model_at(step), self.spec, self.spec.data.picture.space().check(factors), seed)
 
-    def evaluate(self, region: str | Region | None = None) -> pl.DataFrame:
+    def activations(
+        self,
+        layers: str | Sequence[str],
+        timestep: int = 0,
+        factors: Float[np.ndarray, "n k"] | None = None,
+        step: int | None = None,
+        *,
+        pictures: Float[np.ndarray, "n 1 N N"] | None = None,
+        pool: Pool | None = None,
+        seed: int = 0,
+    ) -> dict[str, np.ndarray]:
+        """What layers put out when the model draws: for each layer (n, d), float32, d its channels x rows x columns.
+
+        layers: names of modules of the network, such as "up1" (see `hyperfactor.models.unet.LAYERS`).
+        timestep: of diffusion; 0 for the finished picture.  factors: the points; None for the whole
+        lattice, in which case the arrays have its shape, (n_1, ..., n_k, d).  step: of training, one that
+        was kept.  pictures: in [0, 1], noised to the timestep and looked at in place of the model's own
+        drawings, such as the truth.  pool: "mean" or "max" over the pixels, which leaves the channels.
+        seed: of the noise.
+
+        Raises RequestError for an unknown layer, a bad timestep or step, values outside the factor
+        space, and results that would take over CAPTURE bytes.
+        """
+        spec = self.spec
+        space, size = spec.data.picture.space(), spec.data.picture.size
+        if not 0 <= timestep < spec.diffusion.timesteps:
+            raise RequestError(f"timestep: got {timestep}, needs an integer in 0..{spec.diffusion.timesteps - 1}")
+        points = spec.data.lattice() if factors is None else space.check(factors)
+        if pictures is not None and pictures.shape != (len(points), 1, size, size):
+            raise RequestError(f"pictures: got shape {pictures.shape}, needs {(len(points), 1, size, size)}")
+        model = self.model_at(step)
+        names = check_layers(model.network, layers)
+        condition = torch.from_numpy(spec.encoding.encode(points, space))
+        example = (torch.zeros(1, 1, size, size), torch.zeros(1), condition[:1])
+        needed = measure_size(model.network, names, example, len(points), pool, call=model)
+        if needed.bytes > CAPTURE:
+            raise RequestError(
+                f"layers {', '.join(names)}: got {needed.bytes / 1e9:.1f} GB for {len(points)} points, needs at most "
+                f"{CAPTURE / 1e9:.1f} GB; pool the pixels, or ask for fewer points or layers"
+            )
+        streams = list(_streams(points, space, seed))
+
+        def batches() -> Iterator[tuple[torch.Tensor, ...]]:
+            for i in range(0, len(points), BATCH):
+                some, own = condition[i : i + BATCH], streams[i : i + BATCH]
+                if pictures is None:
+                    x = model.state(some, size, spec.sampling, own, timestep)
+                    x = x.clamp(-1, 1) if timestep == 0 else x
+                else:
+                    x = model.noised(torch.from_numpy(pictures[i : i + BATCH]).float(), timestep, own)
+                yield x, torch.full((len(x),), timestep), some
+
+        found = capture(model.network, names, batches(), pool, call=model)
+        if factors is None:
+            shape = tuple(len(axis) for axis in space.axes(spec.data.spacing))
+            found = {name: values.reshape(*shape, -1) for name, values in found.items()}
+        return found
+
+    def evaluate(self, region: str | Region | None = None, step: int | None = None) -> pl.DataFrame:
         """A row a drawing: factors, centres, correct, both, valid, right, error, copying baseline.
 
-        None: every region recorded.  A name: that one.  A Region: its lattice points, drawn now.
-        Raises RequestError for a name that was not recorded, or a region without lattice points.
+        region: None for every region recorded, a name for that one; a Region for its lattice points, drawn
+        now.  step: of training, one that was kept, whose model draws now.  Raises RequestError for a name
+        that was not recorded, or a region without lattice points.
         """
         if region is not None and not isinstance(region, str):
             points = region_points(self.spec.data, region, self.spec.seed)
-            return judge(self.spec, region.kind, points, self.sample(points, self.spec.seed))
-        recorded = pl.read_parquet(io.BytesIO(self._store.read(self.id, "evaluation.parquet")))
+            return judge(self.spec, region.kind, points, self.sample(points, self.spec.seed, step))
+        if step is None:
+            judged = pl.read_parquet(io.BytesIO(self._store.read(self.id, "evaluation.parquet")))
+        else:
+            judged, _ = evaluate(self.model_at(step), self.spec)
         if region is None:
-            return recorded
-        if region not in (names := recorded["region"].unique(maintain_order=True).to_list()):
+            return judged
+        if region not in (names := judged["region"].unique(maintain_order=True).to_list()):
             raise RequestError(f"region: got {region!r}, needs one of {', '.join(names)}")
-        return recorded.filter(pl.col("region") == region)
+        return judged.filter(pl.col("region") == region)
 
     def accuracy(self) -> pl.DataFrame:
         """The recorded evaluation, a row a region (see `summarize`)."""

@@ -96,6 +96,15 @@ class Store:
         write_whole(self.folder(run) / name, content)
         return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
+    def describe(self, run: str, name: str) -> dict[str, Any]:
+        """The checksum and size of a file that an earlier process may have written."""
+        path = self.folder(run) / name
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise StoreError(f"{path}: {error.strerror}, needs the file that training wrote") from None
+        return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
     def start(self, spec: RunSpec) -> None:
         """Record what the run is, before it is trained."""
         if not (self.folder(spec.id) / SPEC).exists():

@@ -121,12 +121,55 @@ class Diffusion(Model):
         self, condition: Float[Tensor, "b c"], size: int, sampling: SamplingSpec, streams: Sequence[torch.Generator]
     ) -> Float[Tensor, "b 1 size size"]:
         """Draw one picture in [0, 1] for each condition, all noise of picture i from streams[i]."""
+        return (self.state(condition, size, sampling, streams).clamp(-1, 1) + 1) / 2
+
+    @torch.no_grad()
+    def state(
+        self,
+        condition: Float[Tensor, "b c"],
+        size: int,
+        sampling: SamplingSpec,
+        streams: Sequence[torch.Generator],
+        timestep: int = 0,
+    ) -> Float[Tensor, "b 1 size size"]:
+        """Where drawing stands at a timestep: noisy pictures x_t, scaled to [-1, 1]; at 0 the finished ones.
+
+        A timestep between two of the sampler's is reached from the one before by a DDIM step (eta = 0),
+            x_t = sqrt(alpha_t) x_0 + sqrt(1 - alpha_t) e    with the x_0 and e that the network predicts.
+        """
         device = condition.device
         scheduler = noise_scheduler(self.spec, sampling)
         noise = [torch.randn(1, size, size, generator=stream) for stream in streams]
         x = torch.stack(noise).to(device) * scheduler.init_noise_sigma
         stochastic: dict[str, Any] = {"generator": list(streams)} if sampling.sampler == "ddpm" else {}
-        for timestep in scheduler.timesteps:
-            prediction = self(x, timestep.to(device).expand(len(x)), condition)
-            x = scheduler.step(prediction, timestep, x, **stochastic).prev_sample
-        return (x.clamp(-1, 1) + 1) / 2
+        following = [*scheduler.timesteps[1:].tolist(), 0]
+        for now, after in zip(scheduler.timesteps, following, strict=True):
+            if 0 < timestep == now:
+                return x
+            prediction = self(x, now.to(device).expand(len(x)), condition)
+            if after < timestep:
+                return self._ddim(x, prediction, int(now), timestep)
+            x = scheduler.step(prediction, now, x, **stochastic).prev_sample
+        return x
+
+    def _ddim(self, x: Tensor, prediction: Tensor, now: int, to: int) -> Tensor:
+        """From x at timestep `now` to timestep `to`, then x_0 clipped to [-1, 1] (arXiv 2010.02502, equation 12)."""
+        alpha_now, alpha_to = self.noising.alphas_cumprod[[now, to]].tolist()
+        if self.spec.prediction == "sample":
+            x0 = prediction
+        elif self.spec.prediction == "epsilon":
+            x0 = (x - (1 - alpha_now) ** 0.5 * prediction) / alpha_now**0.5
+        else:
+            x0 = alpha_now**0.5 * x - (1 - alpha_now) ** 0.5 * prediction
+        noise = (x - alpha_now**0.5 * x0) / (1 - alpha_now) ** 0.5
+        return alpha_to**0.5 * x0.clamp(-1, 1) + (1 - alpha_to) ** 0.5 * noise
+
+    def noised(
+        self, images: Float[Tensor, "b 1 n n"], timestep: int, streams: Sequence[torch.Generator]
+    ) -> Float[Tensor, "b 1 n n"]:
+        """Pictures in [0, 1], scaled to [-1, 1] and noised to a timestep; at 0 without noise."""
+        x0 = 2 * images - 1
+        if timestep == 0:
+            return x0
+        noise = torch.stack([torch.randn(x0.shape[1:], generator=stream) for stream in streams]).to(x0)
+        return self.noising.add_noise(x0, noise, torch.full((len(x0),), timestep, device=x0.device))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -27,6 +27,7 @@ class TrainingSpec(Strict):
     ema: decay of the running mean of the weights, which is what is sampled from.
     clip: largest norm of the gradient.  record_every: steps between rows of the history.
     evaluate_every, checkpoint_every: in steps, multiples of record_every; 0 for never.
+    snapshots: steps after which the averaged weights are kept for good; 0 is the untrained network.
     """
 
     steps: int = Field(default=1400, ge=1)
@@ -41,6 +42,12 @@ class TrainingSpec(Strict):
     record_every: int = Field(default=50, ge=1)
     evaluate_every: int = Field(default=350, ge=0)
     checkpoint_every: int = Field(default=100, ge=0)
+    snapshots: tuple[int, ...] = ()
+
+    @field_validator("snapshots")
+    @classmethod
+    def _in_order(cls, snapshots: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(snapshots)))
 
     @model_validator(mode="after")
     def _multiples(self):
@@ -49,6 +56,8 @@ class TrainingSpec(Strict):
                 raise ValueError(
                     f"{name}: got {getattr(self, name)}, needs a multiple of record_every, {self.record_every}"
                 )
+        if any(not 0 <= step <= self.steps for step in self.snapshots):
+            raise ValueError(f"snapshots: got {list(self.snapshots)}, needs integers in 0..steps, {self.steps}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas: got {list(self.betas)}, needs two numbers of at least 0 and below 1")
         return self
@@ -83,12 +92,13 @@ def fit(
     checkpoint: Checkpoint | None = None,
     save: Callable[[Checkpoint], None] = lambda _: None,
     evaluate: Callable[[AnyModel], dict[str, float]] = lambda _: {},
+    snapshot: Callable[[int, AnyModel], None] = lambda _step, _model: None,
     report: Callable[[int], None] = lambda _: None,
 ) -> tuple[AnyModel, list[dict[str, float]]]:
     """Train `model` on images (n, 1, N, N) with conditions (n, c); return its average and the history.
 
-    checkpoint: where to go on from.  save, evaluate, report: called when due, with a checkpoint,
-    the averaged model, and the number of steps done.  Raises DivergedError on a non-finite loss.
+    checkpoint: where to go on from.  save, evaluate, snapshot, report: called when due, with a checkpoint,
+    the averaged model, a step and the averaged model, and the number of steps done.  Raises DivergedError on a non-finite loss.
     """
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(spec.ema))
     averaged = cast(AnyModel, average.module)
@@ -98,6 +108,8 @@ def fit(
     first, history = _restore(checkpoint, model, average, optimizer) if checkpoint else (0, [])
     began, earlier = time.perf_counter(), history[-1]["seconds"] if history else 0.0
     losses, norms = [], []
+    if first == 0 and 0 in spec.snapshots:
+        snapshot(0, averaged)
 
     for step in range(first, spec.steps):
         for group in optimizer.param_groups:
@@ -113,6 +125,8 @@ def fit(
         losses.append(loss.detach())
 
         done = step + 1
+        if done in spec.snapshots:
+            snapshot(done, averaged)
         if done % spec.record_every == 0 or done == spec.steps:
             row = {
                 "step": done,
