@@ -140,6 +140,102 @@ def sample(
     print(f"{len(images)} pictures of {images.shape[2]} x {images.shape[3]} pixels: {out}")
 
 
+@app.command()
+def analyse(
+    what: Annotated[
+        str, typer.Argument(metavar="RUN|ARRAY.npy", help="A finished run, or an array of shape (n_1, ..., n_k, d).")
+    ],
+    layer: Annotated[str, typer.Option(help="Of the run's network.")] = "up1",
+    timestep: Annotated[int, typer.Option(help="Of diffusion; 0 for the finished picture.")] = 0,
+    step: Annotated[
+        int | None, typer.Option(help="Of training, one that the run kept; the end where left out.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="trajectory (the model's own drawings) or truth (noised).")
+    ] = "trajectory",
+    open_factors: Annotated[
+        str, typer.Option("--open", help="Factors that do not wrap round, by position: 0,1. Of an array only.")
+    ] = "",
+    landmarks: Annotated[int, typer.Option(help="Points for persistent homology.")] = 300,
+    max_dim: Annotated[int, typer.Option(help="Largest dimension of homology.")] = 2,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers here.")] = None,
+    figure_file: Annotated[Path | None, typer.Option("--figure", help="Draw them here, as .svg or .pdf.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    quiet: QuietOption = False,
+) -> None:
+    """Geometry, dimension and topology of one layer of a run, or of an array."""
+    from hyperfactor.experiments.battery import battery
+    from hyperfactor.measures.topology import estimate
+    from hyperfactor.runs.store import write_whole
+
+    if figure_file is not None and figure_file.suffix not in (".svg", ".pdf"):
+        raise RequestError(f"figure: got {figure_file}, needs a name that ends with .svg or .pdf")
+    if what.endswith(".npy"):
+        R, names, periodic, width = *_read_lattice(Path(what), open_factors), 1.0
+        title = what
+    else:
+        R, names, periodic, width = _representation(store, what, layer, timestep, step, source)
+        title = f"run {what}, layer {layer}, timestep {timestep}"
+    if not quiet:
+        cost = estimate(R.reshape(-1, R.shape[-1]), max_dim, landmarks)
+        print(
+            f"{title}: {' x '.join(map(str, R.shape))}, {R.nbytes / 1e6:.0f} MB; homology takes at most about "
+            f"{cost.seconds:.0f} s and {cost.bytes / 1e9:.1f} GB",
+            file=sys.stderr,
+        )
+    found = battery(R, periodic, names, landmarks, max_dim, width)
+    _print_table(found.table(), title)
+    if json_file:
+        write_whole(json_file, json.dumps({"of": title, **found.to_json()}, indent=1).encode())
+    if figure_file:
+        from hyperfactor.figures import style
+        from hyperfactor.figures.battery import figure
+
+        with style.context():
+            write_whole(figure_file, style.save(figure(found, title), figure_file.suffix[1:]))
+    print(f"{found.seconds:.1f} s")
+
+
+def _representation(
+    store: Path, prefix: str, layer: str, timestep: int, step: int | None, source: str
+) -> "tuple[Any, tuple[str, ...], tuple[bool, ...], float]":
+    """R of a run's lattice, the factors' names, which wrap round, and the width of a bump in lattice steps."""
+    import numpy as np
+
+    from hyperfactor.runs.run import Run
+
+    if source not in ("trajectory", "truth"):
+        raise RequestError(f"source: got {source!r}, needs trajectory or truth")
+    run = Run.open(store, prefix)
+    data = run.spec.data
+    factors, pictures = None, None
+    shape = tuple(len(axis) for axis in data.picture.space().axes(data.spacing))
+    if source == "truth":
+        factors = data.lattice()
+        pictures = data.picture.render(factors)[:, None].astype(np.float32)
+    R = run.activations(layer, timestep, factors, step, pictures=pictures)[layer].reshape(*shape, -1)
+    space = data.picture.space()
+    return R, space.names, tuple(f.period is not None for f in space.factors), data.picture.sigma[0] / data.spacing[0]
+
+
+def _read_lattice(path: Path, open_factors: str) -> "tuple[Any, None, tuple[bool, ...]]":
+    """An array of a .npy file, no names, and which of its factors wrap round."""
+    import numpy as np
+
+    from hyperfactor.measures import arrays
+
+    try:
+        R = arrays.lattice(np.load(path, allow_pickle=False), str(path))
+    except (OSError, ValueError, EOFError) as error:
+        if isinstance(error, RequestError):
+            raise
+        raise RequestError(f"{path}: {str(error).splitlines()[0]}, needs a .npy file of numbers") from None
+    chosen = [part for part in open_factors.split(",") if part]
+    if any(not part.isdigit() or int(part) >= R.ndim - 1 for part in chosen):
+        raise RequestError(f"open: got {open_factors!r}, needs positions in 0..{R.ndim - 2}, joined by commas")
+    return R, None, tuple(str(k) not in chosen for k in range(R.ndim - 1))
+
+
 @runs_app.command("list")
 def runs_list(store: StoreOption = DEFAULT_STORE) -> None:
     """A line a run: id, state, seed, picture, trained points, steps, size."""

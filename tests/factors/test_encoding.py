@@ -51,7 +51,7 @@ def test_periodic_code_is_the_stated_formula(v: float):
 def test_known_values():
     x = OPEN.factors[0]
     assert np.allclose(
-        Sinusoidal(dimensions=4, longest=100).code(np.array([5.0]), x),
+        Sinusoidal(dimensions=4, shortest=1, longest=100).code(np.array([5.0]), x),
         [np.sin([5, 0.5]).tolist() + np.cos([5, 0.5]).tolist()],
     )
     assert OneHot().code(np.array([4.4]), x).argmax() == 4

@@ -191,6 +191,17 @@ def test_the_bootstrap_interval_grows_with_how_uneven_the_curves_are():
     assert width(uneven) > 3 * width(even)
 
 
+def test_the_margin_between_two_references():
+    names = ("x within", "y within")
+    found = compare(hyper_factorized_torus(N, 1.0))
+    measured, low, high = found.margin("hyper-factorized torus", "Clifford torus", names)
+    apart = found.distances["Clifford torus"]
+    assert measured == pytest.approx((apart["x within"] + apart["y within"]) / 2)
+    assert low <= measured <= high
+    assert low > 0.3
+    assert compare(clifford_torus(N)).margin("hyper-factorized torus", "Clifford torus", names)[2] < -0.3
+
+
 def test_three_factors_compare_with_what_they_can():
     found = compare(clifford_torus((4, 5, 6)), bootstrap=10)
     assert found.nearest == "Clifford torus"

@@ -2,5 +2,6 @@
 
 from hyperfactor.experiments.base import Experiment
 from hyperfactor.experiments.composition import EXPERIMENT as COMPOSITION
+from hyperfactor.experiments.torus import EXPERIMENT as TORUS
 
-EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (COMPOSITION,)}
+EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (TORUS, COMPOSITION)}

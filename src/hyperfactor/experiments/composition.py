@@ -29,16 +29,17 @@ from hyperfactor.experiments.base import (
     proportion,
 )
 from hyperfactor.factors.regions import Cross, Rectangle, Region, Rim, Strip
+from hyperfactor.images.dataset import DataSpec, training_points
 from hyperfactor.images.gaussian import Picture
 from hyperfactor.runs.run import summarize
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.training.loop import TrainingSpec
 
 PICTURE = Picture(family="sos", size=32, canvas=45)
 HELD_OUT = (13, 19)
 RIM_WIDTH = 2
 SHOWN = 25  # drawings in figure 10
-# Pairs of values that were never paired come last, after the training region is right: more steps than the default.
-TRAINING = {"steps": 1700, "evaluate_every": 850}
+PASSES = 14  # over its training set, for each model; pairs of never-paired values come right last
 
 _low, _high = HELD_OUT
 _x, _y = Strip(factor="x", low=_low, high=_high), Strip(factor="y", low=_low, high=_high)
@@ -70,7 +71,9 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
 
 def _spec(preset: str, seed: int, train: Region) -> RunSpec:
     data: dict[str, Any] = {"picture": PICTURE, "train": train, "test": TESTED}
-    return preset_spec(preset, seed, data=data, training=TRAINING, sampling={"steps": 5})
+    steps = round(PASSES * len(training_points(DataSpec.parse(data), seed)) / TrainingSpec().batch)
+    training = {"steps": steps, "evaluate_every": 0}
+    return preset_spec(preset, seed, data=data, training=training, sampling={"steps": 5})
 
 
 def analyse(runs: Runs) -> Analysis:

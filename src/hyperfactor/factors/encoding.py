@@ -7,19 +7,22 @@ from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import Factor, FactorSpace
 from hyperfactor.strict import Strict
 
 
-def sinusoidal(values: Float[np.ndarray, " n"], width: int, longest: float) -> Float[np.ndarray, "n width"]:
-    """sin(v f_i), cos(v f_i) with f_i = longest^(-i / (width / 2)), i = 0 .. width / 2 - 1.
+def sinusoidal(
+    values: Float[np.ndarray, " n"], width: int, shortest: float, longest: float
+) -> Float[np.ndarray, "n width"]:
+    """sin(v f_i), cos(v f_i) with f_i = (shortest / longest)^(2 i / width) / shortest, i = 0 .. width / 2 - 1.
 
-    The positional code of "Attention Is All You Need" (arXiv 1706.03762, section 3.5).
+    The positional code of "Attention Is All You Need" (arXiv 1706.03762, section 3.5), where shortest is
+    1 and longest 10,000.  Wavelengths are 2 pi times as long.
     """
-    frequencies = longest ** (-np.arange(width // 2) / (width // 2))
+    frequencies = (shortest / longest) ** (2 * np.arange(width // 2) / width) / shortest
     phase = values[:, None] * frequencies
     return np.concatenate([np.sin(phase), np.cos(phase)], axis=1)
 
@@ -40,14 +43,26 @@ class _Encoding(Strict):
 
 
 class Sinusoidal(_Encoding):
-    """Positional encoding of `dimensions` numbers a factor.  It does not wrap round."""
+    """Positional encoding of `dimensions` numbers a factor, of wavelengths from 2 pi shortest up to, and short
+    of, 2 pi longest, in the factor's units.  It does not wrap round.
+
+    The smoother it is the sooner a network learns positions; wavelengths of a few pixels make it slow to
+    find out that neighbours are neighbours.
+    """
 
     kind: Literal["sinusoidal"] = "sinusoidal"
-    dimensions: int = Field(default=64, ge=2, multiple_of=2)
-    longest: float = Field(default=100.0, gt=1)
+    dimensions: int = Field(default=16, ge=2, multiple_of=2)
+    shortest: float = Field(default=3.0, gt=0)
+    longest: float = Field(default=30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.shortest >= self.longest:
+            raise ValueError(f"longest: got {self.longest:g}, needs a number above shortest, {self.shortest:g}")
+        return self
 
     def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
-        return sinusoidal(values, self.dimensions, self.longest)
+        return sinusoidal(values, self.dimensions, self.shortest, self.longest)
 
 
 class Periodic(_Encoding):

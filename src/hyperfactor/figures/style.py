@@ -1,6 +1,8 @@
 """How every figure looks: sizes in inches, type, and colours that colour-blind readers can tell apart."""
 
+import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -46,12 +48,30 @@ def new(width: float, height: float, note: str = "") -> Figure:
     return figure
 
 
+def save(figure: Figure, kind: str) -> bytes:
+    """The figure as an "svg" or "pdf", whose bytes depend on nothing but what it shows."""
+    buffer = io.BytesIO()
+    with context():
+        figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else {"CreationDate": None})
+    return buffer.getvalue()
+
+
 def letter(axes: Axes, text: str) -> None:
     """A panel's letter, above its upper left corner."""
     axes.annotate(
         text, (0, 1), xycoords="axes fraction", xytext=(-4, 3), textcoords="offset points",
         ha="right", va="bottom", fontweight="bold", fontsize=9,
     )  # fmt: skip
+
+
+def corner(axes: Any, text: str) -> None:
+    """A panel's letter in the upper left corner of axes of any kind, 3D ones too."""
+    axes.text2D(0.02, 0.98, text, transform=axes.transAxes, ha="left", va="top", fontweight="bold", fontsize=9)
+
+
+def colours(name: str, at: np.ndarray) -> np.ndarray:
+    """RGBA of a colour map at values in [0, 1]."""
+    return matplotlib.colormaps[name](at)
 
 
 def picture(axes: Axes, image: np.ndarray, title: str = "", frame: str = GREY) -> None:

@@ -243,6 +243,7 @@ class Comparison:
     interval        reference -> 95 % bootstrap interval of the total
     nearest         the reference with the smallest total
     support         share of the bootstrap samples in which it is the nearest
+    draws           the distances in each bootstrap sample, (samples, statistics, references)
     """
 
     statistics: dict[str, np.ndarray]
@@ -252,6 +253,17 @@ class Comparison:
     interval: dict[str, tuple[float, float]]
     nearest: str
     support: float
+    draws: np.ndarray
+
+    def margin(self, nearer: str, farther: str, names: Sequence[str]) -> tuple[float, float, float]:
+        """How much farther R is from one reference than from another, over the statistics called `names`:
+        mean difference of the distances, with its 95 % bootstrap interval."""
+        statistics, shapes = list(self.statistics), list(self.references)
+        rows = [statistics.index(name) for name in names]
+        drawn = self.draws[:, rows, shapes.index(farther)] - self.draws[:, rows, shapes.index(nearer)]
+        low, high = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
+        measured = np.mean([self.distances[farther][name] - self.distances[nearer][name] for name in names])
+        return float(measured), float(low), float(high)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -305,11 +317,13 @@ def compare(
     }
     total = {shape: float(np.mean(list(of_shape.values()))) for shape, of_shape in distances.items()}
     nearest = min(total, key=total.__getitem__)
-    drawn = np.array(list(total.values())) + _bootstrap(grouped, ideal, bootstrap, seed)  # (samples, shapes)
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0).clip(min=0)
+    exact = np.array([[of_shape[name] for of_shape in distances.values()] for name in found])
+    draws = (exact + _bootstrap(grouped, ideal, bootstrap, seed)).clip(min=0)
+    drawn = draws.mean(axis=1)  # (samples, shapes)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     interval = {shape: (float(low[k]), float(high[k])) for k, shape in enumerate(shapes)}
     support = float(np.mean(drawn.argmin(axis=1) == list(shapes).index(nearest)))
-    return Comparison(found, ideal, distances, total, interval, nearest, support)
+    return Comparison(found, ideal, distances, total, interval, nearest, support, draws)
 
 
 def _statistics(R: np.ndarray, periodic: Periodic, names: Sequence[str]) -> dict[str, list[np.ndarray]]:
@@ -344,8 +358,8 @@ def _other(cosines: Float[np.ndarray, "g n n"]) -> list[np.ndarray]:
 
 def _bootstrap(
     grouped: dict[str, list[np.ndarray]], ideal: dict[str, dict[str, np.ndarray]], samples: int, seed: int
-) -> Float[np.ndarray, "samples shapes"]:
-    """How far the mean distance to each shape moves when the groups of each statistic are drawn again
+) -> Float[np.ndarray, "samples statistics shapes"]:
+    """How far the distance of each statistic to each shape moves when the groups of each statistic are drawn again
     with replacement.  Distances are taken between quantiles at 200 levels, which is close to the
     Wasserstein distance and quick."""
     levels = (np.arange(200) + 0.5) / 200
@@ -354,12 +368,13 @@ def _bootstrap(
         values = np.sort(np.concatenate(groups))
         return values[(levels * len(values)).astype(int)]
 
-    moved = np.zeros((samples, len(ideal)))
+    moved = np.zeros((samples, len(grouped), len(ideal)))
     for number, (name, groups) in enumerate(grouped.items()):
         goal = np.stack([quantiles([of_shape[name]]) for of_shape in ideal.values()])  # (shapes, levels)
         distance = np.abs(quantiles(groups) - goal).mean(axis=1)
         generator = rng.stream(seed, "geometry.bootstrap", number)
         for sample in range(samples):
             chosen = generator.integers(len(groups), size=len(groups))
-            moved[sample] += np.abs(quantiles([groups[i] for i in chosen]) - goal).mean(axis=1) - distance
-    return moved / len(grouped)
+            again = np.abs(quantiles([groups[i] for i in chosen]) - goal).mean(axis=1)
+            moved[sample, number] = again - distance
+    return moved

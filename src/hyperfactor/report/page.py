@@ -1,6 +1,5 @@
 """Results -> a folder with one self-contained page, the figures as files, and the numbers as JSON."""
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.experiments.base import Result
@@ -29,9 +27,9 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
         drawn = []
         for number, caption, figure in draw(result):
             name = f"{result.experiment}-figure-{number}"
-            svg = _save(figure, "svg")
+            svg = style.save(figure, "svg")
             write_whole(out / "figures" / f"{name}.svg", svg)
-            write_whole(out / "figures" / f"{name}.pdf", _save(figure, "pdf"))
+            write_whole(out / "figures" / f"{name}.pdf", style.save(figure, "pdf"))
             drawn.append({"number": number, "caption": caption, "svg": _inline(svg, name), "name": name})
         write_whole(out / f"{result.experiment}.json", json.dumps(result.to_json(), indent=1).encode())
         write_whole(out / f"{result.experiment}-claims.md", _claims_table(result).encode())
@@ -63,14 +61,6 @@ def _claims_table(result: Result) -> str:
         cells = (claim.statement, claim.figure, claim.bound, f"{claim.measured:.3f}", interval, each, verdict)
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
-
-
-def _save(figure: Figure, kind: str) -> bytes:
-    """The figure as bytes that depend on nothing but what it shows."""
-    buffer = io.BytesIO()
-    with style.context():
-        figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else {"CreationDate": None})
-    return buffer.getvalue()
 
 
 def _inline(svg: bytes, name: str) -> Markup:

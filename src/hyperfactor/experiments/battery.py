@@ -1,0 +1,112 @@
+"""The whole battery of measures on one representation: of a run's layer, or an array of the user's own."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hyperfactor.errors import RequestError
+from hyperfactor.measures import arrays
+from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
+from hyperfactor.measures.embedding import pca
+from hyperfactor.measures.geometry import (
+    Additivity,
+    Comparison,
+    DisplacementCosines,
+    additivity,
+    compare,
+    displacement_cosines,
+)
+from hyperfactor.measures.topology import Persistence, persistence
+
+
+@dataclass(frozen=True)
+class Battery:
+    """What was found of R (n_1, ..., n_k, d); `coordinates` (n_1, ..., n_k, 3 or fewer) along its principal axes.
+
+    intrinsic_dimension is NaN for fewer than 21 points.
+    """
+
+    shape: tuple[int, ...]
+    names: tuple[str, ...]
+    additivity: Additivity
+    cosines: DisplacementCosines
+    comparison: Comparison
+    participation_ratio: float
+    intrinsic_dimension: float
+    spectrum: np.ndarray
+    persistence: Persistence
+    coordinates: np.ndarray
+    seconds: float
+
+    def table(self) -> pl.DataFrame:
+        """A row a measure: what it is, its value."""
+        rows = [(f"variance explained by {n}", v) for n, v in zip(self.names, self.additivity.main, strict=True)]
+        rows.append(("variance explained only together", self.additivity.interaction))
+        cosines = self.cosines.to_json()
+        if cosines["cross"]["n"]:
+            rows.append(("steps of two factors: mean magnitude of the cosine", cosines["cross"]["mean_magnitude"]))
+        for name, across, within in zip(self.names, cosines["across"], cosines["within"], strict=True):
+            if across["n"]:
+                rows.append((f"steps of {name}, another factor differs: mean cosine", across["mean"]))
+            rows.append((f"steps of {name} at two values: mean magnitude of the cosine", within["mean_magnitude"]))
+        rows += [("participation ratio", self.participation_ratio), ("intrinsic dimension", self.intrinsic_dimension)]
+        rows.append(("variance along 4 axes", float(self.spectrum[:4].sum())))
+        for dim, (count, clear) in enumerate(zip(self.persistence.betti(), self.persistence.clarity(), strict=True)):
+            rows += [(f"Betti number {dim}", float(count)), (f"   how clear (ratio to the next bar), H{dim}", clear)]
+        for shape, total in self.comparison.total.items():
+            nearest = " (nearest)" if shape == self.comparison.nearest else ""
+            rows.append((f"distance to the {shape}{nearest}", total))
+        return pl.DataFrame(rows, schema={"measure": pl.String, "value": pl.Float64}, orient="row")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "shape": list(self.shape),
+            "factors": list(self.names),
+            "additivity": self.additivity.to_json(),
+            "displacement_cosines": self.cosines.to_json(),
+            "comparison": self.comparison.to_json(),
+            "participation_ratio": self.participation_ratio,
+            "intrinsic_dimension": None if np.isnan(self.intrinsic_dimension) else self.intrinsic_dimension,
+            "spectrum": self.spectrum[:15].tolist(),
+            "topology": self.persistence.to_json(),
+            "seconds": self.seconds,
+        }
+
+
+def battery(
+    R: np.ndarray,
+    periodic: bool | Sequence[bool] = True,
+    names: Sequence[str] | None = None,
+    landmarks: int = 300,
+    max_dim: int = 2,
+    width: float = 1.0,
+    seed: int = 0,
+) -> Battery:
+    """Every measure on R (n_1, ..., n_k, d), the representation at each point of a lattice of k factors.
+
+    periodic: whether the factors, or each, wrap round.  names: of the factors, x, y, z, ... where left
+    out.  width: of the hyper-factorized reference, in lattice steps.  Raises RequestError as the
+    measures do.
+    """
+    began = time.perf_counter()
+    R = arrays.lattice(R)
+    names = tuple(names) if names else tuple("xyzuvw"[: R.ndim - 1])
+    if len(names) != R.ndim - 1:
+        raise RequestError(f"names: got {len(names)}, needs one for each of {R.ndim - 1} factors")
+    points = R.reshape(-1, R.shape[-1])
+    drawn = pca(points, min(3, *points.shape)).coordinates
+    found = (
+        additivity(R),
+        displacement_cosines(R, periodic=periodic),
+        compare(R, periodic, width=width, names=names, seed=seed),
+        participation_ratio(points),
+        levina_bickel(points) if len(np.unique(points, axis=0)) > 20 else float("nan"),
+        spectrum(points),
+        persistence(points, max_dim, landmarks, seed),
+        drawn.reshape(*R.shape[:-1], -1),
+    )
+    return Battery(R.shape, names, *found, time.perf_counter() - began)

@@ -1,0 +1,52 @@
+"""One representation at a glance."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from hyperfactor.experiments.battery import Battery
+from hyperfactor.figures import style
+from hyperfactor.figures.style import BLACK, BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
+from hyperfactor.figures.torus import cloud, diagrams, histogram
+
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, BLACK)
+
+
+def figure(found: Battery, title: str) -> Figure:
+    """(a) principal axes, (b) spectrum, (c) persistence diagram, (d) steps within each factor, (e) distances."""
+    shape = " x ".join(map(str, found.shape[:-1]))
+    page = style.new(
+        PAGE, 4.4, f"{title}; lattice {shape}, d = {found.shape[-1]}; {len(found.persistence.landmarks)} landmarks"
+    )
+    with_cloud = len(found.shape) == 3 and found.coordinates.shape[-1] == 3
+    mosaic = page.subplot_mosaic(
+        "abc\ndee", per_subplot_kw={"a": {"projection": "3d"}} if with_cloud else {}, width_ratios=[1, 1, 1.1]
+    )
+    if with_cloud:
+        cloud(mosaic["a"], found.coordinates, "")
+        style.corner(mosaic["a"], "a")
+    else:
+        flat = found.coordinates.reshape(-1, found.coordinates.shape[-1])
+        mosaic["a"].plot(flat[:, 0], flat[:, min(1, flat.shape[1] - 1)], ".", color=BLUE, markersize=2)
+        mosaic["a"].set(xlabel="PC 1", ylabel="PC 2")
+        style.letter(mosaic["a"], "a")
+    mosaic["b"].plot(np.arange(1, len(found.spectrum[:15]) + 1), found.spectrum[:15], ".-", color=BLUE, linewidth=0.9)
+    mosaic["b"].set(xlabel="principal component", ylabel="share of variance", yscale="log")
+    mosaic["b"].set_title(f"participation ratio {found.participation_ratio:.1f}")
+    style.letter(mosaic["b"], "b")
+    scaled = [diagram / found.persistence.radius for diagram in found.persistence.diagrams]
+    diagrams(mosaic["c"], scaled, f"Betti {found.persistence.betti()}")
+    style.letter(mosaic["c"], "c")
+    for name, values, colour in zip(found.names, found.cosines.within, COLOURS, strict=False):
+        histogram(mosaic["d"], values, np.linspace(-1, 1, 41), colour, name)
+    mosaic["d"].set(xlabel="cosine of steps within a factor", ylabel="share of pairs")
+    mosaic["d"].legend(loc="upper right")
+    style.letter(mosaic["d"], "d")
+    names, totals = list(found.comparison.total), list(found.comparison.total.values())
+    ends = np.array([found.comparison.interval[name] for name in names]).T
+    away = np.abs(ends - np.array(totals))
+    mosaic["e"].barh(names, totals, xerr=away, color=[GREEN if n == found.comparison.nearest else style.GREY for n in names],
+                     error_kw={"linewidth": 0.8})  # fmt: skip
+    mosaic["e"].set_xlabel("mean Wasserstein distance to a reference shape (bar: 95 % bootstrap)")
+    mosaic["e"].tick_params(axis="y", length=0)
+    style.letter(mosaic["e"], "e")
+    return page
