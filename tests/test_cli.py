@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from hyperfactor import Run, RunSpec
+from hyperfactor.measures.geometry import clifford_torus
 from hyperfactor.runs.store import CHECKPOINT
 
 
@@ -120,7 +121,7 @@ def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["reproduce", "everything"], ["experiment: got 'everything', needs one of composition"]),
+        (["reproduce", "everything"], ["experiment: got 'everything', needs one of torus, composition"]),
         (["reproduce", "composition", "--preset", "huge"], ["preset: got 'huge', needs one of smoke, laptop, paper"]),
         (["reproduce", "composition", "--seeds", "0"], ["seeds: got 0"]),
         (["reproduce", "composition", "--preset", "smoke", "--workers", "0"], ["workers: got 0"]),
@@ -134,6 +135,8 @@ def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path
         (["reproduce", "--seeds", "many"], ["Invalid value for '--seeds'"]),
         (["paint"], ["No such command 'paint'"]),
         (["runs", "show", "abc"], ["run: got 'abc', which names no run"]),
+        (["analyse", "abc"], ["run: got 'abc', which names no run"]),
+        (["analyse", "none.npy"], ["none.npy: "]),
         (["runs", "remove", "abc"], ["run: got 'abc', which names no run"]),
     ],
 )  # fmt: skip
@@ -175,3 +178,61 @@ def test_a_run_that_fails_has_status_1(spec_file: Path, tmp_path: Path):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "needs a finite one" in done.stderr
+
+
+def test_reproduce_torus_draws_its_figures(tmp_path: Path):
+    done = hyperfactor("reproduce", "torus", "--preset", "smoke", "--json", "out.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert {row["model"] for row in document["tables"]["topology"]} == {"torus", "plain", "no wrap"}
+    assert not next(claim for claim in document["claims"] if claim["id"] == "torus.accuracy")["holds"]
+    figures = sorted(path.name for path in (tmp_path / "hyperfactor-report" / "figures").iterdir())
+    assert figures == sorted(f"torus-figure-{n}.{kind}" for n in (2, 3, 8) for kind in ("svg", "pdf"))
+
+
+def test_analyse_a_run_and_an_array(run: Run, store: Path, tmp_path: Path):
+    done = hyperfactor(
+        "analyse", run.id[:6], "--layer", "head", "--timestep", 300, "--step", 5, "--source", "truth",
+        "--landmarks", 60, "--json", "run.json", "--store", store, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "homology takes at most about" in done.stderr
+    assert json.loads((tmp_path / "run.json").read_text())["shape"] == [22, 22, 256]
+
+    np.save(tmp_path / "ring.npy", clifford_torus(16))
+    done = hyperfactor(
+        "analyse", "ring.npy", "--landmarks", 256, "--json", "a.json", "--figure", "a.svg", "-q", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["comparison"]["nearest"] == "Clifford torus"
+    assert found["participation_ratio"] == pytest.approx(4)
+    assert (tmp_path / "a.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--layer", "up9"], ["layer: got 'up9', needs one of stem, down1"]),
+        (["--timestep", "5000"], ["timestep: got 5000, needs an integer in 0..999"]),
+        (["--step", "3"], ["step: got 3, needs one that run"]),
+        (["--source", "dream"], ["source: got 'dream', needs trajectory or truth"]),
+        (["--figure", "a.png"], ["figure: got a.png, needs a name that ends with .svg or .pdf"]),
+    ],
+)  # fmt: skip
+def test_wrong_requests_to_analyse(arguments, words, run: Run, store: Path, tmp_path: Path):
+    one_line(hyperfactor("analyse", run.id, "--store", store, *arguments, cwd=tmp_path), *words)
+
+
+@pytest.mark.parametrize(("array", "word"), [
+    (np.ones((4, 4, 2)), "all equal"),
+    (np.full((4, 4, 2), np.nan), "needs finite numbers"),
+    (np.ones((1, 4, 2)), "factor 0: got 1 lattice value"),
+    (np.array([{}]), "needs a .npy file of numbers"),
+])  # fmt: skip
+def test_bad_arrays(array, word, tmp_path: Path):
+    np.save(tmp_path / "bad.npy", array, allow_pickle=array.dtype == object)
+    done = hyperfactor("analyse", "bad.npy", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert word in done.stderr
+    assert done.stderr.count("\n") == 1

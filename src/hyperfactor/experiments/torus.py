@@ -63,7 +63,7 @@ BOOTSTRAP = 200
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
-    """The two models of one seed."""
+    """The three models of one seed."""
     steps = PRESETS.get(preset, {}).get("training", {}).get("steps", TRAINING["steps"])
     training = {**TRAINING, "snapshots": sorted({round(part * steps) for part in WATCHED})}
     return {
@@ -115,15 +115,15 @@ class Trained:
         return (self.first, *self.between, self.last)
 
 
-def examine(run: Run) -> Trained:
-    """Measure a model over its training, and more closely at both ends."""
+def examine(run: Run, part_way: bool) -> Trained:
+    """Measure a model at both ends of its training, and, where asked, more coarsely between."""
     steps = sorted({*run.spec.training.snapshots, run.spec.training.steps})
     first, last = look(run, steps[0]), look(run, steps[-1])
     width = PICTURE.sigma[0] / run.spec.data.spacing[0]  # of the tuning curves of the reference: that of a bump
     return Trained(
         first,
         last,
-        tuple(look(run, step, STRIDE) for step in steps[1:-1]),
+        tuple(look(run, step, STRIDE) for step in steps[1:-1]) if part_way else (),
         persistence(first.points, seed=run.spec.seed),
         persistence(last.points, seed=run.spec.seed),
         additivity(last.representation),
@@ -134,7 +134,7 @@ def examine(run: Run) -> Trained:
 
 def analyse(runs: Runs) -> Analysis:
     """The claims of figures 2, 3 and 8, tables over training and of the shapes, and what the figures draw."""
-    found = {role: [examine(run) for run in of_role] for role, of_role in runs.items()}
+    found = {role: [examine(run, role == "torus") for run in of_role] for role, of_role in runs.items()}
     seeds = [run.spec.seed for run in runs["torus"]]
     sides = tuple(len(axis) for axis in PICTURE.space().axes())
     ideal = persistence(clifford_torus(sides).reshape(-1, 2 * len(sides)))

@@ -168,7 +168,7 @@ def _spectra(axes: Axes, result: Result) -> None:
 def histogram(axes: Axes, values: np.ndarray, bins: np.ndarray, colour: str, label: str) -> None:
     axes.hist(
         values,
-        bins,
+        bins.tolist(),
         weights=np.full(len(values), 1 / len(values)),
         histtype="step",
         color=colour,
