@@ -208,12 +208,8 @@ def _representation(
         raise RequestError(f"source: got {source!r}, needs trajectory or truth")
     run = Run.open(store, prefix)
     data = run.spec.data
-    factors, pictures = None, None
-    shape = tuple(len(axis) for axis in data.picture.space().axes(data.spacing))
-    if source == "truth":
-        factors = data.lattice()
-        pictures = data.picture.render(factors)[:, None].astype(np.float32)
-    R = run.activations(layer, timestep, factors, step, pictures=pictures)[layer].reshape(*shape, -1)
+    truth = data.picture.render(data.lattice())[:, None].astype(np.float32) if source == "truth" else None
+    R = run.activations(layer, timestep, step=step, pictures=truth)[layer]
     space = data.picture.space()
     return R, space.names, tuple(f.period is not None for f in space.factors), data.picture.sigma[0] / data.spacing[0]
 

@@ -111,11 +111,15 @@ def proportion(outcomes: np.ndarray) -> tuple[float, float, float]:
     return k / n, low, high
 
 
+def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """The mean, with a normal 95 % interval."""
+    mean, half = values.mean(), 1.96 * values.std(ddof=1) / math.sqrt(len(values))
+    return float(mean), float(mean - half), float(mean + half)
+
+
 def paired_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
     """Mean of a - b over the same requests, with a normal 95 % interval."""
-    difference = a.astype(float) - b.astype(float)
-    mean, half = difference.mean(), 1.96 * difference.std(ddof=1) / math.sqrt(len(difference))
-    return float(mean), float(mean - half), float(mean + half)
+    return mean_interval(a.astype(float) - b.astype(float))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hyperfactor.errors import RequestError
 from hyperfactor.measures import arrays
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
 from hyperfactor.measures.embedding import pca
@@ -19,6 +18,7 @@ from hyperfactor.measures.geometry import (
     additivity,
     compare,
     displacement_cosines,
+    factor_names,
 )
 from hyperfactor.measures.topology import Persistence, persistence
 
@@ -94,9 +94,7 @@ def battery(
     """
     began = time.perf_counter()
     R = arrays.lattice(R)
-    names = tuple(names) if names else tuple("xyzuvw"[: R.ndim - 1])
-    if len(names) != R.ndim - 1:
-        raise RequestError(f"names: got {len(names)}, needs one for each of {R.ndim - 1} factors")
+    names = factor_names(R.ndim - 1, names)
     points = R.reshape(-1, R.shape[-1])
     drawn = pca(points, min(3, *points.shape)).coordinates
     found = (

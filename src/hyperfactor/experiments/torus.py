@@ -12,6 +12,7 @@ The representation is R (32, 32, d) at timestep 0 of the model's own drawings.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from hyperfactor.experiments.base import (
     Experiment,
     Runs,
     claim,
+    mean_interval,
     preset_spec,
     proportion,
 )
@@ -84,6 +86,11 @@ class View:
     @property
     def points(self) -> np.ndarray:
         return self.representation.reshape(-1, self.representation.shape[-1])
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """Of the variance along the principal axes."""
+        return spectrum(self.points)
 
 
 def look(run: Run, step: int, stride: int = 1) -> View:
@@ -165,13 +172,6 @@ def _dimension(points: np.ndarray, seed: int) -> tuple[float, float, float]:
     return measured, float(low), float(high)
 
 
-def _mean_magnitude(cosines: np.ndarray) -> tuple[float, float, float]:
-    """Mean magnitude with a normal 95 % interval over lattice points."""
-    size = np.abs(cosines)
-    half = 1.96 * size.std(ddof=1) / np.sqrt(size.size)
-    return float(size.mean()), float(size.mean() - half), float(size.mean() + half)
-
-
 def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
     torus, control = found["torus"], found["no wrap"]
 
@@ -189,7 +189,7 @@ def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
         claim("torus.dimension", "2", "effective dimension (participation ratio)",
               Bound(">", 4), [_dimension(t.last.points, k) for k, t in enumerate(torus)]),
         claim("torus.cross", "3", "steps of x and y: mean magnitude of the cosine",
-              Bound("<=", 0.15), [_mean_magnitude(t.cosines.cross) for t in torus]),
+              Bound("<=", 0.15), [mean_interval(np.abs(t.cosines.cross)) for t in torus]),
         claim("torus.interaction", "3", "share of the variance that x and y explain only together",
               Bound("<=", 0.1), [exactly(t.additivity.interaction) for t in torus]),
         claim("torus.within", "3", "steps within a factor: distance to Clifford less that to hyper-factorized",
@@ -208,7 +208,7 @@ def _training(found: dict[str, list[Trained]], seeds: list[int]) -> pl.DataFrame
             "model": role, "seed": seed, "step": view.step, "n": len(view.right), "right": float(view.right.mean()),
             "participation_ratio": participation_ratio(view.points),
             "intrinsic_dimension": levina_bickel(view.points),
-            "variance_4": float(spectrum(view.points)[:4].sum()),
+            "variance_4": float(view.shares[:4].sum()),
         }
         for role, of_role in found.items()
         for seed, trained in zip(seeds, of_role, strict=True)
@@ -260,7 +260,7 @@ def _arrays(trained: Trained, ideal: Persistence) -> dict[str, np.ndarray]:
     arrays = {
         "steps": np.array([view.step for view in views]),
         "right": np.array([view.right.mean() for view in views]),
-        "spectra": np.stack([spectrum(view.points)[:AXES] for view in views]),
+        "spectra": np.stack([view.shares[:AXES] for view in views]),
         "shown": np.array(chosen),
     }
     for view in views:

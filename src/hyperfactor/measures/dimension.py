@@ -15,7 +15,8 @@ Points = Float[np.ndarray, "n d"]
 
 def spectrum(points: Points) -> Float[np.ndarray, " r"]:
     """Shares of the variance along the principal axes, largest first; min(n, d) of them, which sum to 1."""
-    return _variances(arrays.points(points)) / np.sum(_variances(arrays.points(points)))
+    variance = _variances(arrays.points(points))
+    return variance / variance.sum()
 
 
 def participation_ratio(points: Points, corrected: bool = False) -> float:

@@ -232,6 +232,15 @@ def _product(codes: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts, axis=-1)
 
 
+def factor_names(count: int, names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The names given, or x, y, z, ... (numbers where there are over six); RequestError for too few or many."""
+    if names is None:
+        return tuple("xyzuvw"[:count] if count <= 6 else map(str, range(count)))
+    if len(names) != count:
+        raise RequestError(f"names: got {len(names)}, needs one for each of {count} factors")
+    return tuple(names)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """R beside the reference shapes.
@@ -298,7 +307,7 @@ def compare(
     """
     R = arrays.lattice(R)
     sizes = R.shape[:-1]
-    names = tuple(names) if names else tuple("xyzuvw"[: len(sizes)] if len(sizes) <= 6 else map(str, range(len(sizes))))
+    names = factor_names(len(sizes), names)
     shapes: dict[str, Representation] = {
         "Clifford torus": clifford_torus(sizes),
         "hyper-factorized torus": hyper_factorized_torus(sizes, width),
