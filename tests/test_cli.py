@@ -110,8 +110,9 @@ def test_train_then_sample_then_look(spec_file: Path, run: Run, store: Path, tmp
 
 def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path):
     done = hyperfactor(
-        "train", spec_file, "--set", "training.steps=2", "--set", "seed=9", "--store", "s", "-q", cwd=tmp_path
-    )
+        "train", spec_file, "--set", "training.steps=2", "--set", "training.snapshots=[0]", "--set", "seed=9",
+        "--store", "s", "-q", cwd=tmp_path,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (run,) = (path.name for path in (tmp_path / "s").iterdir() if not path.name.startswith("."))
     assert f"removed {run}" in hyperfactor("runs", "remove", run[:4], "--store", "s", cwd=tmp_path).stdout
