@@ -20,7 +20,7 @@ HOMOLOGY = {0: GREY, 1: BLUE, 2: VERMILION}
 def figure_2(result: Result) -> Figure:
     """A torus is learnt: (a) ideal tori, coloured by x; (b) persistence diagrams of an ideal torus and of the learned
     representation; (c) accuracy and effective dimension over training; (d) the leading 15 shares of the variance at
-    each step; (e-g) the representation along its first three principal axes at the start, part way and at the end."""
+    each step; (e-g) the representation along its first three principal axes (upright: the third) at the start, part way and at the end."""
     steps = result.arrays["steps"]
     figure = style.new(PAGE, 6.4, _note(result, f"seed {result.seeds[0]}; layer up1 at timestep 0; n in the table"))
     upper, lower = np.ravel(figure.subfigures(2, 1, squeeze=False, height_ratios=[1.15, 1]))
@@ -110,7 +110,6 @@ def cloud(axes: Any, coordinates: np.ndarray, title: str) -> None:
     _bare(axes, coordinates)
     axes.set_xlabel("PC 1", labelpad=-14)
     axes.set_ylabel("PC 2", labelpad=-14)
-    axes.set_zlabel("PC 3", labelpad=-14)
     axes.set_title(title, pad=0)
 
 
@@ -160,7 +159,7 @@ def _spectra(axes: Axes, result: Result) -> None:
     axes.set_yscale("log")
     axes.set(xlabel="principal component", ylabel="share of variance")
     axes.legend(
-        title="step: right, first 4 PCs", title_fontsize=5.5, fontsize=5.5, loc="lower left", labelspacing=0.1,
+        title="step: right, 4 PCs", title_fontsize=5.5, fontsize=5.5, loc="upper right", labelspacing=0.1,
         handlelength=1, borderaxespad=0.1,
     )  # fmt: skip
 
@@ -196,7 +195,7 @@ def _distances(axes: Axes, result: Result) -> None:
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("Wasserstein distance")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3, fontsize=6, columnspacing=1)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=6, columnspacing=1)
 
 
 def _note(result: Result, text: str) -> str:
