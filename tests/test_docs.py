@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -41,12 +42,14 @@ def test_block(language: str, text: str, folder: Path):
     elif language == "bash":
         for line in text.splitlines():
             run_line(line, folder)
+    elif language == "text":
+        return  # commands that need a machine of the reader's; none of them is a claim
     else:
         pytest.fail(f"a block of {language or 'no language'} cannot be run")
 
 
 def run_line(line: str, folder: Path) -> None:
-    words = line.split()
+    words = shlex.split(line)
     if words[0] == "make":  # the set-up and the tests themselves: only that the targets are there
         words.insert(1, "-n")
     elif words[0] == "hyperfactor":

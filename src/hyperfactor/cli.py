@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyperfactor.errors import DivergedError, HyperfactorError, RequestError
+from hyperfactor.errors import HyperfactorError, RequestError, RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import polars as pl
 
     from hyperfactor.experiments.base import Claim
+    from hyperfactor.runs.store import Problem
 
 app = typer.Typer(
     help="Does a generative model learn the factors of what it draws, and can it compose them?",
@@ -24,9 +27,16 @@ app = typer.Typer(
 runs_app = typer.Typer(help="What is in the store.", no_args_is_help=True)
 app.add_typer(runs_app, name="runs")
 
-StoreOption = Annotated[Path, typer.Option("--store", help="Folder that holds the runs.")]
+StoreOption = Annotated[
+    str, typer.Option("--store", help="Folder that holds the runs, or s3://bucket/prefix?endpoint_url=...")
+]
+WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core where left out.")]
+SchedulerOption = Annotated[
+    str | None, typer.Option(help="Of a Dask cluster that trains: tcp://host:port, or a scheduler file.")
+]
+GpuOption = Annotated[bool, typer.Option("--gpu", help="Train on GPUs, one worker each.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, no progress.")]
-DEFAULT_STORE = Path("hyperfactor-store")
+DEFAULT_STORE = "hyperfactor-store"
 
 
 @app.command("list")
@@ -45,7 +55,9 @@ def reproduce(
     ] = None,
     preset: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
     seeds: Annotated[int, typer.Option(help="Seeds 0 .. K - 1.", metavar="K")] = 1,
-    workers: Annotated[int | None, typer.Option(help="Processes; one a core where left out.")] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    gpu: GpuOption = False,
     store: StoreOption = DEFAULT_STORE,
     out: Annotated[Path, typer.Option(help="Folder for the report and the figures.")] = Path("hyperfactor-report"),
     json_file: Annotated[Path | None, typer.Option("--json", help="Write claims and tables here too.")] = None,
@@ -54,8 +66,7 @@ def reproduce(
     """Train what is missing, analyse it, and write figures, verdicts and a page to read."""
     from hyperfactor.experiments import EXPERIMENTS
     from hyperfactor.report.page import write_report
-    from hyperfactor.runs.store import write_whole
-    from hyperfactor.runs.sweep import train_all
+    from hyperfactor.runs.files import write_whole
 
     began = time.perf_counter()
     if unknown := [name for name in names or () if name not in EXPERIMENTS]:
@@ -72,12 +83,9 @@ def reproduce(
     }
     wanted = [spec for of_seeds in specs.values() for of_seed in of_seeds for spec in of_seed.values()]
 
-    with _Progress(wanted, roles, quiet) as progress:
-        done, failures = train_all(wanted, store, workers=workers, report=progress.step, finished=progress.finished)
-    for run, error in failures.items():
-        _complain(f"{roles[run]}: {error}")
+    done, failures = _train_all(wanted, roles, store, workers, scheduler, gpu, quiet)
     if failures:
-        raise typer.Exit(1 if any(isinstance(e, DivergedError) for e in failures.values()) else 2)
+        raise typer.Exit(_status(failures))
 
     results = []
     for experiment in chosen:
@@ -96,6 +104,64 @@ def reproduce(
 
 
 @app.command()
+def sweep(
+    grid_file: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="Keys: base, product, zip, list.")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="Set a key of the base.")] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    gpu: GpuOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Name the runs, train none.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train many runs: every combination, row or entry of changed keys."""
+    from hyperfactor.runs.grid import load_grid
+    from hyperfactor.runs.store import Store
+
+    specs, wrong = load_grid(grid_file, overrides or [])
+    for line in wrong:
+        _complain(line)
+    if dry_run:
+        opened = Store(store)
+        for spec in specs:
+            print(spec.id, "finished" if opened.manifest(spec.id) else "to train")
+        raise typer.Exit(2 if wrong else 0)
+    roles = {spec.id: f"run {k} of {len(specs)}" for k, spec in enumerate(specs, 1)}
+    done, failures = _train_all(list(specs), roles, store, workers, scheduler, gpu, quiet)
+    print(f"{len(done)} of {len(specs) + len(wrong)} runs are finished; hyperfactor runs list shows them")
+    if failures or wrong:
+        raise typer.Exit(_status(failures) if failures else 2)
+
+
+def _train_all(
+    specs: list[Any], roles: dict[str, str], store: str, workers: int | None, scheduler: str | None, gpu: bool,
+    quiet: bool,
+) -> tuple[dict[str, Any], dict[str, HyperfactorError]]:  # fmt: skip
+    """Train with a bar, and name the causes of failures."""
+    from hyperfactor.runs.store import Store
+    from hyperfactor.runs.sweep import train_all
+
+    with _Progress(specs, roles, quiet) as progress:
+        try:
+            done, failures = train_all(
+                specs, store, workers=workers, scheduler=scheduler, gpu=gpu,
+                report=progress.step, finished=progress.finished, tell=progress.say,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            opened = Store(store)
+            through = sum(opened.manifest(run) is not None for run in {spec.id for spec in specs})
+            raise KeyboardInterrupt(f"{through} of {len(roles)} runs are finished") from None
+    for run, error in failures.items():
+        _complain(f"{roles[run]}: {error}")
+    return done, failures
+
+
+def _status(failures: dict[str, HyperfactorError]) -> int:
+    """1 where a run failed by itself, 2 where what was asked was wrong."""
+    return 1 if any(isinstance(error, RunError) for error in failures.values()) else 2
+
+
+@app.command()
 def train(
     spec_file: Annotated[Path, typer.Argument(metavar="SPEC.yaml")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Set a key: training.steps=100.")] = None,
@@ -111,7 +177,7 @@ def train(
         raise RequestError(f"threads: got {threads}, needs an integer of at least 1")
     spec = RunSpec.load(spec_file, overrides or [])
     with _Progress([spec], {spec.id: spec_file.name}, quiet) as progress:
-        run = train_run(spec, store, threads=threads, report=lambda step: progress.step(spec, step))
+        run = train_run(spec, store, threads=threads, report=lambda step: progress.step(spec, step), tell=progress.say)
     _print_table(run.accuracy(), f"run {run.id}")
 
 
@@ -128,8 +194,8 @@ def sample(
 
     import numpy as np
 
+    from hyperfactor.runs.files import write_whole
     from hyperfactor.runs.run import Run
-    from hyperfactor.runs.store import write_whole
 
     opened = Run.open(store, run)
     points = _read_factors(factors, opened.spec.data.picture.space().names)
@@ -166,7 +232,7 @@ def analyse(
     """Geometry, dimension and topology of one layer of a run, or of an array."""
     from hyperfactor.experiments.battery import battery
     from hyperfactor.measures.topology import estimate
-    from hyperfactor.runs.store import write_whole
+    from hyperfactor.runs.files import write_whole
 
     if figure_file is not None and figure_file.suffix not in (".svg", ".pdf"):
         raise RequestError(f"figure: got {figure_file}, needs a name that ends with .svg or .pdf")
@@ -197,7 +263,7 @@ def analyse(
 
 
 def _representation(
-    store: Path, prefix: str, layer: str, timestep: int, step: int | None, source: str
+    store: str, prefix: str, layer: str, timestep: int, step: int | None, source: str
 ) -> "tuple[Any, tuple[str, ...], tuple[bool, ...], float]":
     """R of a run's lattice, the factors' names, which wrap round, and the width of a bump in lattice steps."""
     import numpy as np
@@ -233,29 +299,73 @@ def _read_lattice(path: Path, open_factors: str) -> "tuple[Any, None, tuple[bool
 
 
 @runs_app.command("list")
-def runs_list(store: StoreOption = DEFAULT_STORE) -> None:
-    """A line a run: id, state, seed, picture, trained points, steps, size."""
-    import polars as pl
+def runs_list(
+    store: StoreOption = DEFAULT_STORE,
+    columns: Annotated[
+        str, typer.Option(help="Joined by commas: id,training.steps,accuracy.train.right; or '*'.")
+    ] = "",
+    where: Annotated[
+        str | None, typer.Option(help="A condition in SQL: \"training.steps >= 100 and state = 'finished'\".")
+    ] = None,
+    format: Annotated[str, typer.Option(help="table, csv, json or parquet.")] = "table",
+    out: Annotated[Path | None, typer.Option(help="Write here, not to the terminal.")] = None,
+) -> None:
+    """A line a run: what it is, its state, its accuracy."""
+    import io
 
+    from hyperfactor.runs.files import write_whole
+    from hyperfactor.runs.store import Store
+    from hyperfactor.runs.table import table
+
+    if format not in ("table", "csv", "json", "parquet"):
+        raise RequestError(f"format: got {format!r}, needs table, csv, json or parquet")
+    if format == "parquet" and out is None:
+        raise RequestError("format: got parquet for the terminal, needs --out FILE")
+    frame = table(Store(store), [name.strip() for name in columns.split(",") if name.strip()], where)
+    if format == "table":
+        content = (_table(frame, f"store {store}") if len(frame) else f"store {store}: no runs").encode()
+    else:
+        buffer = io.BytesIO()
+        {"csv": frame.write_csv, "json": frame.write_json, "parquet": frame.write_parquet}[format](buffer)
+        content = buffer.getvalue()
+    if out:
+        write_whole(out, content)
+    else:
+        sys.stdout.buffer.write(content.rstrip(b"\n") + b"\n")
+
+
+@runs_app.command("verify")
+def runs_verify(
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="All where none is named.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Read every byte and name what is missing or not as it was written; status 1 if there is anything."""
+    problems = 0
+    for problem in _problems(store, runs):
+        problems += 1
+        print(f"{problem} ({problem.remedy})")
+    print(f"store {store}: {problems or 'no'} problem{'s' * (problems != 1)}")
+    raise typer.Exit(1 if problems else 0)
+
+
+@runs_app.command("repair")
+def runs_repair(
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="All where none is named.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Do what is safe about each problem that `verify` finds, and say what was done; nothing is lost."""
     from hyperfactor.runs.store import Store
 
-    rows = [
-        {
-            "id": entry.id,
-            "state": entry.state,
-            "seed": entry.spec.seed,
-            "family": entry.spec.data.picture.family,
-            "points": entry.manifest.get("trained_points"),
-            "steps": entry.spec.training.steps,
-            "MB": entry.bytes / 1e6,
-            "finished": entry.manifest.get("finished", ""),
-        }
-        for entry in Store(store).entries()
-    ]
-    if rows:
-        _print_table(pl.DataFrame(rows, infer_schema_length=None), f"store {store}")
-    else:
-        print(f"store {store}: no runs")
+    opened = Store(store)
+    for problem in list(_problems(store, runs)):
+        print(f"{problem}: {opened.repair(problem)}")
+
+
+def _problems(store: str, prefixes: list[str] | None) -> "Iterator[Problem]":
+    from hyperfactor.runs.store import Store
+
+    opened = Store(store)
+    yield from opened.verify([opened.resolve(prefix) for prefix in prefixes] if prefixes else None)
 
 
 @runs_app.command("show")
@@ -270,10 +380,12 @@ def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOp
     found = opened.resolve(run)
     entry = opened.entry(found)
     print(f"# run {found}, {entry.state}")
-    print(yaml.safe_dump(entry.spec.model_dump(mode="json"), sort_keys=False), end="")
-    if entry.manifest:
+    print(yaml.safe_dump(opened.spec(found).model_dump(mode="json"), sort_keys=False), end="")
+    if entry.state == "failed":
+        print(f"# reason: {entry.about['reason']}")
+    if entry.state == "finished":
         for key in ("finished", "seconds", "parameters", "trained_points", "threads", "device", "versions"):
-            print(f"# {key}: {entry.manifest[key]}")
+            print(f"# {key}: {entry.about[key]}")
         _print_table(Run(opened, found).accuracy(), f"run {found}")
 
 
@@ -296,13 +408,14 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except HyperfactorError as error:
         _complain(str(error))
-        sys.exit(1 if isinstance(error, DivergedError) else 2)
+        sys.exit(1 if isinstance(error, RunError) else 2)
     except typer.TyperException as error:
         if message := error.format_message():  # none where the help was printed for want of arguments
             _complain(f"{message} (see hyperfactor --help)")
         sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        _complain("stopped; the same command goes on from the last checkpoint")
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        said = f"; {stop}" if str(stop) else ""
+        _complain(f"stopped{said}; the same command goes on from the last checkpoint")
         sys.exit(130)
 
 
@@ -362,6 +475,9 @@ class _Progress:
         self._done[spec.id] = step
         self._bar.update(self._task, completed=sum(self._weights[run] * done for run, done in self._done.items()))
 
+    def say(self, line: str) -> None:
+        self._console.print(line, highlight=False)
+
     def finished(self, run: Any) -> None:
         seconds = run.manifest["seconds"]
         self._console.print(
@@ -371,16 +487,18 @@ class _Progress:
 
 
 def _print_table(frame: "pl.DataFrame", title: str) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    print(_table(frame, title))
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+
+def _table(frame: "pl.DataFrame", title: str) -> str:
+    """Plain text in columns, numbers to the right."""
+    columns = []
     for name, kind in frame.schema.items():
-        table.add_column(name, justify="right" if kind.is_numeric() else "left", no_wrap=True)
-    for row in frame.iter_rows():
-        table.add_row(*("" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
-    Console(width=None if sys.stdout.isatty() else 200).print(table, highlight=False)
+        cells = ["" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in frame[name].to_list()]
+        width = max(len(name), *map(len, cells)) if cells else len(name)
+        align = str.rjust if kind.is_numeric() else str.ljust
+        columns.append([align(cell, width) for cell in (name, "-" * width, *cells)])
+    return "\n".join([title, "", *("  ".join(row).rstrip() for row in zip(*columns, strict=True)), ""])
 
 
 def _print_claims(claims: "tuple[Claim, ...]", title: str) -> None:

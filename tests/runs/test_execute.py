@@ -82,7 +82,7 @@ def test_two_processes_that_want_a_run_train_it_once(tiny: RunSpec, tmp_path: Pa
     assert Run(Store(tmp_path), tiny.id).manifest["artifacts"]
 
 
-def test_divergence_ends_the_run_keeps_the_checkpoint_and_records_nothing(tiny: RunSpec, tmp_path: Path):
+def test_divergence_fails_once_keeps_the_checkpoint_and_records_the_reason(tiny: RunSpec, tmp_path: Path):
     training = tiny.training.model_copy(update={"steps": 200, "learning_rate": 1e30, "warmup": 150})
     spec = tiny.model_copy(update={"training": training})
     with pytest.raises(
@@ -90,9 +90,14 @@ def test_divergence_ends_the_run_keeps_the_checkpoint_and_records_nothing(tiny: 
     ):
         train(spec, tmp_path)
     store = Store(tmp_path)
-    assert store.entry(spec.id).state == "unfinished"
+    assert store.entry(spec.id).state == "failed"
+    assert store.manifest(spec.id) is None
     found = store.checkpoint(spec.id)
     assert found is None or all(value.isfinite().all() for value in found[0].values())
+    steps: list[int] = []
+    with pytest.raises(DivergedError, match=f"`hyperfactor runs remove {spec.id}` lets it be tried again"):
+        train(spec, tmp_path, report=steps.append)
+    assert steps == []
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.99])

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from hyperfactor import RequestError, Run, RunSpec, Store, StoreError, train
-from hyperfactor.runs.store import CHECKPOINT, MANIFEST, write_whole
+from hyperfactor.runs.files import write_whole
+from hyperfactor.runs.store import CHECKPOINT, MANIFEST
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def finished(tiny: RunSpec, tmp_path: Path) -> tuple[Store, str]:
     with store.claim(tiny.id):
         store.start(tiny)
         artifact = store.write(tiny.id, "numbers.bin", b"12345")
-        store.finish(tiny.id, {"numbers.bin": artifact}, {"seconds": 1})
+        store.finish(tiny, {"numbers.bin": artifact}, {"seconds": 1})
     return store, tiny.id
 
 
@@ -100,7 +101,7 @@ def test_a_spec_of_another_schema_is_recognised(finished):
     store, run = finished
     path = store.folder(run) / "spec.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 0}))
-    with pytest.raises(StoreError, match="got schema 0, needs 1"):
+    with pytest.raises(StoreError, match="got schema 0, needs 2"):
         store.spec(run)
 
 

@@ -12,7 +12,7 @@ from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import draw, style
 from hyperfactor.runs.execute import versions
-from hyperfactor.runs.store import write_whole
+from hyperfactor.runs.files import write_whole
 
 
 def write_report(results: Sequence[Result], out: str | Path) -> Path:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from safetensors.torch import save as safetensors_bytes
 
 from hyperfactor.errors import DivergedError, StoreError
 from hyperfactor.images.dataset import training_points, training_set
@@ -31,21 +30,27 @@ def train(
     *,
     threads: int | None = None,
     device: str | None = None,
+    wait: bool = True,
     report: Callable[[int], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Run:
     """The run of a spec: returned at once if it is finished, taken up where it was interrupted.
 
-    store: folder of runs.  threads: of torch, None for torch's choice; the same number gives
-    the same bits.  device: where to train, None for a GPU if there is one.  report: called with
-    the number of steps done.
+    store: a folder of runs, or a bucket (`s3://bucket/prefix?endpoint_url=...`).  threads: of torch, None
+    for torch's choice; the same number gives the same bits.  device: where to train, None for a GPU if
+    there is one.  wait: for another process that trains the run.  report: called with the number of
+    steps done.  tell: called with a line where there is something to wait for.
 
-    Raises StoreError where the store cannot be written or the checkpoint is damaged, and
-    DivergedError where the loss is no longer finite; the last good checkpoint is kept.
+    Raises StoreError where the store cannot be written or the checkpoint is damaged, BusyError where another
+    process trains the run and wait is False, and DivergedError where the loss is no longer finite: the
+    reason is recorded, the last good checkpoint is kept, and the run is not tried again.
     """
     opened = Store(store)
     if opened.manifest(spec.id) is None:
-        with opened.claim(spec.id), torch_threads(threads):
+        with opened.claim(spec.id, wait, tell), torch_threads(threads):
             if opened.manifest(spec.id) is None:  # nobody finished it while we waited
+                if reason := opened.failure(spec.id):
+                    raise DivergedError(f"{reason}; `hyperfactor runs remove {spec.id}` lets it be tried again")
                 device = device or ("cuda" if torch.cuda.is_available() else "cpu")
                 began = time.perf_counter()
                 model, history = _fit(spec, opened, device, report)
@@ -86,7 +91,11 @@ def _fit(
             report=report,
         )
     except DivergedError as error:
-        raise DivergedError(f"run {spec.id}: {error}; the last good checkpoint is kept") from None
+        reason = f"run {spec.id}: {error}; the last good checkpoint is kept"
+        store.fail(spec, reason, {"finished": _now(), "device": device, "versions": versions()})
+        raise DivergedError(reason) from None
+    except StoreError:
+        raise
     except (RuntimeError, KeyError, ValueError) as error:
         if checkpoint is None:
             raise
@@ -99,11 +108,7 @@ def _fit(
 def _keep(spec: RunSpec, store: Store, step: int, model: Diffusion) -> None:
     """Write a snapshot; the last step's is the run's weights."""
     if step < spec.training.steps:
-        store.write(spec.id, snapshot_name(step), _weights(model))
-
-
-def _weights(model: Diffusion) -> bytes:
-    return safetensors_bytes({name: value.cpu().contiguous() for name, value in model.state_dict().items()})
+        store.write_tensors(spec.id, snapshot_name(step), model.state_dict())
 
 
 def _record(
@@ -112,17 +117,21 @@ def _record(
     """Draw and judge, then write what the run leaves; `seconds` of training."""
     began = time.perf_counter()
     frame, samples = evaluate(model, spec)
-    files = {
-        "weights.safetensors": _weights(model),
-        "samples.safetensors": safetensors_bytes(samples),
-        "evaluation.parquet": _parquet(frame),
-        "history.parquet": _parquet(pl.DataFrame(history, infer_schema_length=None)),
+    artifacts = {
+        name: store.write_tensors(spec.id, name, tensors)
+        for name, tensors in (("weights.safetensors", model.state_dict()), ("samples.safetensors", samples))
+    } | {
+        name: store.write(spec.id, name, _parquet(table))
+        for name, table in (
+            ("evaluation.parquet", frame),
+            ("history.parquet", pl.DataFrame(history, infer_schema_length=None)),
+        )
     }
-    artifacts = {name: store.write(spec.id, name, content) for name, content in files.items()}
     kept = [snapshot_name(step) for step in spec.training.snapshots if step < spec.training.steps]
     artifacts |= {name: store.describe(spec.id, name) for name in kept}
     about = {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": _now(),
+        "accuracy": {row.pop("region"): row for row in summarize(frame, spec.data.picture.space().names).to_dicts()},
         "seconds": {"train": seconds, "evaluate": time.perf_counter() - began},
         "parameters": sum(value.numel() for value in model.network.parameters()),
         "trained_points": len(training_points(spec.data, spec.seed)),
@@ -130,7 +139,11 @@ def _record(
         "device": device,
         "versions": versions(),
     }
-    store.finish(spec.id, artifacts, about)
+    store.finish(spec, artifacts, about)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def versions() -> dict[str, str]:

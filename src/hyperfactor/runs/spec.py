@@ -68,16 +68,7 @@ class RunSpec(Strict):
 
         Raises RequestError for a missing file, bad YAML, an unknown key or a bad value.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RequestError(f"{path}: {getattr(error, 'strerror', None) or error}, needs a YAML file") from None
-        data = parse_yaml(text, str(path))
-        if not isinstance(data, dict):
-            raise RequestError(f"{path}: got {type(data).__name__}, needs a mapping of keys to values")
-        for override in overrides:
-            data = _override(data, override)
-        return cls.parse(data)
+        return cls.parse(override(read_yaml(path), overrides))
 
 
 class _Loader(yaml.SafeLoader):
@@ -99,11 +90,32 @@ def parse_yaml(text: str, where: str) -> Any:
         raise RequestError(f"{where}{line}: {getattr(error, 'problem', error)}, needs valid YAML") from None
 
 
-def _override(data: Mapping[str, Any], override: str) -> dict[str, Any]:
-    key, equals, text = override.partition("=")
-    if not equals or not all(key.split(".")):
-        raise RequestError(f"override: got {override!r}, needs key=value, such as training.steps=100")
-    return _set(data, key.split("."), parse_yaml(text, key), key)
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The mapping in a YAML file; RequestError where it cannot be read or holds something else."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path}: {getattr(error, 'strerror', None) or error}, needs a YAML file") from None
+    data = parse_yaml(text, str(path))
+    if not isinstance(data, dict):
+        raise RequestError(f"{path}: got {type(data).__name__}, needs a mapping of keys to values")
+    return data
+
+
+def override(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The data with keys set as in `["training.steps=100"]`."""
+    changed = dict(data)
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not all(key.split(".")):
+            raise RequestError(f"override: got {text!r}, needs key=value, such as training.steps=100")
+        changed = set_key(changed, key, parse_yaml(value, key))
+    return changed
+
+
+def set_key(data: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """The data with a dotted key set, in sections that are made where they are missing."""
+    return _set(data, key.split("."), value, key)
 
 
 def _set(data: Mapping[str, Any], path: list[str], value: Any, key: str) -> dict[str, Any]:

@@ -1,25 +1,48 @@
-"""Many specs -> many runs, on the cores of this machine.
+"""Many specs -> many runs, as independent tasks on Dask.
 
-Each run is trained by one process with one thread: two such processes train more pictures than
-one process with two threads, and a run's bits do not depend on how many workers there are.
+Each run is one task of a worker process with one thread: two such processes train more pictures than
+one process with two threads, and a run's bits do not depend on how many workers there are.  The
+workers are an embedded cluster on the cores (or the GPUs) of this machine, or any Dask cluster that
+the store can be reached from.
+
+A task can be repeated: it trains what the store lacks, from the last checkpoint.  So when a worker dies
+its task goes to another one and goes on; when everything dies, the same call goes on.  Who trains a run
+is settled by the store's claims, not by Dask: a run that somebody else is training is left to them, and
+looked at again.
 """
 
-import multiprocessing
+import logging
 import os
-import signal
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hyperfactor.errors import HyperfactorError, RequestError
+import torch
+
+from hyperfactor.errors import (
+    BusyError,
+    DivergedError,
+    HyperfactorError,
+    RequestError,
+    RunError,
+    StoreError,
+    WriteError,
+)
 from hyperfactor.runs.execute import train
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.store import Store
 
-_channel: Any = None  # in a worker: where it reports (id, steps done)
+TOPIC = "hyperfactor"  # of the events in which workers report (id, steps done)
+LOOK = 0.05  # seconds between looks at what has ended
+LOOK_AGAIN = 1.0  # seconds between looks at a run that somebody else trains
+SILENT = logging.CRITICAL + 1
+_ERRORS: dict[str, type[HyperfactorError]] = {
+    kind.__name__: kind for kind in (BusyError, DivergedError, RequestError, RunError, StoreError, WriteError)
+}
 
 
 def train_all(
@@ -27,25 +50,50 @@ def train_all(
     store: str | Path,
     *,
     workers: int | None = None,
+    scheduler: str | None = None,
+    gpu: bool = False,
     report: Callable[[RunSpec, int], None] = lambda _spec, _step: None,
     finished: Callable[[Run], None] = lambda _run: None,
+    tell: Callable[[str], None] = lambda _line: None,
 ) -> tuple[dict[str, Run], dict[str, HyperfactorError]]:
-    """Train what is not in the store yet, equal specs once, longest first.
+    """Train what is not in the store yet, equal specs once, the longest expected first.
 
-    workers: processes, None for one a core.  report: called here with a spec and its steps done.
-    finished: called with each run that was trained now.  Returns the runs by id, and the errors of
-    those that failed; one failure does not stop the others.
+    workers: processes of the embedded cluster, None for one a core (with gpu: one a GPU); a single one trains
+    in this process.  scheduler: of an existing cluster instead, `tcp://host:port` or a scheduler file.  gpu:
+    train on GPUs, of which a worker of an existing cluster declares `--resources GPU=1`.  report: called
+    here with a spec and its steps done.  finished: called with each run that is trained now.  tell: called with a
+    line for each run that somebody else is training.
+
+    Returns the runs by id, and the errors of those that failed by themselves, which stop no other.  Raises
+    WriteError where the store can no longer be written, and RequestError for a cluster that is not there.
+    A script that calls it with several workers needs `if __name__ == "__main__":`.
     """
     if workers is not None and workers < 1:
         raise RequestError(f"workers: got {workers}, needs an integer of at least 1")
+    if workers is not None and scheduler is not None:
+        raise RequestError("workers: got a number and a scheduler, needs one of them: a cluster has its own workers")
+    if gpu and scheduler is None and not torch.cuda.is_available():
+        raise RequestError("gpu: got no GPU on this machine, needs one, or a scheduler with workers that have some")
     wanted = {spec.id: spec for spec in specs}
     opened = Store(store)
     missing = [spec for spec in wanted.values() if opened.manifest(spec.id) is None]
     missing.sort(key=_cost, reverse=True)
-    workers = min(workers or os.cpu_count() or 1, max(1, len(missing)))
+    units = torch.cuda.device_count() if gpu else os.cpu_count()
+    count = min(workers or units or 1, len(missing))
     failures: dict[str, HyperfactorError] = {}
-    run_here = _in_this_process if workers == 1 else _in_processes
-    run_here(missing, store, workers, report, finished, failures)
+    if scheduler is None and count <= 1:
+        device = "cuda" if gpu else "cpu"
+        for spec in missing:
+            try:
+                progress = partial(report, spec)
+                finished(train(spec, store, threads=1, device=device, report=progress, tell=tell))
+            except WriteError:
+                raise
+            except HyperfactorError as error:
+                failures[spec.id] = error
+    elif missing:
+        with _client(scheduler, count, gpu) as client:
+            _on_cluster(client, missing, opened, gpu, report, finished, tell, failures)
     return {run: Run(opened, run) for run in wanted if run not in failures}, failures
 
 
@@ -54,50 +102,130 @@ def _cost(spec: RunSpec) -> float:
     return spec.training.steps * spec.training.batch * spec.data.picture.size**2 * spec.model.width
 
 
-def _in_this_process(missing, store, _workers, report, finished, failures) -> None:
-    for spec in missing:
-        try:
-            finished(train(spec, store, threads=1, report=lambda step, spec=spec: report(spec, step)))
-        except HyperfactorError as error:
-            failures[spec.id] = error
+@contextmanager
+def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[Any]:
+    """A client of the cluster at `scheduler`, or of an embedded one of `count` workers."""
+    from distributed import Client, Nanny, Scheduler, SpecCluster
+
+    with ExitStack() as stack:
+        if scheduler is not None:
+            is_file = "://" not in scheduler
+            if is_file and not Path(scheduler).exists():
+                raise RequestError(f"scheduler: got {scheduler!r}, needs tcp://host:port or a scheduler file")
+            try:
+                client = Client(scheduler_file=scheduler, timeout=30) if is_file else Client(scheduler, timeout=30)
+                stack.enter_context(client)
+            except (OSError, ValueError) as error:
+                said = str(error).splitlines()[0]
+                raise RequestError(f"scheduler: got {scheduler!r} ({said}), needs one that answers") from None
+            threads = {worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()}
+            if threads - {1}:
+                raise RequestError(
+                    f"scheduler: got workers with {max(threads)} threads, needs one each (dask worker --nthreads 1)"
+                )
+            yield client
+            return
+        _be_silent(stack)
+        options = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", "silence_logs": SILENT}
+        each = [
+            {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": str(k % torch.cuda.device_count())}}
+            if gpu
+            else {}
+            for k in range(count)
+        ]
+        cluster = stack.enter_context(
+            SpecCluster(
+                workers={k: {"cls": Nanny, "options": options | extra} for k, extra in enumerate(each)},
+                scheduler={"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1", "port": 0}},
+                silence_logs=False,
+                shutdown_on_close=True,
+            )
+        )
+        yield stack.enter_context(Client(cluster))
 
 
-def _in_processes(missing, store, workers, report, finished, failures) -> None:
-    context = multiprocessing.get_context("spawn")
-    channel = context.Queue()
+def _be_silent(stack: ExitStack) -> None:
+    """Within the stack, Dask's own log says nothing: what matters is in the summary."""
+    log = logging.getLogger("distributed")
+    stack.callback(log.setLevel, log.level)
+    log.setLevel(SILENT)
+
+
+def _on_cluster(client, missing, store, gpu, report, finished, tell, failures) -> None:
+    from distributed import as_completed
+
     by_id = {spec.id: spec for spec in missing}
 
-    def listen() -> None:
-        while (message := channel.get()) is not None:
-            report(by_id[message[0]], message[1])
+    def heard(event: tuple[float, tuple[str, int]]) -> None:
+        run, step = event[1]
+        if run in by_id:
+            report(by_id[run], step)
 
-    listener = threading.Thread(target=listen, daemon=True)
-    listener.start()
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(channel,))
+    def submit(spec: RunSpec, attempt: int) -> Any:
+        return client.submit(
+            _train_one, spec.canonical(), store.url, "cuda" if gpu else "cpu",
+            key=f"train-{spec.id}-{attempt}", priority=-rank[spec.id],
+            resources={"GPU": 1} if gpu else None, pure=False,
+        )  # fmt: skip
+
+    rank = {run: k for k, run in enumerate(by_id)}
+    client.subscribe_topic(TOPIC, heard)
+    tasks = {submit(spec, 0): spec.id for spec in missing}
+    ended = as_completed(tasks)
+    elsewhere: dict[str, int] = {}  # runs that somebody else trains: attempts so far
+    looked = 0.0
     try:
-        futures = {pool.submit(_train_one, spec.canonical(), str(store)): spec for spec in missing}
-        for future in as_completed(futures):
-            spec = futures[future]
-            if (error := future.result()) is None:
-                finished(Run(Store(store), spec.id))
-            else:
-                failures[spec.id] = error
+        while tasks or elsewhere:
+            for task in ended.next_batch(block=False) if ended.has_ready() else ():
+                run = tasks.pop(task)
+                error = _error(task, run)
+                if isinstance(error, BusyError):
+                    elsewhere[run] = int(task.key.rpartition("-")[2]) + 1
+                    if elsewhere[run] == 1:
+                        tell(f"{error}; looked at again later")
+                elif isinstance(error, WriteError):
+                    raise error
+                elif error is None:
+                    finished(Run(store, run))
+                else:
+                    failures[run] = error
+                task.release()
+            if elsewhere and time.monotonic() - looked > LOOK_AGAIN:
+                looked = time.monotonic()
+                for run in [run for run in elsewhere if store.claims.holder(run) is None]:
+                    task = submit(by_id[run], elsewhere.pop(run))
+                    tasks[task] = run
+                    ended.add(task)
+            time.sleep(LOOK)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        channel.put(None)
-        listener.join(timeout=1)
+        client.cancel(list(tasks))
 
 
-def _begin(channel: Any) -> None:
-    global _channel
-    _channel = channel
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker at once; its checkpoint stays
+def _error(task: Any, run: str) -> HyperfactorError | None:
+    """What a task that has ended says went wrong."""
+    if task.status == "finished":
+        said = task.result()
+        return None if said is None else _ERRORS.get(said[0], RunError)(said[1])
+    cause = task.exception()
+    if type(cause).__name__ == "KilledWorker":
+        return RunError(f"run {run}: each worker that trained it died, the last one {cause.last_worker.address}")
+    return RunError(f"run {run}: {type(cause).__name__}: {cause}")
 
 
-def _train_one(canonical: str, store: str) -> HyperfactorError | None:
-    spec = RunSpec.model_validate_json(canonical)
+def _train_one(canonical: str, store: str, device: str) -> tuple[str, str] | None:
+    """The task: None, or the kind of error and its message."""
+    from distributed import get_worker
+
+    spec, worker = RunSpec.model_validate_json(canonical), get_worker()
     try:
-        train(spec, store, threads=1, report=lambda step: _channel.put((spec.id, step)))
+        train(
+            spec, store, threads=1, device=device, wait=False,
+            report=lambda step: worker.log_event(TOPIC, (spec.id, step)),
+        )  # fmt: skip
     except HyperfactorError as error:
-        return error
+        kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS)
+        return kind, str(error)
+    except Exception as error:  # a run that fails by itself stops no other
+        said = (str(error).splitlines() or [""])[0]
+        return "RunError", f"run {spec.id}: {type(error).__name__}: {said}"
     return None

@@ -1,0 +1,194 @@
+"""Who may write to a run: claims with heartbeats, without a lock of the file system.
+
+    .claims/<run>.<n>    the claim number n on a run: its holder, and a count of its heartbeats
+
+- A claim is made by creating the file, which succeeds for one of many that try.  The highest number
+  holds the run.
+- While it lives the holder counts up the beats every BEAT seconds.  A claim is dead when its beats stood
+  still for DEAD seconds by the watcher's own clock (so clocks need not agree), or at once when its holder
+  was a process of this machine that is no more.
+- Who finds a dead claim n takes the run over by creating n + 1.  A holder that was only asleep finds
+  that at its next beat or write, and stops with a `BusyError`: it never writes again.
+- Releasing a claim deletes its file.
+"""
+
+import json
+import os
+import platform
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from hyperfactor.errors import BusyError, StoreError
+from hyperfactor.runs.files import Files
+
+FOLDER = ".claims"
+BEAT, DEAD = 5.0, 30.0  # seconds
+POLL = 0.2  # seconds between looks at a claim that is waited for
+
+
+@cache
+def _machine() -> str:
+    """Names what process numbers are valid in: the machine since it started, and the container."""
+    marks = [platform.node()]
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        with suppress(OSError):
+            marks.append(os.readlink(path) if path.endswith("pid") else Path(path).read_text().strip())
+    return "|".join(marks)
+
+
+def _me() -> dict[str, Any]:
+    return {"machine": _machine(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+
+
+def _is_gone(holder: dict[str, Any]) -> bool:
+    """Whether the holder was a process of this machine that has ended."""
+    if holder.get("machine") != _machine():
+        return False
+    try:
+        process = psutil.Process(holder["pid"])
+        return process.create_time() != holder["started"] or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+class Claim:
+    """The right to write to a run, until it is released or lost."""
+
+    def __init__(self, files: Files, run: str, number: int, beat: float):
+        self._files, self._run, self._number, self._every = files, run, number, beat
+        self._beats, self._ended = 0, threading.Event()
+        self._token = secrets.token_hex(8)  # tells this claim from an earlier or later one of its number
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._live, daemon=True, name=f"claim of {run}")
+
+    def _name(self) -> str:
+        return _file(self._run, self._number)
+
+    def content(self) -> bytes:
+        return json.dumps({**_me(), "token": self._token, "beats": self._beats}).encode()
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def _live(self) -> None:
+        while not self._ended.wait(self._every):
+            with suppress(StoreError):  # a beat that cannot be written is one that is missed
+                self._beat()
+
+    def _beat(self) -> None:
+        with self._lock:
+            if self._ended.is_set():
+                return
+            if not self._is_mine():
+                self._ended.set()
+                return
+            self._beats += 1
+            self._files.write(self._name(), self.content())
+
+    def _is_mine(self) -> bool:
+        """Whether the highest claim on the run is this one."""
+        if _numbers(self._files, self._run)[-1:] != [self._number]:
+            return False
+        try:
+            return json.loads(self._files.read(self._name()))["token"] == self._token
+        except (FileNotFoundError, ValueError, KeyError):
+            return False
+
+    def check(self) -> None:
+        """Raises BusyError where somebody has taken the run over."""
+        if self._ended.is_set() or not self._is_mine():
+            self._ended.set()
+            raise BusyError(f"run {self._run}: taken over by another process while this one was not heard of")
+
+    def release(self) -> None:
+        """Let others have the run."""
+        self._ended.set()
+        with self._lock:  # no beat is being written
+            if self._is_mine():
+                self._files.delete(self._name())
+
+
+def _file(run: str, number: int) -> str:
+    return f"{FOLDER}/{run}.{number}"
+
+
+def _numbers(files: Files, run: str) -> list[int]:
+    """Of the claims on a run, lowest first.  The folder holds few files: those of runs being trained."""
+    found = (name.rpartition(".") for name in files.children(FOLDER))
+    return sorted(int(number) for of, _, number in found if of == run and number.isdigit())
+
+
+class Claims:
+    """The claims of a store, as one watcher sees them."""
+
+    def __init__(self, files: Files, beat: float = BEAT, dead: float = DEAD):
+        self._files, self._beat, self._dead = files, beat, dead
+        self._seen: dict[str, tuple[int, bytes, float]] = {}  # of a run: number, content, since when
+
+    def holder(self, run: str) -> dict[str, Any] | None:
+        """Who holds a run: machine, pid, started, beats; None where nobody does.
+
+        Of a holder elsewhere that has died, only repeated looks tell.
+        """
+        return self._look(run)[1]
+
+    def _look(self, run: str) -> tuple[int, dict[str, Any] | None]:
+        """The highest number, and its holder if it lives."""
+        numbers = _numbers(self._files, run)
+        if not numbers:
+            self._seen.pop(run, None)
+            return 0, None
+        try:
+            content = self._files.read(_file(run, numbers[-1]))
+        except FileNotFoundError:  # released just now
+            return numbers[-1], None
+        now = time.monotonic()
+        number, before, since = self._seen.get(run, (0, b"", now))
+        if (number, before) != (numbers[-1], content):
+            self._seen[run] = (numbers[-1], content, now)
+            since = now
+        try:
+            holder = json.loads(content)
+        except ValueError:
+            holder = {"machine": "unknown"}
+        dead = now - since >= self._dead or _is_gone(holder)
+        return numbers[-1], None if dead else holder
+
+    def take(self, run: str) -> Claim | None:
+        """The claim on a run; None while somebody holds it."""
+        number, holder = self._look(run)
+        if holder is not None:
+            return None
+        claim = Claim(self._files, run, number + 1, self._beat)
+        if not self._files.create(_file(run, number + 1), claim.content()):
+            return None
+        numbers = _numbers(self._files, run)
+        if numbers[-1:] != [number + 1]:  # we looked long ago, and somebody went further
+            claim.release()
+            return None
+        for old in numbers[:-1]:
+            self._files.delete(_file(run, old))
+        claim.begin()
+        return claim
+
+    def wait(self, run: str, tell: Callable[[str], None] = lambda _: None) -> Claim:
+        """The claim on a run, when it is free; `tell` is called once with who holds it."""
+        told = False
+        while (claim := self.take(run)) is None:
+            if not told and (holder := self.holder(run)) is not None:
+                tell(f"run {run}: waiting for {describe(holder)}, which trains it")
+                told = True
+            time.sleep(POLL)
+        return claim
+
+
+def describe(holder: dict[str, Any]) -> str:
+    return f"process {holder.get('pid', '?')} on {str(holder.get('machine', '?')).partition('|')[0]}"

@@ -1,0 +1,85 @@
+"""Everything recorded in a store as one table: a row a run, a column a key."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from hyperfactor.errors import RequestError
+from hyperfactor.runs.store import Entry, Store
+
+COLUMNS = (
+    "id", "state", "seed", "data.picture.family", "trained_points", "training.steps", "accuracy.train.right",
+    "seconds.train", "MB", "finished",
+)  # fmt: skip
+_NOT_SHOWN = ("artifacts", "checksum", "schema", "spec")
+_WORD = re.compile(r"'[^']*'|\"[^\"]*\"|[A-Za-z_][\w.]*")  # of a condition: text, a quoted name, a name
+
+
+def table(store: Store, columns: Sequence[str] | None = None, where: str | None = None) -> pl.DataFrame:
+    """The runs of a store.
+
+    columns: `id`, `state`, `MB`, a key of the spec (`training.steps`), `accuracy.<region>.<measure>`, or
+    what else the manifest says (`seconds.train`, `device`, `versions.torch`); a few where left out, and
+    every key for "*".  A key that a run lacks is null.  where: a condition in SQL on such columns, as in
+    "training.steps >= 100 and accuracy.train.right > 0.9".
+
+    Raises RequestError for an unknown column or a condition that cannot be read.
+    """
+    documents = [_document(entry) for entry in store.entries()]
+    known = {"id", "state", "MB"}
+    if where or (columns and not set(columns) <= {*COLUMNS}):
+        known |= {name for document in documents for name, _ in _leaves(document)}
+    wanted = list(columns or COLUMNS)
+    if "*" in wanted:
+        wanted = ["id", "state", *sorted(known - {"id", "state"})]
+    if documents and (unknown := [name for name in wanted if name not in known and name not in COLUMNS]):
+        raise RequestError(f"columns: got {unknown[0]!r}, needs one of {', '.join(sorted(known))}")
+    needed = [*wanted, *(name for name in _names(where or "") if name in known)]
+    frame = pl.DataFrame(
+        {name: [_value(document, name) for document in documents] for name in dict.fromkeys(needed)},
+        strict=False,
+        infer_schema_length=None,
+    )
+    return (_filter(frame, where) if where and documents else frame).select(wanted)
+
+
+def _document(entry: Entry) -> dict[str, Any]:
+    about = entry.about
+    spec: dict[str, Any] = about.get("spec") or {}
+    size = sum(artifact["bytes"] for artifact in about.get("artifacts", {}).values()) / 1e6
+    rest = {name: value for name, value in about.items() if name not in _NOT_SHOWN}
+    return {**spec, **rest, "id": entry.id, "state": entry.state, "MB": size}
+
+
+def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _value(document: Mapping[str, Any], name: str) -> Any:
+    found: Any = document
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return json.dumps(found) if isinstance(found, list | dict) else found
+
+
+def _names(where: str) -> list[str]:
+    return [word.strip('"') for word in _WORD.findall(where) if not word.startswith("'")]
+
+
+def _filter(frame: pl.DataFrame, where: str) -> pl.DataFrame:
+    def quoted(match: re.Match[str]) -> str:
+        word = match.group()
+        return f'"{word}"' if "." in word and word[0] not in "'\"" else word
+
+    try:
+        return frame.filter(pl.sql_expr(_WORD.sub(quoted, where)))
+    except (pl.exceptions.PolarsError, TypeError) as error:
+        said = str(error).splitlines()[0]
+        raise RequestError(f"where: got {where!r}, needs a condition on columns of the runs ({said})") from None

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+
+from hyperfactor import RequestError, RunSpec
+from hyperfactor.runs.grid import grid, load_grid
+
+BASE = {"training": {"steps": 10}}
+
+
+def values(specs, *names: str) -> list[tuple]:
+    found = []
+    for spec in specs:
+        data = spec.model_dump()
+        row = []
+        for name in names:
+            value = data
+            for part in name.split("."):
+                value = value[part]
+            row.append(value)
+        found.append(tuple(row))
+    return found
+
+
+def test_product_zip_and_list():
+    specs, wrong = grid(
+        BASE,
+        product={"seed": [0, 1]},
+        zip={"model.width": [4, 8], "training.batch": [16, 8]},
+        list=[{}, {"training.steps": 20, "encoding": {"kind": "ramp"}}],
+    )
+    assert not wrong
+    found = values(specs, "seed", "model.width", "training.batch", "training.steps", "encoding.kind")
+    assert found == [
+        (seed, width, batch, steps, kind)
+        for seed in (0, 1)
+        for width, batch in ((4, 16), (8, 8))
+        for steps, kind in ((10, "sinusoidal"), (20, "ramp"))
+    ]
+
+
+def test_equal_specs_are_one():
+    specs, _ = grid(BASE, product={"seed": [0, 0]}, list=[{}, {"training.steps": 10}])
+    assert [spec.id for spec in specs] == [RunSpec.parse(BASE).id]
+
+
+def test_the_base_alone_is_one_spec():
+    assert grid(BASE)[0] == (RunSpec.parse(BASE),)
+
+
+def test_a_combination_that_is_no_spec_is_told_and_stops_no_other():
+    specs, wrong = grid(BASE, product={"seed": [0, 1], "training.steps": [5, -5]})
+    assert values(specs, "seed", "training.steps") == [(0, 5), (1, 5)]
+    assert wrong == tuple(
+        f"seed={seed}, training.steps=-5: training.steps: got -5, needs an integer of at least 1" for seed in (0, 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"product": {"seed": 3}}, "product.seed: got 3, needs a list"),
+        ({"product": {"seed": []}}, "product.seed: got \\[\\], needs a list"),
+        ({"zip": {"seed": [1, 2], "training.batch": [4]}}, "zip: got lists of different lengths"),
+        ({"list": []}, "list: got \\[\\], needs a list of mappings"),
+    ],
+)
+def test_malformed_requests(request_, words: str):
+    with pytest.raises(RequestError, match=words):
+        grid(BASE, **request_)
+
+
+def test_a_file(tmp_path: Path):
+    (tmp_path / "base.yaml").write_text("training: {steps: 10}\n")
+    path = tmp_path / "sweep.yaml"
+    path.write_text("base: base.yaml\nproduct:\n  seed: [0, 1]\n  training.learning_rate: [1e-3, 2e-3]\n")
+    specs, _ = load_grid(path, ["training.batch=2"])
+    found = values(specs, "seed", "training.learning_rate", "training.steps", "training.batch")
+    assert found == [(0, 1e-3, 10, 2), (0, 2e-3, 10, 2), (1, 1e-3, 10, 2), (1, 2e-3, 10, 2)]
+    path.write_text("bases: {}\n")
+    with pytest.raises(RequestError, match="unknown key 'bases', needs one of base, product, zip, list"):
+        load_grid(path)
+    path.write_text("product: [1]\n")
+    with pytest.raises(RequestError, match="product: got \\[1\\], needs a mapping from keys to lists"):
+        load_grid(path)

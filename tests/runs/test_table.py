@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from hyperfactor import RequestError, Run, RunSpec, Store, train
+from hyperfactor.errors import DivergedError
+from hyperfactor.runs.table import COLUMNS, table
+
+
+@pytest.fixture(scope="module")
+def full(tiny: RunSpec, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Three finished runs, one that failed, one that was begun."""
+    store = Store(tmp_path_factory.mktemp("table"))
+    for seed in (0, 1, 2):
+        train(tiny.model_copy(update={"seed": seed}), store.url)
+    bad = tiny.training.model_copy(update={"learning_rate": 1e30, "clip": 1e30, "steps": 100})
+    with pytest.raises(DivergedError):
+        train(tiny.model_copy(update={"training": bad}), store.url)
+    begun = tiny.model_copy(update={"seed": 9})
+    with store.claim(begun.id):
+        store.start(begun)
+    return store
+
+
+def test_a_row_a_run_with_what_was_recorded(full: Store, tiny: RunSpec, run: Run):
+    frame = table(full)
+    assert tuple(frame.columns) == COLUMNS
+    assert sorted(frame["state"]) == ["failed", "finished", "finished", "finished", "unfinished"]
+    (row,) = frame.filter(frame["id"] == tiny.id).to_dicts()
+    right = dict(run.accuracy().select("region", "right").iter_rows())
+    assert row["accuracy.train.right"] == right["train"]
+    assert row["training.steps"] == 12
+    assert row["MB"] == pytest.approx(sum(a["bytes"] for a in run.manifest["artifacts"].values()) / 1e6)
+
+
+def test_columns_are_keys_of_the_spec_and_of_the_manifest(full: Store, tiny: RunSpec):
+    frame = table(full, ["id", "model.width", "model.attention", "versions.torch", "accuracy.held_out.n"])
+    (row,) = frame.filter(frame["id"] == tiny.id).to_dicts()
+    assert row["model.width"] == 4
+    assert json.loads(row["model.attention"]) == [4]
+    assert row["accuracy.held_out.n"] == 7
+    everything = table(full, ["*"])
+    assert {"data.picture.family", "reason", "seconds.train", "training.betas"} <= set(everything.columns)
+    assert everything.height == 5
+
+
+@pytest.mark.parametrize(
+    ("where", "seeds"),
+    [
+        ("seed >= 1 and state = 'finished'", [1, 2]),
+        ("training.steps = 100", [0]),
+        ('"training.steps" < 100 and seed < 2', [0, 1]),
+        ("state in ('failed', 'unfinished')", [0, 9]),
+        ("accuracy.train.n > 0 and seed = 2", [2]),
+        ("data.picture.family = 'bump'", []),
+    ],
+)
+def test_conditions(full: Store, where: str, seeds: list[int]):
+    assert sorted(table(full, ["seed"], where)["seed"]) == seeds
+
+
+def test_what_is_not_there_is_told(full: Store, tmp_path: Path):
+    with pytest.raises(RequestError, match="columns: got 'training.stepz', needs one of .*training.steps"):
+        table(full, ["training.stepz"])
+    with pytest.raises(RequestError, match="where: got 'seed >', needs a condition"):
+        table(full, where="seed >")
+    with pytest.raises(RequestError, match="where: got 'nothing = 1', needs a condition"):
+        table(full, where="nothing = 1")
+    assert table(Store(tmp_path / "none")).is_empty()

@@ -1,0 +1,146 @@
+"""Every byte of a store is watched over; what is wrong is found, and repaired without loss."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from hyperfactor import Run, RunSpec, Store, train
+from hyperfactor.runs.files import files_at
+from hyperfactor.runs.store import CHECKPOINT, MANIFEST, QUARANTINE, SPEC
+
+
+@pytest.fixture
+def copied(run: Run, place: str) -> Store:
+    """A finished run, copied to a folder or a bucket."""
+    files = files_at(place)
+    for name, _ in run._store.files.sizes(run.id).items():
+        files.write(f"{run.id}/{name}", run._store.files.read(f"{run.id}/{name}"))
+    return Store(place)
+
+
+def test_a_whole_store_has_no_problem(copied: Store):
+    assert list(copied.verify()) == []
+
+
+def test_a_flipped_byte_in_any_file_is_found(run: Run, tmp_path: Path):
+    """Of each file that a run leaves, the first byte, the last, and 40 at random."""
+    store, moments = Store(tmp_path), random.Random(0)
+    names = list(run._store.files.sizes(run.id))
+    assert {MANIFEST, SPEC, "weights.safetensors", "snapshot-5.safetensors", "history.parquet"} <= set(names)
+    contents = {name: run._store.files.read(f"{run.id}/{name}") for name in names}
+    for name, content in contents.items():
+        store.files.write(f"{run.id}/{name}", content)
+    assert list(store.verify()) == []
+    missed = []
+    for name, content in contents.items():
+        for place in [0, len(content) - 1, *moments.sample(range(len(content)), 40)]:
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << moments.randrange(8)
+            (tmp_path / run.id / name).write_bytes(flipped)
+            same = name.endswith(".json") and _same(flipped, content)  # another way to write the same JSON
+            if not same and not [problem for problem in store.verify() if problem.file == name]:
+                missed.append((name, place))
+        (tmp_path / run.id / name).write_bytes(content)
+    assert missed == []
+
+
+def _same(a: bytes | bytearray, b: bytes) -> bool:
+    try:
+        return json.loads(bytes(a)) == json.loads(b)
+    except ValueError:
+        return False
+
+
+def test_a_truncated_and_a_missing_artifact_are_found_and_the_run_is_trained_again(copied: Store, tiny: RunSpec):
+    weights = copied.read(tiny.id, "weights.safetensors")
+    copied.files.write(f"{tiny.id}/weights.safetensors", weights[:-1])
+    copied.files.delete(f"{tiny.id}/evaluation.parquet")
+    problems = list(copied.verify())
+    assert [str(problem) for problem in problems] == [
+        f"{tiny.id}/evaluation.parquet: missing",
+        f"{tiny.id}/weights.safetensors: got {len(weights) - 1} bytes, needs the {len(weights)} that were written",
+    ]
+    assert [copied.repair(problem) for problem in problems] == [
+        "set aside; the run will be trained again",
+        "set aside with the run",
+    ]
+    assert copied.files.read(f"{QUARANTINE}/{tiny.id}.1/weights.safetensors") == weights[:-1]  # nothing is lost
+    assert list(copied.verify()) == []
+    assert copied.ids() == []
+    again = train(tiny, copied.url)
+    assert again.accuracy().equals(Run(copied, tiny.id).accuracy())
+    assert copied.read(tiny.id, "weights.safetensors") == weights
+
+
+def test_a_damaged_spec_is_written_again_from_the_manifest(copied: Store, tiny: RunSpec):
+    copied.files.write(f"{tiny.id}/{SPEC}", b"{}")
+    (problem,) = copied.verify()
+    assert copied.repair(problem) == "written again from the manifest"
+    assert copied.spec(tiny.id) == tiny
+    assert list(copied.verify()) == []
+
+
+def test_a_manifest_that_was_edited_is_found(copied: Store, tiny: RunSpec):
+    manifest = json.loads(copied.files.read(f"{tiny.id}/{MANIFEST}"))
+    manifest["accuracy"]["train"]["right"] = 1.0
+    copied.files.write(f"{tiny.id}/{MANIFEST}", json.dumps(manifest).encode())
+    (problem,) = copied.verify()
+    assert (problem.file, problem.what) == (MANIFEST, "differs from its checksum")
+
+
+def test_a_flipped_byte_of_a_checkpoint_is_found_when_it_is_read(tiny: RunSpec, tmp_path: Path, run: Run):
+    store = Store(tmp_path)
+    with store.claim(tiny.id):
+        store.start(tiny)
+        store.save_checkpoint(tiny.id, dict(run.model.state_dict()), {"step": "2", "history": "[]"})
+    path = tmp_path / tiny.id / CHECKPOINT
+    content, moments = path.read_bytes(), random.Random(1)
+    assert list(store.verify()) == []
+    for place in moments.sample(range(len(content)), 60):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << moments.randrange(8)
+        path.write_bytes(flipped)
+        assert [problem.file for problem in store.verify()] == [CHECKPOINT], place
+    (problem,) = store.verify()
+    assert store.repair(problem) == "set aside; the run begins again"
+    assert train(tiny, tmp_path).history.height > 0
+
+
+def test_what_interrupted_writes_and_dead_holders_left_is_cleared(tiny: RunSpec, run: Run, tmp_path: Path):
+    store = Store(tmp_path)
+    for name in run._store.files.sizes(run.id):
+        store.files.write(f"{run.id}/{name}", run._store.files.read(f"{run.id}/{name}"))
+    (tmp_path / tiny.id / ".weights.safetensors.0123456789ab.tmp").write_bytes(b"half")
+    claim = json.dumps({"machine": Store(tmp_path).claims and _machine(), "pid": 1, "started": 0.0, "beats": 1})
+    store.files.create(f".claims/{tiny.id}.3", claim.encode())
+    problems = list(store.verify())
+    assert [problem.remedy for problem in problems] == ["delete", "delete"]
+    assert [store.repair(problem) for problem in problems] == ["deleted", "deleted"]
+    assert list(store.verify()) == []
+    assert Run(store, tiny.id).accuracy().equals(run.accuracy())
+
+
+def _machine() -> str:
+    from hyperfactor.runs import claims
+
+    return claims._machine()
+
+
+def test_a_run_that_is_being_trained_is_left_alone(copied: Store, tiny: RunSpec):
+    copied.files.delete(f"{tiny.id}/history.parquet")
+    (problem,) = copied.verify()
+    with Store(copied.url).claim(tiny.id):
+        assert copied.repair(problem) == "left alone: the run is being trained"
+
+
+def test_another_schema_is_recognised_and_not_touched(copied: Store, tiny: RunSpec):
+    for name in (MANIFEST, SPEC):
+        old = json.loads(copied.files.read(f"{tiny.id}/{name}"))
+        copied.files.write(f"{tiny.id}/{name}", json.dumps({**old, "schema": 1}).encode())
+    problems = list(copied.verify())
+    assert "written by schema 1 of the store, this is 2" in str(problems[0])
+    assert [copied.repair(problem) for problem in problems] == ["left alone"] * len(problems)
+    assert copied.entry(tiny.id).state == "other schema"
+    assert json.loads(copied.files.read(f"{tiny.id}/{MANIFEST}"))["schema"] == 1
