@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 
@@ -181,11 +182,58 @@ def test_a_run_that_fails_has_status_1(spec_file: Path, tmp_path: Path):
     assert "needs a finite one" in done.stderr
 
 
+def test_a_full_disk_gets_one_line_and_loses_nothing(spec_file: Path, run: Run, tiny: RunSpec, tmp_path: Path):
+    """The kernel refuses files above 100 kB, which the weights are; a finished run was there before."""
+    import resource
+    import shutil
+    import signal
+
+    shutil.copytree(run._store.folder(run.id), tmp_path / "store" / run.id)
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    command = [sys.executable, "-m", "hyperfactor.cli", "train", str(spec_file), "--set", "seed=3", "--store", "store"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, preexec_fn=limit)
+    one_line(done, "safetensors: File too large, needs a disk with room that can be written")
+    assert "no problems" in hyperfactor("runs", "verify", "--store", "store", cwd=tmp_path).stdout
+    assert Run.open(tmp_path / "store", run.id).accuracy().equals(run.accuracy())
+    assert hyperfactor("train", spec_file, "--set", "seed=3", "--store", "store", cwd=tmp_path).returncode == 0
+
+
+def test_sweep_then_list_then_verify_and_repair(spec_file: Path, tmp_path: Path):
+    (tmp_path / "sweep.yaml").write_text(f"base: {spec_file}\nproduct: {{seed: [0, 1], training.batch: [4, -4]}}\n")
+    plan = hyperfactor("sweep", "sweep.yaml", "--dry-run", cwd=tmp_path)
+    assert plan.stdout.count("to train") == 2
+    done = hyperfactor("sweep", "sweep.yaml", "--workers", 1, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("training.batch: got -4, needs an integer of at least 1") == 2
+    assert "2 of 4 runs are finished" in done.stdout
+    columns = ("--columns", "seed,training.batch,accuracy.train.n", "--where", "seed = 1")
+    table = hyperfactor("runs", "list", *columns, "--format", "json", cwd=tmp_path)
+    (row,) = json.loads(table.stdout)
+    assert (row["seed"], row["training.batch"], row["accuracy.train.n"]) == (1, 4, 7)
+    csv = hyperfactor("runs", "list", *columns, "--format", "csv", cwd=tmp_path).stdout
+    assert csv.splitlines() == ["seed,training.batch,accuracy.train.n", "1,4,7"]
+    hyperfactor("runs", "list", "--columns", "*", "--format", "parquet", "--out", "all.parquet", cwd=tmp_path)
+    assert len(pl.read_parquet(tmp_path / "all.parquet")) == 2
+    one_line(hyperfactor("runs", "list", "--where", "seed >", cwd=tmp_path), "where: got 'seed >'")
+    one_line(hyperfactor("runs", "list", "--format", "xml", cwd=tmp_path), "needs table, csv, json or parquet")
+    run = next(path.parent for path in (tmp_path / "hyperfactor-store").glob("*/history.parquet"))
+    (run / "history.parquet").write_bytes(b"PAR1")
+    found = hyperfactor("runs", "verify", cwd=tmp_path)
+    assert found.returncode == 1
+    assert f"{run.name}/history.parquet: got 4 bytes" in found.stdout
+    assert "set aside; the run will be trained again" in hyperfactor("runs", "repair", cwd=tmp_path).stdout
+    assert "no problems" in hyperfactor("runs", "verify", cwd=tmp_path).stdout
+
+
 def test_reproduce_torus_draws_its_figures(tmp_path: Path):
     done = hyperfactor("reproduce", "torus", "--preset", "smoke", "--json", "out.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads((tmp_path / "out.json").read_text())
-    assert {row["model"] for row in document["tables"]["topology"]} == {"torus", "plain", "no wrap"}
+    assert {row["model"] for row in document["tables"]["topology"]} == {"torus", "no wrap"}
     assert not next(claim for claim in document["claims"] if claim["id"] == "torus.accuracy")["holds"]
     figures = sorted(path.name for path in (tmp_path / "hyperfactor-report" / "figures").iterdir())
     assert figures == sorted(f"torus-figure-{n}.{kind}" for n in (2, 3, 8) for kind in ("svg", "pdf"))

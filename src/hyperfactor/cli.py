@@ -36,6 +36,9 @@ SchedulerOption = Annotated[
 ]
 GpuOption = Annotated[bool, typer.Option("--gpu", help="Train on GPUs, one worker each.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, no progress.")]
+TrackOption = Annotated[
+    str | None, typer.Option(help="Show the history in tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS.")
+]
 DEFAULT_STORE = "hyperfactor-store"
 
 
@@ -58,6 +61,7 @@ def reproduce(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     gpu: GpuOption = False,
+    track: TrackOption = None,
     store: StoreOption = DEFAULT_STORE,
     out: Annotated[Path, typer.Option(help="Folder for the report and the figures.")] = Path("hyperfactor-report"),
     json_file: Annotated[Path | None, typer.Option("--json", help="Write claims and tables here too.")] = None,
@@ -83,7 +87,7 @@ def reproduce(
     }
     wanted = [spec for of_seeds in specs.values() for of_seed in of_seeds for spec in of_seed.values()]
 
-    done, failures = _train_all(wanted, roles, store, workers, scheduler, gpu, quiet)
+    done, failures = _train_all(wanted, roles, store, workers, scheduler, gpu, track, quiet)
     if failures:
         raise typer.Exit(_status(failures))
 
@@ -110,6 +114,7 @@ def sweep(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     gpu: GpuOption = False,
+    track: TrackOption = None,
     store: StoreOption = DEFAULT_STORE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Name the runs, train none.")] = False,
     quiet: QuietOption = False,
@@ -127,7 +132,7 @@ def sweep(
             print(spec.id, "finished" if opened.manifest(spec.id) else "to train")
         raise typer.Exit(2 if wrong else 0)
     roles = {spec.id: f"run {k} of {len(specs)}" for k, spec in enumerate(specs, 1)}
-    done, failures = _train_all(list(specs), roles, store, workers, scheduler, gpu, quiet)
+    done, failures = _train_all(list(specs), roles, store, workers, scheduler, gpu, track, quiet)
     print(f"{len(done)} of {len(specs) + len(wrong)} runs are finished; hyperfactor runs list shows them")
     if failures or wrong:
         raise typer.Exit(_status(failures) if failures else 2)
@@ -135,7 +140,7 @@ def sweep(
 
 def _train_all(
     specs: list[Any], roles: dict[str, str], store: str, workers: int | None, scheduler: str | None, gpu: bool,
-    quiet: bool,
+    track: str | None, quiet: bool,
 ) -> tuple[dict[str, Any], dict[str, HyperfactorError]]:  # fmt: skip
     """Train with a bar, and name the causes of failures."""
     from hyperfactor.runs.store import Store
@@ -144,7 +149,7 @@ def _train_all(
     with _Progress(specs, roles, quiet) as progress:
         try:
             done, failures = train_all(
-                specs, store, workers=workers, scheduler=scheduler, gpu=gpu,
+                specs, store, workers=workers, scheduler=scheduler, gpu=gpu, track=track,
                 report=progress.step, finished=progress.finished, tell=progress.say,
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -167,6 +172,7 @@ def train(
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Set a key: training.steps=100.")] = None,
     store: StoreOption = DEFAULT_STORE,
     threads: Annotated[int | None, typer.Option(help="Threads; torch's choice where left out.")] = None,
+    track: TrackOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Train the run of a spec, or go on with it, and print its id and accuracy."""

@@ -44,7 +44,7 @@ def hyper() -> Trained:
 
 def test_claims_tell_a_hyper_factorized_torus_from_a_flat_one(flat: Trained, hyper: Trained):
     def holds(end: Trained) -> dict[str, bool]:
-        claims = torus._claims({"torus": [end], "plain": [flat], "no wrap": [flat]})
+        claims = torus._claims({"torus": [end], "no wrap": [flat]})
         return {claim.id: claim.holds for claim in claims}
 
     curved = holds(hyper)
@@ -58,7 +58,7 @@ def test_claims_tell_a_hyper_factorized_torus_from_a_flat_one(flat: Trained, hyp
 
 
 def test_a_model_that_draws_badly_fails_the_claim_of_accuracy():
-    claims = torus._claims({role: [trained(clifford_torus(12), 0.5)] for role in ("torus", "plain", "no wrap")})
+    claims = torus._claims({role: [trained(clifford_torus(12), 0.5)] for role in ("torus", "no wrap")})
     accuracy = next(claim for claim in claims if claim.id == "torus.accuracy")
     assert accuracy.measured == 0.5
     assert not accuracy.holds
@@ -84,13 +84,19 @@ def test_models_differ_in_their_code_alone():
     found = specs("laptop", 1)
     assert all(spec.training == found["torus"].training for spec in found.values())
     assert all(spec.data == found["torus"].data for spec in found.values())
-    assert len({spec.id for spec in found.values()}) == 3
+    assert len({spec.id for spec in found.values()}) == 2
     assert found["torus"].data.picture.boundary == "periodic"
     assert found["torus"].training.snapshots[0] == 0
     assert found["torus"].training.snapshots[-1] == found["torus"].training.steps
     assert max(specs("smoke", 0)["torus"].training.snapshots) == specs("smoke", 0)["torus"].training.steps
     with pytest.raises(RequestError, match="preset"):
         specs("none", 0)
+
+
+def test_few_test_points_thin_the_lattice():
+    data = specs("laptop", 0)["torus"].data
+    strides = [torus._stride(data.model_copy(update={"test_points": n})) for n in (None, 1024, 256, 100, 40, 1)]
+    assert strides == [1, 1, 2, 2, 4, 32]
 
 
 def test_the_battery_of_a_known_shape():

@@ -22,6 +22,16 @@ def torus(generator, n):
     return np.concatenate([circle(generator, n), circle(generator, n)], axis=1)
 
 
+def unequal_torus(generator, n):
+    """One circle half as wide as the other: its loop is less than half as long."""
+    return torus(generator, n) * [1, 1, 0.5, 0.5]
+
+
+def unequal_eight(generator, n):
+    lobe = np.where(np.arange(n) % 2, 1, -0.45)[:, None]
+    return circle(generator, n) * np.abs(lobe) + lobe * [1, 0]
+
+
 def figure_eight(generator, n):
     return circle(generator, n) + np.where(np.arange(n) % 2, 1, -1)[:, None] * [1, 0]
 
@@ -48,7 +58,9 @@ SHAPES = [
     (circle, 2, (1, 1, 0)),
     (sphere, 2, (1, 0, 1)),
     (torus, 2, (1, 2, 1)),
+    (unequal_torus, 2, (1, 2, 1)),
     (figure_eight, 2, (1, 2, 0)),
+    (unequal_eight, 2, (1, 2, 0)),
     (two_clusters, 2, (2, 0, 0)),
     (klein_bottle, 2, (1, 2, 1)),
     (klein_bottle, 3, (1, 1, 0)),
@@ -69,7 +81,8 @@ def in_100_dimensions(shape, seed: int, noise: float, n: int) -> np.ndarray:
 @pytest.mark.parametrize(("shape", "field", "truth"), SHAPES, ids=lambda v: getattr(v, "__name__", str(v)))
 def test_betti_numbers(shape, field, truth):
     # 5 % noise in all: 0.5 % in each of 100 dimensions
-    assert persistence(in_100_dimensions(shape, 0, 0.005, 600), field=field, landmarks=160).betti() == truth
+    landmarks = 250 if shape is unequal_torus else 160  # its short loop needs smaller gaps
+    assert persistence(in_100_dimensions(shape, 0, 0.005, 600), field=field, landmarks=landmarks).betti() == truth
 
 
 @pytest.mark.slow
@@ -77,6 +90,8 @@ def test_betti_numbers(shape, field, truth):
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 @pytest.mark.parametrize(("shape", "field", "truth"), SHAPES, ids=lambda v: getattr(v, "__name__", str(v)))
 def test_betti_numbers_at_several_seeds_with_5_percent_noise(shape, field, truth, seed, noise):
+    if shape in (unequal_torus, unequal_eight) and noise == 0.05:
+        pytest.skip("the noise in 100 dimensions is as wide as the smaller circle")
     found = persistence(in_100_dimensions(shape, seed, noise, 1024), field=field, seed=seed)
     if shape is klein_bottle and noise == 0.05:  # with noise half as wide as the shape, a second hollow may last
         assert found.betti()[:2] == truth[:2]

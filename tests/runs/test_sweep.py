@@ -18,7 +18,7 @@ import pytest
 from hyperfactor import Run, RunSpec, Store, StoreError, train
 from hyperfactor.errors import RequestError, RunError, WriteError
 from hyperfactor.runs.claims import FOLDER
-from hyperfactor.runs.sweep import train_all
+from hyperfactor.runs.sweep import _check_workers, train_all
 
 RUNS = 4
 
@@ -39,7 +39,7 @@ def undisturbed(tiny: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> dict
 SWEEP = """
 import sys
 from hyperfactor import RunSpec
-from hyperfactor.runs.sweep import train_all
+from hyperfactor.runs.sweep import _check_workers, train_all
 if __name__ == "__main__":
     store, *canonical = sys.argv[1:]
     specs = [RunSpec.model_validate_json(text) for text in canonical]
@@ -182,6 +182,17 @@ def test_an_existing_cluster(tiny: RunSpec, undisturbed: dict[str, bytes], clust
     assert set(runs) == set(undisturbed)
     checked(Store(tmp_path / "store"), undisturbed)
     assert {run for run, _ in steps} == set(runs)
+
+
+def test_workers_that_do_not_fit_are_told():
+    worker = {"nthreads": 1, "resources": {}}
+    _check_workers([worker], gpu=False)
+    _check_workers([], gpu=True)  # some may come yet
+    _check_workers([worker, {"nthreads": 1, "resources": {"GPU": 1.0}}], gpu=True)
+    with pytest.raises(RequestError, match="got workers with 4 threads, needs one each"):
+        _check_workers([worker, {"nthreads": 4}], gpu=False)
+    with pytest.raises(RequestError, match="got 2 workers without a GPU, needs some"):
+        _check_workers([worker, worker], gpu=True)
 
 
 def test_a_bucket(tiny: RunSpec, undisturbed: dict[str, bytes], bucket: str):

@@ -77,10 +77,10 @@ class Persistence:
     def betti(self) -> tuple[int, ...]:
         """The number of features in each dimension, by the gap rule.
 
-        Bars are counted down from the longest to the largest drop from one to the next, which must be by a
-        factor of at least GAP, or none counts.  In H1 and above only bars of a p-value of at most
-        SIGNIFICANCE may count.  In H0, where the null says nothing, the longer half may, and the bar that
-        never dies is added.
+        Bars are counted down from the longest to a gap: a bar at least GAP times as long as the next.  In H1
+        and above only bars of a p-value of at most SIGNIFICANCE may count, and the last gap among them
+        decides, so that a short loop beside a long one counts as well.  In H0, where the null says nothing,
+        the widest gap within the longer half decides, and the bar that never dies is added.
         """
         return tuple(self._rule(dim)[0] for dim in range(len(self.diagrams)))
 
@@ -98,12 +98,12 @@ class Persistence:
             endless = 0
         floor = max(_finite(self.null[dim]) @ [-1, 1], default=0.0)
         after = np.append(lifetimes, min(floor, lifetimes.min(initial=np.inf)))
-        drops = lifetimes[:allowed] - after[1 : allowed + 1]
         if allowed == 0:
             return endless, math.nan
-        count = int(drops.argmax()) + 1
-        ratio = float(lifetimes[count - 1] / after[count]) if after[count] else math.inf
-        return (count + endless, ratio) if ratio >= GAP else (endless, math.nan)
+        with np.errstate(divide="ignore"):
+            ratios = lifetimes[:allowed] / after[1 : allowed + 1]
+        last = int(ratios.argmax()) if dim == 0 else int(np.flatnonzero(ratios >= GAP).max(initial=0))
+        return (last + 1 + endless, float(ratios[last])) if ratios[last] >= GAP else (endless, math.nan)
 
     def to_json(self) -> dict[str, Any]:
         """Betti numbers, clarity, and the five longest bars of each dimension with their p-values."""

@@ -16,6 +16,7 @@ from hyperfactor.images.dataset import training_points, training_set
 from hyperfactor.runs.run import Run, build_model, evaluate, snapshot_name, summarize, torch_threads
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.store import Store
+from hyperfactor.runs.track import Row, tracker
 from hyperfactor.training.diffusion import Diffusion
 from hyperfactor.training.loop import fit
 
@@ -31,6 +32,7 @@ def train(
     threads: int | None = None,
     device: str | None = None,
     wait: bool = True,
+    track: str | None = None,
     report: Callable[[int], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Run:
@@ -38,8 +40,9 @@ def train(
 
     store: a folder of runs, or a bucket (`s3://bucket/prefix?endpoint_url=...`).  threads: of torch, None
     for torch's choice; the same number gives the same bits.  device: where to train, None for a GPU if
-    there is one.  wait: for another process that trains the run.  report: called with the number of
-    steps done.  tell: called with a line where there is something to wait for.
+    there is one.  wait: for another process that trains the run.  track: a tracker that watches, see
+    `track.tracker`.  report: called with the number of steps done.  tell: called with a line where there is
+    something to wait for.
 
     Raises StoreError where the store cannot be written or the checkpoint is damaged, BusyError where another
     process trains the run and wait is False, and DivergedError where the loss is no longer finite: the
@@ -53,13 +56,14 @@ def train(
                     raise DivergedError(f"{reason}; `hyperfactor runs remove {spec.id}` lets it be tried again")
                 device = device or ("cuda" if torch.cuda.is_available() else "cpu")
                 began = time.perf_counter()
-                model, history = _fit(spec, opened, device, report)
+                with tracker(track, spec) as record:
+                    model, history = _fit(spec, opened, device, record, report)
                 _record(spec, opened, model, history, device, time.perf_counter() - began)
     return Run(opened, spec.id)
 
 
 def _fit(
-    spec: RunSpec, store: Store, device: str, report: Callable[[int], None]
+    spec: RunSpec, store: Store, device: str, record: Callable[[Row], None], report: Callable[[int], None]
 ) -> tuple[Diffusion, list[dict[str, float]]]:
     """Train, from the checkpoint if there is one; the averaged model and the history."""
     dataset = training_set(spec.data, spec.seed)
@@ -88,6 +92,7 @@ def _fit(
             save=lambda saved: store.save_checkpoint(spec.id, *saved),
             evaluate=progress,
             snapshot=lambda step, averaged: _keep(spec, store, step, averaged),
+            record=record,
             report=report,
         )
     except DivergedError as error:

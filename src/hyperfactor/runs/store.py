@@ -235,11 +235,10 @@ class Store:
         """The runs in the store, finished or not, in the order of their ids."""
         return [name for name in self.files.children() if not name.startswith(".")]
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Iterator[Entry]:
         """What is in the store, in the order of the ids.  It reads one file of a finished run, and checks nothing."""
         held = {name.rpartition(".")[0] for name in self.files.children(claims.FOLDER)}
-        found = (self._entry(run, held) for run in self.ids())
-        return [entry for entry in found if entry is not None]
+        return (entry for run in self.ids() if (entry := self._entry(run, held)))
 
     def entry(self, run: str) -> Entry:
         """A run's line; RequestError where there is no such run."""

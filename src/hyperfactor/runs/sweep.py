@@ -52,6 +52,7 @@ def train_all(
     workers: int | None = None,
     scheduler: str | None = None,
     gpu: bool = False,
+    track: str | None = None,
     report: Callable[[RunSpec, int], None] = lambda _spec, _step: None,
     finished: Callable[[Run], None] = lambda _run: None,
     tell: Callable[[str], None] = lambda _line: None,
@@ -60,8 +61,8 @@ def train_all(
 
     workers: processes of the embedded cluster, None for one a core (with gpu: one a GPU); a single one trains
     in this process.  scheduler: of an existing cluster instead, `tcp://host:port` or a scheduler file.  gpu:
-    train on GPUs, of which a worker of an existing cluster declares `--resources GPU=1`.  report: called
-    here with a spec and its steps done.  finished: called with each run that is trained now.  tell: called with a
+    train on GPUs, of which a worker of an existing cluster declares `--resources GPU=1`.  track: a tracker
+    that watches each run, see `track.tracker`.  report: called here with a spec and its steps done.  finished: called with each run that is trained now.  tell: called with a
     line for each run that somebody else is training.
 
     Returns the runs by id, and the errors of those that failed by themselves, which stop no other.  Raises
@@ -86,14 +87,14 @@ def train_all(
         for spec in missing:
             try:
                 progress = partial(report, spec)
-                finished(train(spec, store, threads=1, device=device, report=progress, tell=tell))
+                finished(train(spec, store, threads=1, device=device, track=track, report=progress, tell=tell))
             except WriteError:
                 raise
             except HyperfactorError as error:
                 failures[spec.id] = error
     elif missing:
         with _client(scheduler, count, gpu) as client:
-            _on_cluster(client, missing, opened, gpu, report, finished, tell, failures)
+            _on_cluster(client, missing, opened, gpu, track, report, finished, tell, failures)
     return {run: Run(opened, run) for run in wanted if run not in failures}, failures
 
 
@@ -118,11 +119,7 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[Any]:
             except (OSError, ValueError) as error:
                 said = str(error).splitlines()[0]
                 raise RequestError(f"scheduler: got {scheduler!r} ({said}), needs one that answers") from None
-            threads = {worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()}
-            if threads - {1}:
-                raise RequestError(
-                    f"scheduler: got workers with {max(threads)} threads, needs one each (dask worker --nthreads 1)"
-                )
+            _check_workers(list(client.scheduler_info(n_workers=-1)["workers"].values()), gpu)
             yield client
             return
         _be_silent(stack)
@@ -144,6 +141,18 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[Any]:
         yield stack.enter_context(Client(cluster))
 
 
+def _check_workers(workers: list[dict[str, Any]], gpu: bool) -> None:
+    threads = {worker["nthreads"] for worker in workers}
+    if threads - {1}:
+        raise RequestError(
+            f"scheduler: got workers with {max(threads)} threads, needs one each (dask worker --nthreads 1)"
+        )
+    if gpu and workers and not any(worker.get("resources", {}).get("GPU") for worker in workers):
+        raise RequestError(
+            f"scheduler: got {len(workers)} workers without a GPU, needs some (dask worker --resources GPU=1)"
+        )
+
+
 def _be_silent(stack: ExitStack) -> None:
     """Within the stack, Dask's own log says nothing: what matters is in the summary."""
     log = logging.getLogger("distributed")
@@ -151,7 +160,7 @@ def _be_silent(stack: ExitStack) -> None:
     log.setLevel(SILENT)
 
 
-def _on_cluster(client, missing, store, gpu, report, finished, tell, failures) -> None:
+def _on_cluster(client, missing, store, gpu, track, report, finished, tell, failures) -> None:
     from distributed import as_completed
 
     by_id = {spec.id: spec for spec in missing}
@@ -163,7 +172,7 @@ def _on_cluster(client, missing, store, gpu, report, finished, tell, failures) -
 
     def submit(spec: RunSpec, attempt: int) -> Any:
         return client.submit(
-            _train_one, spec.canonical(), store.url, "cuda" if gpu else "cpu",
+            _train_one, spec.canonical(), store.url, "cuda" if gpu else "cpu", track,
             key=f"train-{spec.id}-{attempt}", priority=-rank[spec.id],
             resources={"GPU": 1} if gpu else None, pure=False,
         )  # fmt: skip
@@ -212,14 +221,14 @@ def _error(task: Any, run: str) -> HyperfactorError | None:
     return RunError(f"run {run}: {type(cause).__name__}: {cause}")
 
 
-def _train_one(canonical: str, store: str, device: str) -> tuple[str, str] | None:
+def _train_one(canonical: str, store: str, device: str, track: str | None) -> tuple[str, str] | None:
     """The task: None, or the kind of error and its message."""
     from distributed import get_worker
 
     spec, worker = RunSpec.model_validate_json(canonical), get_worker()
     try:
         train(
-            spec, store, threads=1, device=device, wait=False,
+            spec, store, threads=1, device=device, wait=False, track=track,
             report=lambda step: worker.log_event(TOPIC, (spec.id, step)),
         )  # fmt: skip
     except HyperfactorError as error:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -28,22 +28,21 @@ def table(store: Store, columns: Sequence[str] | None = None, where: str | None 
 
     Raises RequestError for an unknown column or a condition that cannot be read.
     """
-    documents = [_document(entry) for entry in store.entries()]
-    known = {"id", "state", "MB"}
-    if where or (columns and not set(columns) <= {*COLUMNS}):
-        known |= {name for document in documents for name, _ in _leaves(document)}
+    documents: Iterable[dict[str, Any]] = map(_document, store.entries())
     wanted = list(columns or COLUMNS)
-    if "*" in wanted:
-        wanted = ["id", "state", *sorted(known - {"id", "state"})]
-    if documents and (unknown := [name for name in wanted if name not in known and name not in COLUMNS]):
-        raise RequestError(f"columns: got {unknown[0]!r}, needs one of {', '.join(sorted(known))}")
-    needed = [*wanted, *(name for name in _names(where or "") if name in known)]
-    frame = pl.DataFrame(
-        {name: [_value(document, name) for document in documents] for name in dict.fromkeys(needed)},
-        strict=False,
-        infer_schema_length=None,
-    )
-    return (_filter(frame, where) if where and documents else frame).select(wanted)
+    needed = dict.fromkeys(wanted)
+    if where or not needed.keys() <= {*COLUMNS}:  # else one document is held at a time, which is quick
+        documents = list(documents)
+        known = {"id", "state", "MB", *(name for document in documents for name, _ in _leaves(document))}
+        if "*" in wanted:
+            wanted = ["id", "state", *sorted(known - {"id", "state"})]
+        if documents and (unknown := [name for name in wanted if name not in {*known, *COLUMNS}]):
+            raise RequestError(f"columns: got {unknown[0]!r}, needs one of {', '.join(sorted(known))}")
+        needed = dict.fromkeys([*wanted, *(name for name in _names(where or "") if name in known)])
+    paths = [name.split(".") for name in needed]
+    rows = [[_value(document, path) for path in paths] for document in documents]
+    frame = pl.DataFrame(rows, schema=list(needed), orient="row", strict=False, infer_schema_length=None)
+    return (_filter(frame, where) if where and rows else frame).select(wanted)
 
 
 def _document(entry: Entry) -> dict[str, Any]:
@@ -62,9 +61,9 @@ def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield f"{prefix}{key}", value
 
 
-def _value(document: Mapping[str, Any], name: str) -> Any:
+def _value(document: Mapping[str, Any], path: Sequence[str]) -> Any:
     found: Any = document
-    for part in name.split("."):
+    for part in path:
         found = found.get(part) if isinstance(found, dict) else None
     return json.dumps(found) if isinstance(found, list | dict) else found
 

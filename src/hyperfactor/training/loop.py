@@ -93,12 +93,13 @@ def fit(
     save: Callable[[Checkpoint], None] = lambda _: None,
     evaluate: Callable[[AnyModel], dict[str, float]] = lambda _: {},
     snapshot: Callable[[int, AnyModel], None] = lambda _step, _model: None,
+    record: Callable[[dict[str, float]], None] = lambda _: None,
     report: Callable[[int], None] = lambda _: None,
 ) -> tuple[AnyModel, list[dict[str, float]]]:
     """Train `model` on images (n, 1, N, N) with conditions (n, c); return its average and the history.
 
-    checkpoint: where to go on from.  save, evaluate, snapshot, report: called when due, with a checkpoint,
-    the averaged model, a step and the averaged model, and the number of steps done.  Raises DivergedError on a non-finite loss.
+    checkpoint: where to go on from.  save, evaluate, snapshot, record, report: called when due, with a checkpoint,
+    the averaged model, a step and the averaged model, a row of the history, and the steps done.  Raises DivergedError on a non-finite loss.
     """
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(spec.ema))
     averaged = cast(AnyModel, average.module)
@@ -142,6 +143,7 @@ def fit(
             if spec.evaluate_every and (done % spec.evaluate_every == 0 or done == spec.steps):
                 row |= evaluate(averaged)
             history.append(row)
+            record(row)
             if spec.checkpoint_every and done % spec.checkpoint_every == 0:
                 save(_checkpoint(model, average, optimizer, done, history))
             report(done)
