@@ -239,6 +239,20 @@ def test_reproduce_torus_draws_its_figures(tmp_path: Path):
     assert figures == sorted(f"torus-figure-{n}.{kind}" for n in (2, 3, 8) for kind in ("svg", "pdf"))
 
 
+def test_percolate(tmp_path: Path):
+    words = ("--sigma", 0.3, "--threshold", 0.05, "--size", 128, "--seeds", 40, "--json", "out.json")
+    done = hyperfactor("percolate", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["reach"] == pytest.approx(2 * 0.3 * np.log(20) ** 0.5)  # 1.04 pixels: 4 neighbours
+    assert found["neighbours"] == 4
+    assert abs(found["critical_fraction"] - 0.592746) < 4 * found["error"]
+    assert found["largest"][-1] == found["sites"] == 128**2
+    one_line(hyperfactor("percolate", "--threshold", 2, cwd=tmp_path), "threshold: got 2.0, needs a number above 0")
+    alone = hyperfactor("percolate", "--sigma", 0.1, "--size", 32, cwd=tmp_path)
+    assert "0 neighbours" in alone.stdout
+
+
 def test_analyse_a_run_and_an_array(run: Run, store: Path, tmp_path: Path):
     done = hyperfactor(
         "analyse", run.id[:6], "--layer", "head", "--timestep", 300, "--step", 5, "--source", "truth",

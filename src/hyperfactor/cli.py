@@ -304,6 +304,40 @@ def _read_lattice(path: Path, open_factors: str) -> "tuple[Any, None, tuple[bool
     return R, None, tuple(str(k) not in chosen for k in range(R.ndim - 1))
 
 
+@app.command()
+def percolate(
+    sigma: Annotated[float, typer.Option(help="Width of the bumps, pixels.")] = 1.0,
+    threshold: Annotated[float, typer.Option(help="Overlap from which two bumps are neighbours.")] = 0.05,
+    spacing: Annotated[float, typer.Option(help="Of the lattice of centres, pixels.")] = 1.0,
+    size: Annotated[int, typer.Option(help="Centres a side.")] = 256,
+    seed: Annotated[int, typer.Option(help="Of the order in which they are occupied.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Lattices for the critical fraction.")] = 100,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers and the curve here.")] = None,
+) -> None:
+    """When the bumps of a random part of a lattice hang together: the largest cluster, and the critical fraction."""
+    from hyperfactor.percolation.lattice import critical_fraction, neighbours, site_percolation
+    from hyperfactor.percolation.overlap import reach
+    from hyperfactor.runs.files import write_whole
+
+    if not spacing > 0:
+        raise RequestError(f"spacing: got {spacing}, needs a number above 0")
+    steps = reach(sigma, threshold) / spacing
+    around = len(neighbours(2, steps))
+    curve = site_percolation((size, size), steps, seed)
+    print(f"bumps of sigma {sigma:g} overlap by {threshold:g} up to {steps * spacing:.3f} pixels: {around} neighbours")
+    found = {"reach": steps * spacing, "neighbours": around}
+    if around:
+        critical = critical_fraction(steps, [size // 4, size // 2, size], seeds)
+        print(f"critical fraction {critical.value:.4f} +- {critical.error:.4f} ({seeds} lattices of each of 3 sizes)")
+        found |= {"critical_fraction": critical.value, "error": critical.error}
+    shown = [round(k * (len(curve.occupied) - 1) / 10) for k in range(11)]
+    for k in shown:
+        print(f"fraction {curve.fraction[k]:.2f}   largest cluster {curve.ratio()[k]:.4f} of the occupied")
+    if json_file:
+        found |= {"fraction": curve.fraction.tolist(), "largest": curve.largest.tolist(), "sites": curve.sites}
+        write_whole(json_file, json.dumps(found).encode())
+
+
 @runs_app.command("list")
 def runs_list(
     store: StoreOption = DEFAULT_STORE,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,6 @@ import pytest
 
 from hyperfactor import Run, RunSpec, Store, StoreError, train
 from hyperfactor.errors import RequestError, RunError, WriteError
-from hyperfactor.runs.claims import FOLDER
 from hyperfactor.runs.sweep import _check_workers, train_all
 
 RUNS = 4
@@ -71,6 +71,15 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
         return []
 
 
+def is_training(process: subprocess.Popen[str], store: Store) -> bool:
+    """Wait until a living process trains a run, or the sweep ends; whether it trains."""
+    while process.poll() is None:
+        if any(store.claims.holder(run) for run in store.ids()):
+            return True
+        time.sleep(0.02)
+    return False
+
+
 def checked(store: Store, undisturbed: dict[str, bytes]) -> None:
     """Every run is there with the same bits, and nothing else."""
     assert store.ids() == sorted(undisturbed)
@@ -89,36 +98,34 @@ def a_few_and_many() -> list:
 def test_kills_lose_nothing(
     victim: str, kills: int, tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path, capsys
 ):
-    """SIGKILL at random moments while runs are trained; then the same command ends what is left."""
-    moments, done, rounds = random.Random(f"{victim} {kills}"), 0, 0
+    """SIGKILL at random moments while runs are trained; the same command again, until it ends by itself."""
+    moments, done, sweeps, stores = random.Random(f"{victim} {kills}"), 0, 0, 0
     while done < kills:
-        rounds += 1
-        store = Store(tmp_path / f"store-{rounds}")
-        process = sweep(tiny, store.path)
-        while process.poll() is None and not store.files.children(FOLDER):
-            time.sleep(0.02)
-        time.sleep(moments.uniform(0, 1.5))
-        if victim == "worker":
-            while process.poll() is None and done < kills:
-                if targets := workers_of(process):
-                    moments.choice(targets).kill()
-                    done += 1
-                time.sleep(moments.uniform(2, 5))  # a worker starts again in about three seconds
-        else:
-            targets = [psutil.Process(process.pid)] if process.poll() is None else []
-            if victim == "everything":
-                targets += workers_of(process)
-            for target in targets:
-                target.kill()
-            done += bool(targets)
-            process.communicate()
+        stores += 1
+        store = Store(tmp_path / f"store-{stores}")
+        while True:
+            sweeps += 1
             process = sweep(tiny, store.path)
-        out, err = process.communicate(timeout=300)
+            while done < kills and is_training(process, store):
+                time.sleep(moments.uniform(0, 1.5))
+                workers = workers_of(process)
+                if victim == "worker":
+                    targets = [moments.choice(workers)] if workers else []
+                else:
+                    targets = [process, *(workers if victim == "everything" else [])]
+                if targets and process.poll() is None:
+                    done += 1
+                    for target in targets:
+                        with suppress(psutil.NoSuchProcess):
+                            target.kill()
+            out, err = process.communicate(timeout=300)
+            if process.returncode != -signal.SIGKILL:
+                break
         assert process.returncode == 0, err
         assert f"done {RUNS}" in out
         checked(store, undisturbed)
     with capsys.disabled():
-        print(f"\n{done} kills of {victim} in {rounds} sweeps of {RUNS} runs: all bits equal", end=" ")
+        print(f"\n{done} kills of {victim}, {sweeps} sweeps of {RUNS} runs in {stores} stores: all bits equal", end=" ")
 
 
 def test_two_commands_at_once_train_each_run_once(tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path):
@@ -135,8 +142,7 @@ def test_two_commands_at_once_train_each_run_once(tiny: RunSpec, undisturbed: di
 def test_ctrl_c_stops_and_the_same_call_goes_on(tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path):
     store = Store(tmp_path / "store")
     process = sweep(tiny, store.path)
-    while process.poll() is None and not store.files.children(FOLDER):
-        time.sleep(0.02)
+    assert is_training(process, store)
     workers = workers_of(process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, err = process.communicate(timeout=60)

@@ -133,7 +133,10 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[Any]:
         cluster = stack.enter_context(
             SpecCluster(
                 workers={k: {"cls": Nanny, "options": options | extra} for k, extra in enumerate(each)},
-                scheduler={"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1", "port": 0}},
+                scheduler={
+                    "cls": Scheduler,
+                    "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1", "port": 0},
+                },
                 silence_logs=False,
                 shutdown_on_close=True,
             )
@@ -168,6 +171,7 @@ def _on_cluster(client, missing, store, gpu, track, report, finished, tell, fail
     def heard(event: tuple[float, tuple[str, int]]) -> None:
         run, step = event[1]
         if run in by_id:
+            steps[run] = step
             report(by_id[run], step)
 
     def submit(spec: RunSpec, attempt: int) -> Any:
@@ -178,6 +182,14 @@ def _on_cluster(client, missing, store, gpu, track, report, finished, tell, fail
         )  # fmt: skip
 
     rank = {run: k for k, run in enumerate(by_id)}
+    steps: dict[str, int] = {}  # of a run: done
+    given_up: dict[str, int] = {}  # of a run: done when Dask gave it up, after several workers died
+
+    def again(run: str, attempt: int) -> None:
+        task = submit(by_id[run], attempt)
+        tasks[task] = run
+        ended.add(task)
+
     client.subscribe_topic(TOPIC, heard)
     tasks = {submit(spec, 0): spec.id for spec in missing}
     ended = as_completed(tasks)
@@ -187,11 +199,15 @@ def _on_cluster(client, missing, store, gpu, track, report, finished, tell, fail
         while tasks or elsewhere:
             for task in ended.next_batch(block=False) if ended.has_ready() else ():
                 run = tasks.pop(task)
+                attempt = int(task.key.rpartition("-")[2]) + 1
                 error = _error(task, run)
                 if isinstance(error, BusyError):
-                    elsewhere[run] = int(task.key.rpartition("-")[2]) + 1
-                    if elsewhere[run] == 1:
+                    elsewhere[run] = attempt
+                    if attempt == 1:
                         tell(f"{error}; looked at again later")
+                elif isinstance(error, _WorkersDiedError) and steps.get(run, 0) > given_up.get(run, 0):
+                    given_up[run] = steps[run]  # it comes forward, death by death
+                    again(run, attempt)
                 elif isinstance(error, WriteError):
                     raise error
                 elif error is None:
@@ -202,12 +218,14 @@ def _on_cluster(client, missing, store, gpu, track, report, finished, tell, fail
             if elsewhere and time.monotonic() - looked > LOOK_AGAIN:
                 looked = time.monotonic()
                 for run in [run for run in elsewhere if store.claims.holder(run) is None]:
-                    task = submit(by_id[run], elsewhere.pop(run))
-                    tasks[task] = run
-                    ended.add(task)
+                    again(run, elsewhere.pop(run))
             time.sleep(LOOK)
     finally:
         client.cancel(list(tasks))
+
+
+class _WorkersDiedError(RunError):
+    """Several workers that trained the run died, one after the other."""
 
 
 def _error(task: Any, run: str) -> HyperfactorError | None:
@@ -217,7 +235,9 @@ def _error(task: Any, run: str) -> HyperfactorError | None:
         return None if said is None else _ERRORS.get(said[0], RunError)(said[1])
     cause = task.exception()
     if type(cause).__name__ == "KilledWorker":
-        return RunError(f"run {run}: each worker that trained it died, the last one {cause.last_worker.address}")
+        return _WorkersDiedError(
+            f"run {run}: each worker that trained it died, the last one {cause.last_worker.address}"
+        )
     return RunError(f"run {run}: {type(cause).__name__}: {cause}")
 
 

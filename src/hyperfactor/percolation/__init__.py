@@ -1,0 +1,25 @@
+"""Percolation, with no model in sight: when do the things that overlap hang together?"""
+
+from hyperfactor.percolation.boolean import FillingCurve, boolean_model, critical_filling
+from hyperfactor.percolation.lattice import (
+    Estimate,
+    PercolationCurve,
+    critical_fraction,
+    neighbours,
+    site_percolation,
+)
+from hyperfactor.percolation.overlap import discrete_overlap, overlap, reach
+
+__all__ = [
+    "Estimate",
+    "FillingCurve",
+    "PercolationCurve",
+    "boolean_model",
+    "critical_filling",
+    "critical_fraction",
+    "discrete_overlap",
+    "neighbours",
+    "overlap",
+    "reach",
+    "site_percolation",
+]

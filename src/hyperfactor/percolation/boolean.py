@@ -1,0 +1,113 @@
+"""Continuum percolation in the plane: discs at random places, which touch where they overlap.
+
+The Poisson Boolean model: discs of equal radius with centres uniform in a periodic square.  The filling
+factor eta = n pi r^2 / area counts overlaps as often as they are covered; discs percolate at 1.12809 (Mertens
+and Moore, Phys. Rev. E 86 (2012) 061109).  A grid of cells of one diameter finds the discs near one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numba import njit
+
+from hyperfactor import rng
+from hyperfactor.errors import RequestError
+from hyperfactor.percolation.lattice import POINTS, WRAPPING, Estimate, PercolationCurve, combined, quantile, walk
+
+DENSEST = 1.5  # filling factor up to which discs are added
+
+
+@dataclass(frozen=True)
+class FillingCurve(PercolationCurve):
+    """Clusters of discs: `occupied` counts the discs, `filling` is the filling factor."""
+
+    filling: Float[np.ndarray, " m"]
+
+
+def boolean_model(n: int, seed: int = 0) -> FillingCurve:
+    """Add `n` discs one by one, until the filling factor is DENSEST."""
+    centres, side = _discs(n, rng.stream(seed, "percolation.discs"))
+    occupied = np.unique(np.linspace(0, n, min(n, POINTS) + 1).round().astype(np.int64))
+    largest, second, _ = _add(centres, side, occupied, -1)
+    return FillingCurve(occupied, largest, second / n, DENSEST * occupied / n)
+
+
+def critical_filling(sizes: Sequence[int] = (2**12, 2**14, 2**16), seeds: int = 100) -> Estimate:
+    """The filling factor at which discs in an endless plane percolate, as in `critical_fraction`.
+
+    sizes: numbers of discs.
+    """
+    if not sizes or seeds < 2:
+        raise RequestError(f"sizes, seeds: got {list(sizes)} and {seeds}, needs a size and at least 2 seeds")
+    found = []
+    for n in sizes:
+        fillings = np.empty((seeds, 2))
+        for seed in range(seeds):
+            centres, side = _discs(n, rng.stream(seed, "percolation.critical discs", n))
+            for axis in range(2):
+                fillings[seed, axis] = DENSEST * _add(centres, side, np.zeros(1, np.int64), axis)[2] / n
+        found.append(quantile(fillings, WRAPPING[2], n))
+    return combined(found)
+
+
+def _discs(n: int, generator: np.random.Generator) -> tuple[Float[np.ndarray, "n 2"], float]:
+    """Centres in a square whose side, in diameters, n discs fill DENSEST times."""
+    if not 1 <= n < 2**31:
+        raise RequestError(f"n: got {n}, needs an integer of at least 1 and below 2^31")
+    side = math.sqrt(n * math.pi / 4 / DENSEST)
+    if side < 3:
+        raise RequestError(f"n: got {n} discs, needs at least {math.ceil(36 * DENSEST / math.pi)}: 3 diameters a side")
+    return generator.random((n, 2)) * side, side
+
+
+@njit(cache=True)
+def _add(centres, side, occupied, axis):
+    """Sizes and squares at each number of discs; with an axis instead the number at which a cluster wraps round."""
+    n, cells = len(centres), int(side)
+    width = side / cells
+    first = np.full(cells * cells, -1, dtype=np.int32)  # of the discs of a cell
+    following = np.full(n, -1, dtype=np.int32)
+    forest = np.full(n, -1, dtype=np.int32)
+    way = np.zeros(n, dtype=np.int32)  # to the parent, in turns round the square
+    largest = np.zeros(len(occupied), dtype=np.int64)
+    second = np.zeros(len(occupied), dtype=np.float64)
+    most, squares = 0, 0
+    at = 1 if occupied[0] == 0 else 0
+    for disc in range(n):
+        squares += 1
+        x, y = centres[disc]
+        row, column = min(int(x / width), cells - 1), min(int(y / width), cells - 1)
+        for i in range(row - 1, row + 2):
+            for j in range(column - 1, column + 2):
+                other = first[(i % cells) * cells + j % cells]
+                while other >= 0:
+                    dx, dy = centres[other, 0] - x, centres[other, 1] - y
+                    turns_x, turns_y = -round(dx / side), -round(dy / side)
+                    dx, dy = dx + turns_x * side, dy + turns_y * side
+                    if dx * dx + dy * dy <= 1.0:
+                        turns = turns_x if axis == 0 else turns_y
+                        here, there = walk(forest, way, disc), walk(forest, way, other)
+                        between = here[1] - there[1] - turns
+                        if here[0] != there[0]:
+                            big, small, shift = here[0], there[0], between
+                            if -forest[big] < -forest[small]:
+                                big, small, shift = small, big, -between
+                            squares += 2 * np.int64(forest[big]) * np.int64(forest[small])
+                            forest[big] += forest[small]
+                            forest[small] = big
+                            way[small] = shift
+                        elif axis >= 0 and between != 0:
+                            return largest, second, disc + 1
+                    other = following[other]
+        cell = row * cells + column
+        following[disc] = first[cell]
+        first[cell] = disc
+        most = max(most, -forest[walk(forest, way, disc)[0]])
+        if axis < 0 and disc + 1 == occupied[at]:
+            largest[at] = most
+            second[at] = squares
+            at += 1
+    return largest, second, n

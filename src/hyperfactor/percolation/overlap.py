@@ -1,0 +1,43 @@
+"""How much two bumps overlap, and how far apart they may be to overlap by a threshold."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+
+from hyperfactor.errors import RequestError
+from hyperfactor.images.gaussian import Picture
+
+
+def overlap(distance: Float[np.ndarray, "*n"] | float, sigma: float) -> Float[np.ndarray, "*n"] | float:
+    """The inner product of two unit-norm bumps in the plane whose centres are `distance` apart, in pixels,
+    exp(-distance^2 / 4 sigma^2)."""
+    _check(sigma)
+    return np.exp(-np.square(distance) / (4 * sigma**2))
+
+
+def reach(sigma: float, threshold: float) -> float:
+    """The distance, in pixels, at which two bumps overlap by `threshold`: 2 sigma sqrt(ln 1 / threshold)."""
+    _check(sigma)
+    if not 0 < threshold <= 1:
+        raise RequestError(f"threshold: got {threshold}, needs a number above 0 and of at most 1")
+    return 2 * sigma * math.sqrt(-math.log(threshold))
+
+
+def discrete_overlap(step: tuple[float, float], sigma: float, size: int = 32) -> float:
+    """The same of the pictures as they are drawn, on pixels, for bumps `step` = (x, y) pixels apart.
+
+    The canvas is periodic, so no bump is cut off, and the overlap is the mean over first centres of a
+    pixel's four quarters: a bump much smaller than a pixel depends on where in it its centre lies.
+    """
+    _check(sigma)
+    picture = Picture(family="bump", size=size, boundary="periodic", sigma=(sigma, sigma))
+    centre = size // 2 + np.array([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5], [0.5, 0.5]])
+    a, b = (picture.render(points % size).reshape(len(centre), -1) for points in (centre, centre + step))
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(np.mean((a * b).sum(axis=1) / norms))
+
+
+def _check(sigma: float) -> None:
+    if not sigma > 0:
+        raise RequestError(f"sigma: got {sigma}, needs a number above 0")

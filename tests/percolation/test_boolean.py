@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+
+from hyperfactor import rng
+from hyperfactor.errors import RequestError
+from hyperfactor.percolation.boolean import DENSEST, _discs, boolean_model, critical_filling
+
+
+def test_clusters_agree_with_a_graph_of_the_touching_discs():
+    n = 300
+    curve = boolean_model(n, seed=2)
+    centres, side = _discs(n, rng.stream(2, "percolation.discs"))
+    assert side**2 == pytest.approx(n * np.pi / 4 / DENSEST)
+    for count in (1, 50, 150, 220, 300):
+        pairs = KDTree(centres[:count], boxsize=side).query_pairs(1.0, output_type="ndarray")
+        graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+        sizes = np.bincount(connected_components(graph, directed=False)[1])
+        assert curve.largest[count] == sizes.max()
+        assert curve.second_moment[count] == pytest.approx((sizes.astype(float) ** 2).sum() / n)
+        assert curve.filling[count] == pytest.approx(DENSEST * count / n)
+
+
+def test_the_published_threshold_of_discs():
+    found = critical_filling(seeds=100)
+    assert abs(found.value - 1.12809) < 3 * found.error
+    assert abs(found.value - 1.12809) < 0.002
+    assert found.error < 0.002
+
+
+def test_bad_requests():
+    with pytest.raises(RequestError, match="n: got 0"):
+        boolean_model(0)
+    with pytest.raises(RequestError, match="needs at least 18: 3 diameters a side"):
+        boolean_model(5)
+    with pytest.raises(RequestError, match="at least 2 seeds"):
+        critical_filling(seeds=1)

@@ -1,0 +1,129 @@
+"""Against scipy's labels at every occupation, and against published constants."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from scipy.stats import binom
+
+from hyperfactor import rng
+from hyperfactor.errors import RequestError
+from hyperfactor.percolation.lattice import POINTS, critical_fraction, neighbours, site_percolation
+
+
+def labelled(occupied: np.ndarray, steps: list[tuple[int, ...]], periodic: bool) -> np.ndarray:
+    """Sizes of the clusters: scipy's labels, joined across the edges where the lattice is periodic."""
+    structure = np.zeros((3,) * occupied.ndim, int)
+    for step in [*steps, (0,) * occupied.ndim]:
+        structure[tuple(np.array(step) + 1)] = 1
+    labels: np.ndarray = np.asarray(ndimage.label(occupied, structure)[0])  # pyright: ignore
+    parent = list(range(int(labels.max()) + 1))
+
+    def root(label: int) -> int:
+        while parent[label] != label:
+            label = parent[label]
+        return label
+
+    for site in np.argwhere(labels) if periodic else ():
+        for step in steps:
+            other = labels[tuple((site + np.array(step)) % np.array(occupied.shape))]
+            if other:
+                parent[root(int(labels[tuple(site)]))] = root(int(other))
+    sizes = np.bincount([root(label) for label in labels[labels > 0]], minlength=1)
+    return sizes[sizes > 0]
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "reach", "metric"),
+    [
+        ((9, 7), 1, "euclidean"),
+        ((8, 9), 2**0.5, "euclidean"),
+        ((7, 6), 1, "chebyshev"),
+        ((5, 4, 6), 1, "euclidean"),
+        ((4, 5, 4), 3**0.5, "euclidean"),
+        ((30,), 1, "euclidean"),
+    ],
+)
+def test_small_lattices_agree_with_labels_at_every_occupation(shape, reach, metric, periodic: bool):
+    curve = site_percolation(shape, reach, 3, periodic, metric)
+    sites = int(np.prod(shape))
+    order = np.arange(sites, dtype=np.int32)
+    rng.stream(3, "percolation.order").shuffle(order)
+    steps = [tuple(step) for step in neighbours(len(shape), reach, metric).tolist()]
+    assert curve.occupied.tolist() == list(range(sites + 1))
+    occupied = np.zeros(sites, dtype=int)
+    for count in range(sites + 1):
+        occupied[order[:count]] = 1
+        sizes = labelled(occupied.reshape(shape), steps, periodic)
+        assert curve.largest[count] == sizes.max(initial=0)
+        assert curve.second_moment[count] == pytest.approx((sizes**2).sum() / sites)
+
+
+def test_neighbours_within_a_reach():
+    assert [len(neighbours(2, reach)) for reach in (0, 1, 2**0.5, 2, 5**0.5)] == [0, 4, 8, 12, 20]
+    assert [len(neighbours(3, reach)) for reach in (1, 2**0.5, 3**0.5)] == [6, 18, 26]
+    assert len(neighbours(2, 2, "manhattan")) == 12
+    assert len(neighbours(2, 2, "chebyshev")) == 24
+
+
+@pytest.mark.parametrize(
+    ("reach", "dimensions", "sizes", "known", "within"),
+    [
+        (1.0, 2, (64, 128, 256), 0.592746, 0.002),
+        (2**0.5, 2, (64, 128, 256), 0.407254, 0.002),
+        (2.0, 2, (64, 128, 256), 0.2891, 0.002),
+        (1.0, 3, (16, 32, 48), 0.311608, 0.005),
+    ],
+)
+def test_published_thresholds(reach: float, dimensions: int, sizes, known: float, within: float):
+    found = critical_fraction(reach, sizes, seeds=100, dimensions=dimensions)
+    assert abs(found.value - known) < within
+    assert abs(found.value - known) < 3 * found.error
+    assert found.error < within
+
+
+def test_a_line_percolates_only_when_full():
+    curve = site_percolation((1000,), periodic=False)
+    assert curve.largest[-1] == 1000
+    assert curve.largest[950] < 400
+
+
+def test_a_reach_over_the_whole_lattice_makes_one_cluster():
+    curve = site_percolation((6, 6), reach=9, periodic=False)
+    assert np.array_equal(curve.largest, curve.occupied)
+    assert curve.second_moment == pytest.approx(curve.occupied**2 / 36)
+
+
+def test_the_canonical_curve_is_the_average_over_the_binomial():
+    curve = site_percolation((12, 12), seed=1)
+    for p in (0.0, 0.3, 0.6, 1.0):
+        by_hand = sum(binom.pmf(n, 144, p) * curve.largest[n] for n in range(145))
+        assert curve.canonical(np.array([p]))[0] == pytest.approx(by_hand, abs=1e-9)
+
+
+def test_a_large_lattice_keeps_some_occupations():
+    curve = site_percolation((300, 300))
+    assert len(curve.occupied) == POINTS + 1
+    assert (curve.occupied[0], curve.occupied[-1], curve.largest[-1]) == (0, 90_000, 90_000)
+    assert np.all(np.diff(curve.largest) >= 0)
+    assert np.array_equal(curve.largest, site_percolation((300, 300)).largest)
+    assert not np.array_equal(curve.largest, site_percolation((300, 300), seed=1).largest)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: site_percolation((0, 4)), "shape: got"),
+        (lambda: site_percolation((2, 2, 2, 2)), "shape: got"),
+        (lambda: site_percolation((2**16, 2**16)), "fewer than 2\\^31"),
+        (lambda: site_percolation((4, 4), reach=4), "reach: got 4 for a periodic lattice"),
+        (lambda: site_percolation((4, 4), reach=-1), "reach: got -1"),
+        (lambda: site_percolation((4, 4), metric="cosine"), "metric: got 'cosine'"),  # pyright: ignore
+        (lambda: critical_fraction(0.5), "reach: got 0.5, needs at least 1"),
+        (lambda: critical_fraction(dimensions=1), "dimensions: got 1"),
+        (lambda: critical_fraction(seeds=1), "at least 2 seeds"),
+    ],
+)
+def test_bad_requests(call, said: str):
+    with pytest.raises(RequestError, match=said):
+        call()

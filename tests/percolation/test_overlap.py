@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from hyperfactor.errors import RequestError
+from hyperfactor.percolation.overlap import discrete_overlap, overlap, reach
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5])
+def test_the_closed_form_is_the_integral(sigma: float):
+    """Of the product of two unit-norm Gaussians, summed over a fine grid of the plane."""
+    step = sigma / 20
+    axis = np.arange(-8 * sigma, 8 * sigma, step)
+    x, y = np.meshgrid(axis, axis)
+
+    def bump(centre: float):
+        values = np.exp(-((x - centre) ** 2 + y**2) / (2 * sigma**2))
+        return values / np.linalg.norm(values)
+
+    for distance in (0.0, 0.5 * sigma, 2 * sigma):
+        assert overlap(distance, sigma) == pytest.approx((bump(0) * bump(distance)).sum(), abs=1e-6)
+
+
+def test_the_reach_of_a_threshold_overlaps_by_it():
+    for sigma in (0.1, 1.0, 3.0):
+        for threshold in (0.005, 0.05, 0.5, 1.0):
+            assert overlap(reach(sigma, threshold), sigma) == pytest.approx(threshold)
+
+
+def test_pictures_of_wide_bumps_overlap_as_in_the_plane_and_of_tiny_ones_do_not():
+    for step in ((1.0, 0.0), (1.0, 1.0), (2.0, 0.0)):
+        assert discrete_overlap(step, 1.0) == pytest.approx(overlap(float(np.hypot(*step)), 1.0), abs=1e-4)
+    # half a pixel from two pixels' centres, a tiny bump is drawn on both, and so is its neighbour
+    assert discrete_overlap((1.0, 0.0), 0.2) > 10 * overlap(1.0, 0.2)
+
+
+@pytest.mark.parametrize(("sigma", "threshold"), [(0, 0.5), (-1, 0.5), (1, 0), (1, 1.5)])
+def test_bad_requests(sigma: float, threshold: float):
+    with pytest.raises(RequestError, match="needs a number"):
+        reach(sigma, threshold)
