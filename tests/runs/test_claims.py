@@ -72,6 +72,20 @@ def test_a_holder_elsewhere_is_dead_when_its_beats_stood_still(place: str):
     assert files_at(place).children(claims.FOLDER) == []
 
 
+def test_who_is_told_that_a_claim_is_dead_takes_it_at_once(place: str):
+    """A worker that begins to look now learns from the sweep, which has looked for long."""
+    abandon(place, "another machine")
+    watching = watcher(place)
+    assert watching.dead("run") == 0
+    time.sleep(0.7)
+    assert watching.dead("run") == 1
+    fresh = Claims(files_at(place))
+    assert fresh.take("run") is None
+    claim = fresh.take("run", dead=1)
+    assert claim is not None
+    assert Claims(files_at(place)).take("run", dead=1) is None  # it is number 2 that holds the run now
+
+
 def test_a_holder_of_this_machine_is_dead_when_its_process_is(tmp_path: Path):
     """Process 1 lives, but did not start at second 0: its number was given out again."""
     abandon(str(tmp_path), claims._machine())

@@ -31,6 +31,7 @@ from hyperfactor.runs.files import Files
 
 FOLDER = ".claims"
 BEAT, DEAD = 5.0, 30.0  # seconds
+CLOCK = 60.0  # seconds by which the clock may be set while a process lives
 POLL = 0.2  # seconds between looks at a claim that is waited for
 
 
@@ -54,7 +55,8 @@ def _is_gone(holder: dict[str, Any]) -> bool:
         return False
     try:
         process = psutil.Process(holder["pid"])
-        return process.create_time() != holder["started"] or process.status() == psutil.STATUS_ZOMBIE
+        other = abs(process.create_time() - holder["started"]) > CLOCK  # its number was given out again
+        return other or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
@@ -140,6 +142,11 @@ class Claims:
         """
         return self._look(run)[1]
 
+    def dead(self, run: str) -> int:
+        """The number of the highest claim on a run if it is dead, else 0."""
+        number, holder = self._look(run)
+        return number if holder is None else 0
+
     def _look(self, run: str) -> tuple[int, dict[str, Any] | None]:
         """The highest number, and its holder if it lives."""
         numbers = _numbers(self._files, run)
@@ -162,10 +169,13 @@ class Claims:
         dead = now - since >= self._dead or _is_gone(holder)
         return numbers[-1], None if dead else holder
 
-    def take(self, run: str) -> Claim | None:
-        """The claim on a run; None while somebody holds it."""
+    def take(self, run: str, dead: int = 0) -> Claim | None:
+        """The claim on a run; None while somebody holds it.
+
+        dead: the number of a claim that another watcher has found dead.
+        """
         number, holder = self._look(run)
-        if holder is not None:
+        if holder is not None and number != dead:
             return None
         claim = Claim(self._files, run, number + 1, self._beat)
         if not self._files.create(_file(run, number + 1), claim.content()):

@@ -32,6 +32,7 @@ def train(
     threads: int | None = None,
     device: str | None = None,
     wait: bool = True,
+    dead: int = 0,
     track: str | None = None,
     report: Callable[[int], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
@@ -40,7 +41,8 @@ def train(
 
     store: a folder of runs, or a bucket (`s3://bucket/prefix?endpoint_url=...`).  threads: of torch, None
     for torch's choice; the same number gives the same bits.  device: where to train, None for a GPU if
-    there is one.  wait: for another process that trains the run.  track: a tracker that watches, see
+    there is one.  wait: for another process that trains the run.  dead: the number of a
+    claim that the caller has found dead (see `claims`).  track: a tracker that watches, see
     `track.tracker`.  report: called with the number of steps done.  tell: called with a line where there is
     something to wait for.
 
@@ -50,7 +52,7 @@ def train(
     """
     opened = Store(store)
     if opened.manifest(spec.id) is None:
-        with opened.claim(spec.id, wait, tell), torch_threads(threads):
+        with opened.claim(spec.id, wait, tell, dead), torch_threads(threads):
             if opened.manifest(spec.id) is None:  # nobody finished it while we waited
                 if reason := opened.failure(spec.id):
                     raise DivergedError(f"{reason}; `hyperfactor runs remove {spec.id}` lets it be tried again")

@@ -86,7 +86,8 @@ class Folder(Files):
 
     def __init__(self, path: str | Path):
         self._path = Path(path)
-        self.url = self.where = str(path)
+        self.where = str(path)
+        self.url = str(self._path.absolute())  # workers may stand elsewhere
 
     def read(self, name: str) -> bytes:
         try:

@@ -92,13 +92,15 @@ class Store:
         return self.path / run
 
     @contextmanager
-    def claim(self, run: str, wait: bool = True, tell: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    def claim(
+        self, run: str, wait: bool = True, tell: Callable[[str], None] = lambda _: None, dead: int = 0
+    ) -> Iterator[None]:
         """Hold the run's claim; while somebody else does, wait, or raise BusyError.
 
-        tell: called with a line when there is something to wait for.  Raises WriteError where the store
+        dead: the number of a claim that another watcher has found dead.  tell: called with a line when there is something to wait for.  Raises WriteError where the store
         cannot be written.
         """
-        claim = self.claims.wait(run, tell) if wait else self.claims.take(run)
+        claim = self.claims.wait(run, tell) if wait else self.claims.take(run, dead)
         if claim is None:
             holder = self.claims.holder(run)
             who = claims.describe(holder) if holder else "another process"

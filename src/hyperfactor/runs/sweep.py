@@ -12,7 +12,9 @@ looked at again.
 """
 
 import ctypes
+import hashlib
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +41,7 @@ from hyperfactor.runs.store import Store
 
 TOPIC = "hyperfactor"  # of the events in which workers report (id, steps done)
 LOOK = 0.05  # seconds between looks at what has ended
+PATIENCE = 5.0  # seconds without a sign of a worker before it is said
 LOOK_AGAIN = 1.0  # seconds between looks at a run that somebody else trains
 SILENT = logging.CRITICAL + 1
 _ERRORS: dict[str, type[HyperfactorError]] = {
@@ -110,6 +113,7 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[Any]:
     from distributed import Client, Nanny, Scheduler, SpecCluster
 
     with ExitStack() as stack:
+        _be_silent(stack)
         if scheduler is not None:
             is_file = "://" not in scheduler
             if is_file and not Path(scheduler).exists():
@@ -123,7 +127,6 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[Any]:
             _check_workers(list(client.scheduler_info(n_workers=-1)["workers"].values()), gpu)
             yield client
             return
-        _be_silent(stack)
         options = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", "silence_logs": SILENT}
         each = [
             {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": str(k % torch.cuda.device_count())}}
@@ -175,10 +178,13 @@ def _on_cluster(client, missing, store, gpu, track, report, finished, tell, fail
             steps[run] = step
             report(by_id[run], step)
 
+    # other stores' tasks for the same run, and other ways to train it, are other tasks
+    way = hashlib.sha256(repr((store.url, gpu, track)).encode()).hexdigest()[:8]
+
     def submit(spec: RunSpec, attempt: int) -> Any:
         return client.submit(
-            _train_one, spec.canonical(), store.url, "cuda" if gpu else "cpu", track,
-            key=f"train-{spec.id}-{attempt}", priority=-rank[spec.id],
+            _train_one, spec.canonical(), store.url, "cuda" if gpu else "cpu", track, store.claims.dead(spec.id),
+            key=f"train-{spec.id}-{way}-{attempt}", priority=-rank[spec.id],
             resources={"GPU": 1} if gpu else None, pure=False,
         )  # fmt: skip
 
@@ -197,9 +203,20 @@ def _on_cluster(client, missing, store, gpu, track, report, finished, tell, fail
     elsewhere: dict[str, int] = {}  # runs that somebody else trains: attempts so far
     looked = 0.0
     try:
+        waiting_since = time.monotonic()
         while tasks or elsewhere:
+            if client.status not in ("running", "connecting"):
+                raise RunError(
+                    "scheduler: got no answer from it any more, needs one that lives; the same command goes on"
+                )
+            if not steps and time.monotonic() - waiting_since > PATIENCE:
+                waiting_since = math.inf
+                if not client.scheduler_info()["workers"]:
+                    tell("scheduler: it has no workers yet; waiting for some")
             for task in ended.next_batch(block=False) if ended.has_ready() else ():
                 run = tasks.pop(task)
+                if task.status not in ("finished", "error"):  # lost or cancelled: the connection broke
+                    continue
                 attempt = int(task.key.rpartition("-")[2]) + 1
                 error = _error(task, run)
                 if isinstance(error, BusyError):
@@ -211,6 +228,11 @@ def _on_cluster(client, missing, store, gpu, track, report, finished, tell, fail
                     again(run, attempt)
                 elif isinstance(error, WriteError):
                     raise error
+                elif error is None and store.manifest(run) is None:
+                    raise RequestError(
+                        f"store {store.files.where}: got a run from a worker that wrote it elsewhere, needs a store "
+                        "that all workers reach under the same name"
+                    )
                 elif error is None:
                     finished(Run(store, run))
                 else:
@@ -242,15 +264,17 @@ def _error(task: Any, run: str) -> HyperfactorError | None:
     return RunError(f"run {run}: {type(cause).__name__}: {cause}")
 
 
-def _train_one(canonical: str, store: str, device: str, track: str | None) -> tuple[str, str] | None:
+def _train_one(canonical: str, store: str, device: str, track: str | None, dead: int) -> tuple[str, str] | None:
     """The task: None, or the kind of error and its message."""
     from distributed import get_worker
 
+    if device == "cuda" and not torch.cuda.is_available():
+        return "RunError", "gpu: got a worker that declares a GPU and has none that torch can use, needs one"
     _keep_freed_memory()
     spec, worker = RunSpec.model_validate_json(canonical), get_worker()
     try:
         train(
-            spec, store, threads=1, device=device, wait=False, track=track,
+            spec, store, threads=1, device=device, wait=False, dead=dead, track=track,
             report=lambda step: worker.log_event(TOPIC, (spec.id, step)),
         )  # fmt: skip
     except HyperfactorError as error:
