@@ -89,12 +89,16 @@ def checked(store: Store, undisturbed: dict[str, bytes]) -> None:
     assert list(store.verify()) == []
 
 
-def a_few_and_many() -> list:
-    return [pytest.param(2, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)]
+KILLS = [
+    pytest.param("everything", 2, id="everything-few"),
+    *(
+        pytest.param(victim, 20, id=f"{victim}-many", marks=pytest.mark.slow)
+        for victim in ("worker", "client", "everything")
+    ),
+]
 
 
-@pytest.mark.parametrize("kills", a_few_and_many())
-@pytest.mark.parametrize("victim", ["worker", "client", "everything"])
+@pytest.mark.parametrize(("victim", "kills"), KILLS)
 def test_kills_lose_nothing(
     victim: str, kills: int, tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path, capsys
 ):
