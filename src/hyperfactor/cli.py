@@ -183,7 +183,10 @@ def train(
         raise RequestError(f"threads: got {threads}, needs an integer of at least 1")
     spec = RunSpec.load(spec_file, overrides or [])
     with _Progress([spec], {spec.id: spec_file.name}, quiet) as progress:
-        run = train_run(spec, store, threads=threads, report=lambda step: progress.step(spec, step), tell=progress.say)
+        run = train_run(
+            spec, store, threads=threads, track=track,
+            report=lambda step: progress.step(spec, step), tell=progress.say,
+        )  # fmt: skip
     _print_table(run.accuracy(), f"run {run.id}")
 
 

@@ -1,5 +1,7 @@
 """Each tracker is read back by its own software."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,14 @@ def test_what_is_no_tracker_is_told(tiny: RunSpec, tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(track._KINDS, "wandb", missing)
     with pytest.raises(RequestError, match="No module named 'wandb'.*needs pip install 'hyperfactor\\[track\\]'"):
         train(tiny, tmp_path, track="wandb:x")
+
+
+def test_the_commands_pass_the_tracker_on(tmp_path: Path):
+    (tmp_path / "spec.yaml").write_text("seed: 0\n")
+    for command in ("train", "sweep"):
+        words = [sys.executable, "-m", "hyperfactor.cli", command, "spec.yaml", "--track", "paper:x"]
+        if command == "sweep":
+            (tmp_path / "spec.yaml").write_text("base: {seed: 0}\n")
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert "track: got 'paper:x', needs tensorboard:FOLDER" in done.stderr

@@ -43,6 +43,7 @@ TOPIC = "hyperfactor"  # of the events in which workers report (id, steps done)
 LOOK = 0.05  # seconds between looks at what has ended
 PATIENCE = 5.0  # seconds without a sign of a worker before it is said
 LOOK_AGAIN = 1.0  # seconds between looks at a run that somebody else trains
+GONE = "scheduler: got no answer from it any more, needs one that lives; the same command goes on"
 SILENT = logging.CRITICAL + 1
 _ERRORS: dict[str, type[HyperfactorError]] = {
     kind.__name__: kind for kind in (BusyError, DivergedError, RequestError, RunError, StoreError, WriteError)
@@ -66,8 +67,9 @@ def train_all(
     workers: processes of the embedded cluster, None for one a core (with gpu: one a GPU); a single one trains
     in this process.  scheduler: of an existing cluster instead, `tcp://host:port` or a scheduler file.  gpu:
     train on GPUs, of which a worker of an existing cluster declares `--resources GPU=1`.  track: a tracker
-    that watches each run, see `track.tracker`.  report: called here with a spec and its steps done.  finished: called with each run that is trained now.  tell: called with a
-    line for each run that somebody else is training.
+    that watches each run, see `track.tracker`.  report: called here with a spec and its steps done.
+    finished: called with each run that is trained now.  tell: called with a line for each run that somebody
+    else is training.
 
     Returns the runs by id, and the errors of those that failed by themselves, which stop no other.  Raises
     WriteError where the store can no longer be written, and RequestError for a cluster that is not there.
@@ -206,9 +208,7 @@ def _on_cluster(client, missing, store, gpu, track, report, finished, tell, fail
         waiting_since = time.monotonic()
         while tasks or elsewhere:
             if client.status not in ("running", "connecting"):
-                raise RunError(
-                    "scheduler: got no answer from it any more, needs one that lives; the same command goes on"
-                )
+                raise RunError(GONE)
             if not steps and time.monotonic() - waiting_since > PATIENCE:
                 waiting_since = math.inf
                 if not client.scheduler_info()["workers"]:
@@ -216,7 +216,7 @@ def _on_cluster(client, missing, store, gpu, track, report, finished, tell, fail
             for task in ended.next_batch(block=False) if ended.has_ready() else ():
                 run = tasks.pop(task)
                 if task.status not in ("finished", "error"):  # lost or cancelled: the connection broke
-                    continue
+                    raise RunError(GONE)
                 attempt = int(task.key.rpartition("-")[2]) + 1
                 error = _error(task, run)
                 if isinstance(error, BusyError):
