@@ -1,5 +1,6 @@
 """The base of every spec section: frozen, closed to unknown keys, with errors of one line."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -26,6 +27,15 @@ class Strict(BaseModel):
             return cls.model_validate(data)
         except ValidationError as error:
             raise RequestError(one_line(error)) from None
+
+
+def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested data with their dotted keys, as in `training.steps`."""
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def one_line(error: ValidationError) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hyperfactor import Run, RunSpec, Store, train
+from hyperfactor.runs.claims import Claims
 from hyperfactor.runs.files import files_at
 from hyperfactor.runs.store import CHECKPOINT, MANIFEST, QUARANTINE, SPEC
 
@@ -72,6 +73,28 @@ def test_a_truncated_and_a_missing_artifact_are_found_and_the_run_is_trained_aga
     again = train(tiny, copied.url)
     assert again.accuracy().equals(Run(copied, tiny.id).accuracy())
     assert copied.read(tiny.id, "weights.safetensors") == weights
+
+
+def test_what_a_killed_process_left_is_cleared_up_by_the_next(copied: Store, tiny: RunSpec):
+    """Killed in the last moment, after the manifest; and killed while it wrote, which leaves a temporary file."""
+    claim = Claims(copied.files).take(tiny.id)
+    assert claim
+    dead = json.loads(claim.content()) | {"pid": 2**22 + 1}  # above the largest process number
+    claim.release()
+    left = [f"{tiny.id}/{CHECKPOINT}", f".claims/{tiny.id}.1", f".claims/.{tiny.id}.1.abc.tmp", f"{tiny.id}/.x.abc.tmp"]
+    for manifest_too in (False, True):
+        for name in left:
+            copied.files.write(name, json.dumps(dead).encode())
+        assert {problem.remedy for problem in copied.verify()} == {"delete"}
+        if manifest_too:
+            copied.files.delete(f"{tiny.id}/{CHECKPOINT}")
+            copied.files.delete(f"{tiny.id}/{MANIFEST}")
+        train(tiny, copied.url)
+        assert list(copied.verify()) == []
+        assert not {name.rpartition("/")[2] for name in left} & {
+            *copied.files.sizes(tiny.id),
+            *copied.files.children(".claims"),
+        }
 
 
 def test_a_damaged_spec_is_written_again_from_the_manifest(copied: Store, tiny: RunSpec):

@@ -9,7 +9,7 @@
   was a process of this machine that is no more.
 - Who finds a dead claim n takes the run over by creating n + 1.  A holder that was only asleep finds
   that at its next beat or write, and stops with a `BusyError`: it never writes again.
-- Releasing a claim deletes its file.
+- Releasing a claim deletes its file; taking a run over deletes what the dead have left.
 """
 
 import json
@@ -27,7 +27,7 @@ from typing import Any
 import psutil
 
 from hyperfactor.errors import BusyError, StoreError
-from hyperfactor.runs.files import Files
+from hyperfactor.runs.files import Files, is_temporary, meant_for
 
 FOLDER = ".claims"
 BEAT, DEAD = 5.0, 30.0  # seconds
@@ -118,6 +118,11 @@ class Claim:
                 self._files.delete(self._name())
 
 
+def run_of(name: str) -> str:
+    """The run of a claim's file, or of a write to it that was interrupted."""
+    return (meant_for(name) if is_temporary(name) else name).rpartition(".")[0]
+
+
 def _file(run: str, number: int) -> str:
     return f"{FOLDER}/{run}.{number}"
 
@@ -184,8 +189,9 @@ class Claims:
         if numbers[-1:] != [number + 1]:  # we looked long ago, and somebody went further
             claim.release()
             return None
-        for old in numbers[:-1]:
-            self._files.delete(_file(run, old))
+        for name in self._files.children(FOLDER):
+            if name != f"{run}.{number + 1}" and run_of(name) == run:
+                self._files.delete(f"{FOLDER}/{name}")
         claim.begin()
         return claim
 

@@ -61,6 +61,8 @@ def train(
                 with tracker(track, spec) as record:
                     model, history = _fit(spec, opened, device, record, report)
                 _record(spec, opened, model, history, device, time.perf_counter() - began)
+    else:
+        opened.clear_up([spec.id])
     return Run(opened, spec.id)
 
 

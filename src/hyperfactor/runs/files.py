@@ -52,6 +52,11 @@ def is_temporary(name: str) -> bool:
     return name.startswith(".") and name.endswith(".tmp")
 
 
+def meant_for(temporary: str) -> str:
+    """The file that an interrupted write was to make."""
+    return temporary[1:].rpartition(".tmp")[0].rpartition(".")[0]
+
+
 class Files(ABC):
     """The verbs above.  `url` finds the place again, `where` names it in messages."""
 
@@ -111,7 +116,7 @@ class Folder(Files):
             temporary.write_bytes(content)
             try:
                 os.link(temporary, path)  # fails if there is one, on shared disks too
-            except FileExistsError:
+            except (FileExistsError, FileNotFoundError):  # the latter: who was first has cleared up
                 return False
             finally:
                 temporary.unlink(missing_ok=True)

@@ -17,22 +17,23 @@ STORE is a folder or a bucket (see `files`).  The rules:
 - Every write is whole or did not happen; a reader sees the old file, the new one, or none.
 - Every byte that counts is under a checksum: the artifacts and the manifest by the manifest, the spec by
   the id, tensors of a checkpoint by its own seal.  What is read is checked.
-- A write that the system refuses loses nothing that was written before.
+- A write that the system refuses loses nothing that was written before.  What an interrupted one leaves is
+  deleted by the next holder of the claim.
 - Each file says the schema of the store that wrote it; another's is recognised and not touched.
 - Nothing is pickled.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic_core import from_json
 
-from hyperfactor.errors import BusyError, RequestError, StoreError
+from hyperfactor.errors import BusyError, RequestError, StoreError, WriteError
 from hyperfactor.runs import claims, files
 from hyperfactor.runs.claims import Claim, Claims
 from hyperfactor.runs.files import files_at
@@ -127,8 +128,25 @@ class Store:
 
     def start(self, spec: "RunSpec") -> None:
         """Record what the run is, before it is trained."""
+        self._clear_up(spec.id)
         if SPEC not in self.files.sizes(spec.id):
             self.write(spec.id, SPEC, _json({"schema": SCHEMA, "id": spec.id, "spec": spec.model_dump(mode="json")}))
+
+    def _clear_up(self, run: str) -> None:
+        for name in self._left(run, self.files.sizes(run)):
+            self.files.delete(f"{run}/{name}")
+
+    def _left(self, run: str, names: Iterable[str]) -> list[str]:
+        """Of a run's files, what a process that was killed has left and nobody needs."""
+        finished = MANIFEST in names
+        return [name for name in names if files.is_temporary(name) or (finished and name == CHECKPOINT)]
+
+    def clear_up(self, runs: Iterable[str]) -> None:
+        """Of finished runs, delete what a process has left that was killed after it wrote the manifest."""
+        held = {claims.run_of(name) for name in self.files.children(claims.FOLDER)}
+        for run in held.intersection(runs):
+            with suppress(BusyError, WriteError), self.claim(run, wait=False):
+                self._clear_up(run)
 
     def finish(self, spec: "RunSpec", artifacts: dict[str, dict[str, Any]], about: dict[str, Any]) -> None:
         """Write the manifest, which makes the run finished, and drop the checkpoint."""
@@ -294,11 +312,10 @@ class Store:
     def _verify(self, run: str) -> Iterator[Problem]:
         sizes = self.files.sizes(run)
         busy = self.claims.holder(run) is not None
-        yield from (
-            Problem(run, name, "what an interrupted write left", "delete")
-            for name in sizes
-            if files.is_temporary(name) and not busy
-        )
+        if not busy:
+            yield from (
+                Problem(run, name, "what a process left that was killed", "delete") for name in self._left(run, sizes)
+            )
         manifest, problem = self._checked(run, MANIFEST, _check_manifest)
         if problem:
             yield problem

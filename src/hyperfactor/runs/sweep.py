@@ -14,7 +14,6 @@ looked at again.
 import ctypes
 import hashlib
 import logging
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +83,7 @@ def train_all(
     wanted = {spec.id: spec for spec in specs}
     opened = Store(store)
     missing = [spec for spec in wanted.values() if opened.manifest(spec.id) is None]
+    opened.clear_up(wanted.keys() - {spec.id for spec in missing})
     missing.sort(key=_cost, reverse=True)
     units = torch.cuda.device_count() if gpu else os.cpu_count()
     count = min(workers or units or 1, len(missing))
@@ -99,8 +99,8 @@ def train_all(
             except HyperfactorError as error:
                 failures[spec.id] = error
     elif missing:
-        with _client(scheduler, count, gpu) as client:
-            _on_cluster(client, missing, opened, gpu, track, report, finished, tell, failures)
+        with _client(scheduler, count, gpu) as (client, keep_up):
+            failures = _Sweep(client, missing, opened, gpu, track, report, finished, tell).run(keep_up)
     return {run: Run(opened, run) for run in wanted if run not in failures}, failures
 
 
@@ -110,8 +110,9 @@ def _cost(spec: RunSpec) -> float:
 
 
 @contextmanager
-def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[Any]:
-    """A client of the cluster at `scheduler`, or of an embedded one of `count` workers."""
+def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any, Callable[[], None]]]:
+    """A client of the cluster at `scheduler`, or of an embedded one of `count` workers; and what is to be
+    called now and then to keep the workers up."""
     from distributed import Client, Nanny, Scheduler, SpecCluster
 
     with ExitStack() as stack:
@@ -127,7 +128,7 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[Any]:
                 said = str(error).splitlines()[0]
                 raise RequestError(f"scheduler: got {scheduler!r} ({said}), needs one that answers") from None
             _check_workers(list(client.scheduler_info(n_workers=-1)["workers"].values()), gpu)
-            yield client
+            yield client, lambda: None
             return
         options = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", "silence_logs": SILENT}
         each = [
@@ -147,7 +148,26 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[Any]:
                 shutdown_on_close=True,
             )
         )
-        yield stack.enter_context(Client(cluster))
+        yield stack.enter_context(Client(cluster)), _Workers(cluster).keep_up
+
+
+class _Workers:
+    """The processes of the embedded cluster.  Dask starts a worker again that dies, but not one that dies while
+    it starts: then its nanny stands idle for good, and is replaced here."""
+
+    def __init__(self, cluster: Any):
+        self.cluster, self.count = cluster, len(cluster.workers)
+        self.down: set[Any] = set()  # nannies that had no process at the last look
+
+    def keep_up(self) -> None:
+        self.cluster.sync(self._replace)
+
+    async def _replace(self) -> None:
+        down = {name for name, nanny in self.cluster.workers.items() if not nanny.is_alive()}
+        for name in down & self.down:  # at two looks, so it is not just being started again
+            await self.cluster.workers.pop(name).close(timeout=1)
+        self.down = down - self.down
+        self.cluster.scale(self.count)  # opens those that the cluster lacks
 
 
 def _check_workers(workers: list[dict[str, Any]], gpu: bool) -> None:
@@ -163,88 +183,103 @@ def _check_workers(workers: list[dict[str, Any]], gpu: bool) -> None:
 
 
 def _be_silent(stack: ExitStack) -> None:
-    """Within the stack, Dask's own log says nothing: what matters is in the summary."""
-    log = logging.getLogger("distributed")
-    stack.callback(log.setLevel, log.level)
-    log.setLevel(SILENT)
+    """Within the stack, Dask's own logs say nothing: what matters is in the summary."""
+    for name in ("distributed", "tornado.application"):
+        log = logging.getLogger(name)
+        stack.callback(log.setLevel, log.level)
+        log.setLevel(SILENT)
 
 
-def _on_cluster(client, missing, store, gpu, track, report, finished, tell, failures) -> None:
-    from distributed import as_completed
+class _Sweep:
+    """The runs of one call on a cluster: submitted, listened to, and sorted as they end."""
 
-    by_id = {spec.id: spec for spec in missing}
+    def __init__(self, client, missing, store, gpu, track, report, finished, tell):
+        from distributed import as_completed
 
-    def heard(event: tuple[float, tuple[str, int]]) -> None:
-        run, step = event[1]
-        if run in by_id:
-            steps[run] = step
-            report(by_id[run], step)
+        self.client, self.store, self.gpu, self.track = client, store, gpu, track
+        self.report, self.finished, self.tell = report, finished, tell
+        self.specs = {spec.id: spec for spec in missing}
+        self.rank = {run: k for k, run in enumerate(self.specs)}
+        # other stores' tasks for the same run, and other ways to train it, are other tasks
+        self.way = hashlib.sha256(repr((store.url, gpu, track)).encode()).hexdigest()[:8]
+        self.attempts = dict.fromkeys(self.specs, 0)
+        self.steps: dict[str, int] = {}  # of a run: done
+        self.given_up: dict[str, int] = {}  # of a run: done when Dask gave it up, after several workers died
+        self.elsewhere: set[str] = set()  # runs that somebody else trains
+        self.failures: dict[str, HyperfactorError] = {}
+        self.tasks: dict[Any, str] = {}
+        self.ended = as_completed(loop=client.loop)
+        client.subscribe_topic(TOPIC, self._heard)
 
-    # other stores' tasks for the same run, and other ways to train it, are other tasks
-    way = hashlib.sha256(repr((store.url, gpu, track)).encode()).hexdigest()[:8]
-
-    def submit(spec: RunSpec, attempt: int) -> Any:
-        return client.submit(
-            _train_one, spec.canonical(), store.url, "cuda" if gpu else "cpu", track, store.claims.dead(spec.id),
-            key=f"train-{spec.id}-{way}-{attempt}", priority=-rank[spec.id],
-            resources={"GPU": 1} if gpu else None, pure=False,
-        )  # fmt: skip
-
-    rank = {run: k for k, run in enumerate(by_id)}
-    steps: dict[str, int] = {}  # of a run: done
-    given_up: dict[str, int] = {}  # of a run: done when Dask gave it up, after several workers died
-
-    def again(run: str, attempt: int) -> None:
-        task = submit(by_id[run], attempt)
-        tasks[task] = run
-        ended.add(task)
-
-    client.subscribe_topic(TOPIC, heard)
-    tasks = {submit(spec, 0): spec.id for spec in missing}
-    ended = as_completed(tasks)
-    elsewhere: dict[str, int] = {}  # runs that somebody else trains: attempts so far
-    looked = 0.0
-    try:
-        waiting_since = time.monotonic()
-        while tasks or elsewhere:
-            if client.status not in ("running", "connecting"):
-                raise RunError(GONE)
-            if not steps and time.monotonic() - waiting_since > PATIENCE:
-                waiting_since = math.inf
-                if not client.scheduler_info()["workers"]:
-                    tell("scheduler: it has no workers yet; waiting for some")
-            for task in ended.next_batch(block=False) if ended.has_ready() else ():
-                run = tasks.pop(task)
-                if task.status not in ("finished", "error"):  # lost or cancelled: the connection broke
+    def run(self, keep_up: Callable[[], None]) -> dict[str, HyperfactorError]:
+        """Until each run has ended; the errors of those that failed.  keep_up: looks after the workers."""
+        try:
+            for run in self.specs:
+                self._submit(run)
+            began = looked = time.monotonic()
+            told = False
+            while self.tasks or self.elsewhere:
+                if self.client.status not in ("running", "connecting"):
                     raise RunError(GONE)
-                attempt = int(task.key.rpartition("-")[2]) + 1
-                error = _error(task, run)
-                if isinstance(error, BusyError):
-                    elsewhere[run] = attempt
-                    if attempt == 1:
-                        tell(f"{error}; looked at again later")
-                elif isinstance(error, _WorkersDiedError) and steps.get(run, 0) > given_up.get(run, 0):
-                    given_up[run] = steps[run]  # it comes forward, death by death
-                    again(run, attempt)
-                elif isinstance(error, WriteError):
-                    raise error
-                elif error is None and store.manifest(run) is None:
-                    raise RequestError(
-                        f"store {store.files.where}: got a run from a worker that wrote it elsewhere, needs a store "
-                        "that all workers reach under the same name"
-                    )
-                elif error is None:
-                    finished(Run(store, run))
-                else:
-                    failures[run] = error
-                task.release()
-            if elsewhere and time.monotonic() - looked > LOOK_AGAIN:
-                looked = time.monotonic()
-                for run in [run for run in elsewhere if store.claims.holder(run) is None]:
-                    again(run, elsewhere.pop(run))
-            time.sleep(LOOK)
-    finally:
-        client.cancel(list(tasks))
+                if not (told or self.steps) and time.monotonic() - began > PATIENCE:
+                    told = True
+                    if not self.client.scheduler_info()["workers"]:
+                        self.tell("scheduler: it has no workers yet; waiting for some")
+                for task in self.ended.next_batch(block=False) if self.ended.has_ready() else ():
+                    self._sort(task)
+                if time.monotonic() - looked > LOOK_AGAIN:
+                    looked = time.monotonic()
+                    keep_up()
+                    for run in [run for run in self.elsewhere if self.store.claims.holder(run) is None]:
+                        self.elsewhere.remove(run)
+                        self._submit(run)
+                time.sleep(LOOK)
+        finally:
+            self.client.cancel(list(self.tasks))
+        return self.failures
+
+    def _submit(self, run: str) -> None:
+        spec = self.specs[run]
+        task = self.client.submit(
+            _train_one, spec.canonical(), self.store.url, "cuda" if self.gpu else "cpu", self.track,
+            self.store.claims.dead(run), key=f"train-{run}-{self.way}-{self.attempts[run]}", priority=-self.rank[run],
+            resources={"GPU": 1} if self.gpu else None, pure=False,
+        )  # fmt: skip
+        self.attempts[run] += 1
+        self.tasks[task] = run
+        self.ended.add(task)
+
+    def _heard(self, event: tuple[float, tuple[str, int]]) -> None:
+        run, step = event[1]
+        if run in self.specs:
+            self.steps[run] = step
+            self.report(self.specs[run], step)
+
+    def _sort(self, task: Any) -> None:
+        """What follows from a task that has ended."""
+        run = self.tasks.pop(task)
+        if task.status not in ("finished", "error"):  # lost or cancelled: the connection broke
+            raise RunError(GONE)
+        error = _error(task, run)
+        if isinstance(error, BusyError):
+            self.elsewhere.add(run)
+            if self.attempts[run] == 1:
+                self.tell(f"{error}; looked at again later")
+        elif isinstance(error, _WorkersDiedError) and self.steps.get(run, 0) > self.given_up.get(run, 0):
+            self.given_up[run] = self.steps[run]  # it comes forward, death by death
+            self._submit(run)
+        elif isinstance(error, WriteError):
+            raise error
+        elif error is None and self.store.manifest(run) is None:
+            raise RequestError(
+                f"store {self.store.files.where}: got a run from a worker that wrote it elsewhere, needs a store "
+                "that all workers reach under the same name"
+            )
+        elif error is None:
+            self.finished(Run(self.store, run))
+        else:
+            self.failures[run] = error
+        task.release()
 
 
 class _WorkersDiedError(RunError):

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from hyperfactor.errors import RequestError
 from hyperfactor.runs.store import Entry, Store
+from hyperfactor.strict import leaves
 
 COLUMNS = (
     "id", "state", "seed", "data.picture.family", "trained_points", "training.steps", "accuracy.train.right",
@@ -33,7 +34,7 @@ def table(store: Store, columns: Sequence[str] | None = None, where: str | None 
     needed = dict.fromkeys(wanted)
     if where or not needed.keys() <= {*COLUMNS}:  # else one document is held at a time, which is quick
         documents = list(documents)
-        known = {"id", "state", "MB", *(name for document in documents for name, _ in _leaves(document))}
+        known = {"id", "state", "MB", *(name for document in documents for name, _ in leaves(document))}
         if "*" in wanted:
             wanted = ["id", "state", *sorted(known - {"id", "state"})]
         if documents and (unknown := [name for name in wanted if name not in {*known, *COLUMNS}]):
@@ -51,14 +52,6 @@ def _document(entry: Entry) -> dict[str, Any]:
     size = sum(artifact["bytes"] for artifact in about.get("artifacts", {}).values()) / 1e6
     rest = {name: value for name, value in about.items() if name not in _NOT_SHOWN}
     return {**spec, **rest, "id": entry.id, "state": entry.state, "MB": size}
-
-
-def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in document.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _value(document: Mapping[str, Any], path: Sequence[str]) -> Any:

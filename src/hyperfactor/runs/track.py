@@ -6,10 +6,10 @@ on it.  A run that goes on after an interruption goes on under its own name.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from hyperfactor.errors import RequestError
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.strict import leaves
 
 Row = Mapping[str, float]
 
@@ -73,7 +73,7 @@ def _mlflow(address: str, spec: RunSpec) -> tuple[Log, Callable[[], None]]:
     earlier = client.search_runs([experiment], f"attributes.run_name = '{spec.id}'")
     run = (earlier[0] if earlier else client.create_run(experiment, run_name=spec.id)).info.run_id
     if not earlier:
-        for key, value in _flat(spec.model_dump(mode="json")):
+        for key, value in leaves(spec.model_dump(mode="json")):
             client.log_param(run, key, value)
 
     def log(row: Row, step: int) -> None:
@@ -81,14 +81,6 @@ def _mlflow(address: str, spec: RunSpec) -> tuple[Log, Callable[[], None]]:
             client.log_metric(run, key, float(value), step=step)
 
     return log, lambda: client.set_terminated(run)
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in data.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 _KINDS = {"tensorboard": _tensorboard, "wandb": _wandb, "mlflow": _mlflow}
