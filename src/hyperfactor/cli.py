@@ -283,10 +283,15 @@ def _representation(
         raise RequestError(f"source: got {source!r}, needs trajectory or truth")
     run = Run.open(store, prefix)
     data = run.spec.data
-    truth = data.picture.render(data.lattice())[:, None].astype(np.float32) if source == "truth" else None
+    truth = data.picture.render(data.test_lattice())[:, None].astype(np.float32) if source == "truth" else None
     R = run.activations(layer, timestep, step=step, pictures=truth)[layer]
     space = data.picture.space()
-    return R, space.names, tuple(f.period is not None for f in space.factors), data.picture.sigma[0] / data.spacing[0]
+    return (
+        R,
+        space.names,
+        tuple(f.period is not None for f in space.factors),
+        data.picture.sigma[0] / data.looked_at()[0],
+    )
 
 
 def _read_lattice(path: Path, open_factors: str) -> "tuple[Any, None, tuple[bool, ...]]":

@@ -71,6 +71,8 @@ def test_the_canvas_has_the_published_size_and_regions():
     assert (images[visible == 0] == 0).all()
     assert (picture.window().contains(points, space) == (visible == 2)).all()
     assert (picture.outside_one().contains(points, space) == (visible == 1)).all()
+    half = space.lattice(0.5)  # a centre at -0.5 is visible, and not inside
+    assert (picture.visible(half[picture.outside_one().contains(half, space)]).sum(axis=1) == 1).all()
 
 
 def test_in_the_bump_family_the_canvas_holds_whole_stripes():

@@ -97,7 +97,7 @@ class View:
 def look(run: Run, step: int, stride: int = 1) -> View:
     """Draw the lattice with the model of a step, judge the drawings, and read the layer."""
     spec = run.spec
-    axes = [axis[::stride] for axis in spec.data.picture.space().axes(spec.data.spacing)]
+    axes = [axis[::stride] for axis in spec.data.test_axes()]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
     images = run.sample(points, spec.seed, step)
     right = judge(spec, "lattice", points, images)["right"].to_numpy()
@@ -128,7 +128,7 @@ def examine(run: Run, part_way: bool) -> Trained:
     steps = sorted({*run.spec.training.snapshots, run.spec.training.steps})
     stride = _stride(run.spec.data)
     first, last = look(run, steps[0], stride), look(run, steps[-1], stride)
-    width = PICTURE.sigma[0] / run.spec.data.spacing[0]  # of the tuning curves of the reference: that of a bump
+    width = PICTURE.sigma[0] / run.spec.data.looked_at()[0]  # of the reference's tuning curves: that of a bump
     return Trained(
         first,
         last,
@@ -153,7 +153,7 @@ def analyse(runs: Runs) -> Analysis:
     """The claims of figures 2, 3 and 8, tables over training and of the shapes, and what the figures draw."""
     found = {role: [examine(run, role == "torus") for run in of_role] for role, of_role in runs.items()}
     seeds = [run.spec.seed for run in runs["torus"]]
-    sides = tuple(len(axis) for axis in PICTURE.space().axes())
+    sides = found["torus"][0].last.representation.shape[:-1]
     ideal = persistence(clifford_torus(sides).reshape(-1, 2 * len(sides)), landmarks=LANDMARKS)
     tables = {
         "training": _training(found, seeds),

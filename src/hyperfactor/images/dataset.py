@@ -16,10 +16,11 @@ from hyperfactor.strict import Strict
 class DataSpec(Strict):
     """What is drawn, what is trained on, and what is tested.
 
-    picture: the family of pictures.  spacing: lattice step in x and y, in pixels.
+    picture: the family of pictures.  spacing: step of the lattice trained on, in x and y, in pixels.
     train: the region trained on.  fraction: share of its lattice points drawn at random (lambda).
-    test: named regions of the lattice to test on.  test_points: at most so many a region, drawn
-    at random; all where it is left out.
+    test: named regions to test on.  test_spacing: step of the lattice that the model is looked at on, for
+    tests and for representations; `spacing` where it is left out.  test_points: at most so many a
+    region, drawn at random; all where it is left out.
     """
 
     picture: Picture = Picture()
@@ -27,10 +28,24 @@ class DataSpec(Strict):
     train: Region = Everything()
     fraction: float = Field(default=1.0, gt=0, le=1)
     test: dict[str, Region] = {}
+    test_spacing: Pair | None = None
     test_points: int | None = Field(default=None, ge=1)
 
-    def lattice(self) -> Float[np.ndarray, "n 2"]:
+    def lattice(self) -> Float[np.ndarray, "n k"]:
+        """The points that may be trained on."""
         return self.picture.space().lattice(self.spacing)
+
+    def looked_at(self) -> Pair:
+        """The step of the lattice at which the model is looked at."""
+        return self.test_spacing or self.spacing
+
+    def test_axes(self) -> tuple[Float[np.ndarray, " n_k"], ...]:
+        """The values of each factor at which the model is looked at."""
+        return self.picture.space().axes(self.looked_at())
+
+    def test_lattice(self) -> Float[np.ndarray, "n k"]:
+        """The points at which the model is looked at."""
+        return self.picture.space().lattice(self.looked_at())
 
 
 @dataclass(frozen=True)
@@ -66,8 +81,8 @@ def training_set(spec: DataSpec, seed: int) -> Dataset:
 
 
 def region_points(spec: DataSpec, region: Region, seed: int) -> Float[np.ndarray, "n k"]:
-    """The lattice points of a region, or `test_points` of them; RequestError where there is none."""
-    lattice = spec.lattice()
+    """The points of a region to test on; RequestError where there is none."""
+    lattice = spec.test_lattice()
     points = lattice[region.contains(lattice, spec.picture.space())]
     if len(points) == 0:
         raise RequestError(f"region: got none of the {len(lattice)} lattice points, needs at least one")

@@ -71,8 +71,9 @@ class Picture(Strict):
         return Rectangle(bounds={"x": (0, self.size - 1), "y": (0, self.size - 1)})
 
     def outside_one(self) -> Difference:
-        """The region where exactly one centre is inside the window (1D data)."""
-        return Cross(low=0, high=self.size - 1) - self.window()
+        """The region where one centre is inside the window and the other is not visible (1D data)."""
+        seen = (-0.5, self.size - 0.5)  # a centre on the edge is half seen
+        return Cross(low=0, high=self.size - 1) - Rectangle(bounds={"x": seen, "y": seen})
 
     def visible(self, points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n 2"]:
         """Which centres lie inside the window, whose edges are half a pixel outside its outer pixels."""

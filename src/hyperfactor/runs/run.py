@@ -219,7 +219,7 @@ class Run:
         space, size = spec.data.picture.space(), spec.data.picture.size
         if not 0 <= timestep < spec.diffusion.timesteps:
             raise RequestError(f"timestep: got {timestep}, needs an integer in 0..{spec.diffusion.timesteps - 1}")
-        points = spec.data.lattice() if factors is None else space.check(factors)
+        points = spec.data.test_lattice() if factors is None else space.check(factors)
         if pictures is not None and pictures.shape != (len(points), 1, size, size):
             raise RequestError(f"pictures: got shape {pictures.shape}, needs {(len(points), 1, size, size)}")
         model = self.model_at(step)
@@ -246,7 +246,7 @@ class Run:
 
         found = capture(model.network, names, batches(), pool, call=model)
         if factors is None:
-            shape = tuple(len(axis) for axis in space.axes(spec.data.spacing))
+            shape = tuple(len(axis) for axis in spec.data.test_axes())
             found = {name: values.reshape(*shape, -1) for name, values in found.items()}
         return found
 
