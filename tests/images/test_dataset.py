@@ -33,12 +33,12 @@ def test_spacing_thins_the_lattice():
 
 
 def test_the_lattice_looked_at_may_be_another_one_than_the_lattice_trained_on():
-    spec = DataSpec(spacing=0.5, test_spacing=(1, 2), train=Strip(factor="x", low=3, high=4))
+    spec = DataSpec(spacing=(0.5, 0.5), test_spacing=(1, 2), train=Strip(factor="x", low=3, high=4))
     assert len(training_points(spec, 0)) == 3 * 63
     assert len(region_points(spec, spec.train, 0)) == 2 * 16
     assert [len(axis) for axis in spec.test_axes()] == [32, 16]
     assert len(spec.test_lattice()) == 32 * 16
-    assert len(region_points(DataSpec(spacing=0.5), spec.train, 0)) == 3 * 63
+    assert len(region_points(DataSpec(spacing=(0.5, 0.5)), spec.train, 0)) == 3 * 63
 
 
 def test_an_empty_training_set_is_refused():

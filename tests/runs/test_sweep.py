@@ -120,7 +120,7 @@ def test_kills_lose_nothing(
     moments, done, sweeps, stores = random.Random(f"{victim} {kills}"), 0, 0, 0
     while done < kills:
         stores += 1
-        store = Store(tmp_path / f"store-{stores}")
+        store, trained = Store(tmp_path / f"store-{stores}"), []
         while True:
             sweeps += 1
             process = sweep(tiny, store.path)
@@ -137,11 +137,13 @@ def test_kills_lose_nothing(
                         with suppress(psutil.NoSuchProcess):
                             target.kill()
             out, err = process.communicate(timeout=300)
+            trained += [line for line in out.splitlines() if line.startswith("trained")]
             if process.returncode == 0:
                 break
             # a run that loses four workers without a step forward is given up, until the same command again
             assert process.returncode == -signal.SIGKILL or "each worker that trained it died" in err, err
         assert f"done {RUNS}" in out
+        assert len(trained) == len(set(trained))  # none twice
         checked(store, undisturbed)
     with capsys.disabled():
         print(f"\n{done} kills of {victim}, {sweeps} sweeps of {RUNS} runs in {stores} stores: all bits equal", end=" ")
@@ -176,8 +178,8 @@ def test_ctrl_c_stops_and_the_same_call_goes_on(tiny: RunSpec, undisturbed: dict
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[str]:
-    """A scheduler and two ordinary workers, as a user starts them; the scheduler's file."""
+def cluster(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A scheduler and two ordinary workers, as a user starts them; the scheduler's file, and its process."""
     file, processes = tmp_path / "scheduler.json", []
 
     def start(*words: str) -> None:
@@ -187,26 +189,36 @@ def cluster(tmp_path: Path) -> Iterator[str]:
     start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
     for resource in ("GPU=1", "CPU=1"):
         start("dask_worker", "--nthreads", "1", "--no-dashboard", "--resources", resource)
-    yield str(file)
+    began = time.monotonic()
+    while not file.exists():
+        assert time.monotonic() - began < 60
+        time.sleep(0.1)
+    yield str(file), processes[0]
     for process in processes:
         process.terminate()
         process.wait()
 
 
-def test_an_existing_cluster(tiny: RunSpec, undisturbed: dict[str, bytes], cluster: str, tmp_path: Path):
-    began = time.monotonic()
-    while not Path(cluster).exists():
-        assert time.monotonic() - began < 60
-        time.sleep(0.1)
+def test_an_existing_cluster(tiny: RunSpec, undisturbed: dict[str, bytes], cluster, tmp_path: Path):
     specs = [spec_of(tiny, seed) for seed in range(RUNS)]
     steps = []
     runs, failures = train_all(
-        specs, tmp_path / "store", scheduler=cluster, report=lambda spec, step: steps.append((spec.id, step))
+        specs, tmp_path / "store", scheduler=cluster[0], report=lambda spec, step: steps.append((spec.id, step))
     )
     assert not failures
     assert set(runs) == set(undisturbed)
     checked(Store(tmp_path / "store"), undisturbed)
     assert {run for run, _ in steps} == set(runs)
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies_ends_the_sweep_with_one_line(tiny: RunSpec, cluster, tmp_path: Path):
+    file, scheduler = cluster
+    with pytest.raises(RunError, match="got no answer from it any more, needs one that lives"):
+        train_all(
+            [spec_of(tiny, seed, 2000) for seed in range(2)], tmp_path / "store", scheduler=file,
+            report=lambda _spec, _step: scheduler.kill(),
+        )  # fmt: skip
 
 
 def test_workers_that_do_not_fit_are_told():
