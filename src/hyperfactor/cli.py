@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from hyperfactor.experiments.base import Claim
+    from hyperfactor.experiments.claims import Claim
     from hyperfactor.runs.store import Problem
 
 app = typer.Typer(
@@ -70,7 +70,7 @@ def reproduce(
     """Train what is missing, analyse it, and write figures, verdicts and a page to read."""
     from hyperfactor.experiments import EXPERIMENTS
     from hyperfactor.report.page import write_report
-    from hyperfactor.runs.files import write_whole
+    from hyperfactor.runs.files import files_at, write_whole
 
     began = time.perf_counter()
     if unknown := [name for name in names or () if name not in EXPERIMENTS]:
@@ -97,7 +97,7 @@ def reproduce(
             role: [done[of_seed[role].id] for of_seed in specs[experiment.name]] for role in specs[experiment.name][0]
         }
         seconds = time.perf_counter() - began
-        results.append(experiment.result(preset, range(seeds), runs, seconds))
+        results.append(experiment.result(preset, range(seeds), runs, seconds, files_at(store)))
     page = write_report(results, out)
     for result in results:
         _print_claims(result.claims, f"{result.experiment}, preset {preset}, {seeds} seed{'s' * (seeds > 1)}")

@@ -1,19 +1,19 @@
 """What an experiment is: the runs that it needs, and an analysis that ends in claims with verdicts."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import binomtest
 
 from hyperfactor.errors import RequestError
+from hyperfactor.experiments import kept
+from hyperfactor.experiments.claims import Claim
+from hyperfactor.experiments.kept import Analysis
+from hyperfactor.runs.files import Files
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
-
-CONFIDENCE = 0.95
 
 # Sections of a RunSpec, laid over its defaults.  `laptop` is the defaults.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -54,75 +54,6 @@ def preset_spec(preset: str, seed: int, **sections: Mapping[str, Any]) -> RunSpe
 
 
 @dataclass(frozen=True)
-class Bound:
-    """The side of `value` on which a claim holds."""
-
-    relation: Literal[">=", "<=", ">"]
-    value: float
-
-    def holds(self, measured: float) -> bool:
-        match self.relation:
-            case ">=":
-                return measured >= self.value
-            case "<=":
-                return measured <= self.value
-            case ">":
-                return measured > self.value
-
-    def __str__(self) -> str:
-        return f"{self.relation} {self.value:g}"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A statement with its verdict.
-
-    seeds: the value of each seed; measured: their mean.  interval: from the lowest lower to the
-    highest upper end of the seeds' own 95 % intervals, so it covers samples and seeds.
-    holds: whether the value of every seed is within the bound.
-    """
-
-    id: str
-    figure: str
-    statement: str
-    measured: float
-    interval: tuple[float, float]
-    bound: Bound
-    seeds: tuple[float, ...]
-    holds: bool
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "bound": str(self.bound)}
-
-
-def claim(id: str, figure: str, statement: str, bound: Bound, values: Sequence[tuple[float, float, float]]) -> Claim:
-    """A claim from (value, low, high) of each seed."""
-    seeds = tuple(float(value) for value, _, _ in values)
-    interval = (float(min(low for _, low, _ in values)), float(max(high for _, _, high in values)))
-    return Claim(
-        id, figure, statement, float(np.mean(seeds)), interval, bound, seeds, all(bound.holds(v) for v in seeds)
-    )
-
-
-def proportion(outcomes: np.ndarray) -> tuple[float, float, float]:
-    """The share of true outcomes, with Wilson's 95 % interval (JASA 22 (1927) 209)."""
-    k, n = int(np.sum(outcomes)), len(outcomes)
-    low, high = binomtest(k, n).proportion_ci(CONFIDENCE, method="wilson")
-    return k / n, low, high
-
-
-def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """The mean, with a normal 95 % interval."""
-    mean, half = values.mean(), 1.96 * values.std(ddof=1) / math.sqrt(len(values))
-    return float(mean), float(mean - half), float(mean + half)
-
-
-def paired_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
-    """Mean of a - b over the same requests, with a normal 95 % interval."""
-    return mean_interval(a.astype(float) - b.astype(float))
-
-
-@dataclass(frozen=True)
 class RunNote:
     """One run of a result, for the report: its role, seed, id, spec, and what the manifest says."""
 
@@ -159,7 +90,6 @@ class Result:
 
 
 Runs = Mapping[str, Sequence[Run]]  # role -> the run of each seed
-Analysis = tuple[list[Claim], dict[str, pl.DataFrame], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -175,9 +105,17 @@ class Experiment:
     specs: Callable[[str, int], dict[str, RunSpec]]
     analyse: Callable[[Runs], Analysis]
 
-    def result(self, preset: str, seeds: Sequence[int], runs: Runs, seconds: float) -> Result:
-        """Analyse finished runs."""
-        claims, tables, arrays = self.analyse(runs)
+    def result(
+        self, preset: str, seeds: Sequence[int], runs: Runs, seconds: float, files: Files | None = None
+    ) -> Result:
+        """Analyse finished runs, or take the analysis that was kept of them in `files`, those of a store."""
+        ids = {role: [run.id for run in of_role] for role, of_role in runs.items()}
+        analysis = kept.load(files, self.name, ids) if files else None
+        if analysis is None:
+            analysis = self.analyse(runs)
+            if files:
+                kept.save(files, self.name, ids, analysis)
+        claims, tables, arrays = analysis
         notes = [
             RunNote(role, run.spec.seed, run.id, run.spec.model_dump(mode="json"), run.manifest)
             for role, of_role in runs.items()

@@ -17,17 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hyperfactor.experiments.base import (
-    Analysis,
-    Bound,
-    Claim,
-    Experiment,
-    Runs,
-    claim,
-    paired_difference,
-    preset_spec,
-    proportion,
-)
+from hyperfactor.experiments.base import Analysis, Experiment, Runs, preset_spec
+from hyperfactor.experiments.claims import Bound, Claim, claim, paired_difference, proportion
 from hyperfactor.factors.regions import Cross, Rectangle, Region, Rim, Strip
 from hyperfactor.images.dataset import DataSpec, training_points
 from hyperfactor.images.gaussian import Picture

@@ -18,18 +18,8 @@ import numpy as np
 import polars as pl
 
 from hyperfactor import rng
-from hyperfactor.experiments.base import (
-    PRESETS,
-    Analysis,
-    Bound,
-    Claim,
-    Experiment,
-    Runs,
-    claim,
-    mean_interval,
-    preset_spec,
-    proportion,
-)
+from hyperfactor.experiments.base import PRESETS, Analysis, Experiment, Runs, preset_spec
+from hyperfactor.experiments.claims import Bound, Claim, claim, mean_interval, proportion
 from hyperfactor.images.dataset import DataSpec
 from hyperfactor.images.gaussian import Picture
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum

@@ -7,6 +7,7 @@
     STORE/<id>/manifest.json             the spec, the artifacts with their checksums, the accuracy; written last
     STORE/.claims/                       who is training what; see `claims`
     STORE/.quarantine/                   what `repair` has set aside
+    STORE/.results/                      analyses, which can be computed again; see `experiments.kept`
 
 STORE is a folder or a bucket (see `files`).  The rules:
 
