@@ -12,6 +12,8 @@ from hyperfactor.factors.regions import Everything, Region
 from hyperfactor.images.gaussian import Pair, Picture
 from hyperfactor.strict import Strict
 
+AT_ONCE = 1024  # pictures rendered in float64, for the sake of memory
+
 
 class DataSpec(Strict):
     """What is drawn, what is trained on, and what is tested.
@@ -77,7 +79,10 @@ def training_points(spec: DataSpec, seed: int) -> Float[np.ndarray, "n k"]:
 def training_set(spec: DataSpec, seed: int) -> Dataset:
     """The pictures trained on."""
     points = training_points(spec, seed)
-    return Dataset(spec.picture.render(points)[:, None].astype(np.float32), points)
+    images = np.empty((len(points), 1, spec.picture.size, spec.picture.size), dtype=np.float32)
+    for i in range(0, len(points), AT_ONCE):
+        images[i : i + AT_ONCE, 0] = spec.picture.render(points[i : i + AT_ONCE])
+    return Dataset(images, points)
 
 
 def region_points(spec: DataSpec, region: Region, seed: int) -> Float[np.ndarray, "n k"]:

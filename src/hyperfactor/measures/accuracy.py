@@ -25,6 +25,7 @@ from hyperfactor.images.gaussian import Picture
 
 VALID_CORRELATION = 0.9
 RESOLUTION = 1 / 512  # pixel
+AT_ONCE = 128  # requests compared with all trained points, for the sake of memory
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,10 @@ def copying_baseline(
     points: Float[np.ndarray, "n 2"], trained: Float[np.ndarray, "m 2"], picture: Picture, tolerance: float = 1.0
 ) -> Bool[np.ndarray, "n 2"]:
     """Which factors a model gets right that draws the nearest trained point (the first of equals)."""
-    difference = picture.space().difference(points[:, None], trained[None])  # (n, m, 2)
-    nearest = (difference**2).sum(axis=2).argmin(axis=1)
-    close = np.abs(difference[np.arange(len(points)), nearest]) <= tolerance
+    space = picture.space()
+    nearest = np.zeros(len(points), dtype=np.intp)
+    for i in range(0, len(points), AT_ONCE):
+        difference = space.difference(points[i : i + AT_ONCE, None], trained[None])  # (AT_ONCE, m, 2)
+        nearest[i : i + AT_ONCE] = (difference**2).sum(axis=2).argmin(axis=1)
+    close = np.abs(space.difference(points, trained[nearest])) <= tolerance
     return (close & picture.visible(trained)[nearest]) | ~picture.visible(points)
