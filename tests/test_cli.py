@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from hyperfactor import Run, RunSpec, cli
+from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.measures.geometry import clifford_torus
 from hyperfactor.runs.store import CHECKPOINT
 
@@ -261,6 +262,21 @@ def test_reproduce_torus_draws_its_figures(tmp_path: Path):
     assert not next(claim for claim in document["claims"] if claim["id"] == "torus.accuracy")["holds"]
     figures = sorted(path.name for path in (tmp_path / "hyperfactor-report" / "figures").iterdir())
     assert figures == sorted(f"torus-figure-{n}.{kind}" for n in (2, 3, 8) for kind in ("svg", "pdf"))
+
+
+@pytest.mark.slow
+def test_the_whole_paper(tmp_path: Path):
+    """No name: every experiment; and again, which trains nothing."""
+    done = hyperfactor("reproduce", "--preset", "smoke", "--json", "out.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = {document["experiment"]: document for document in json.loads((tmp_path / "out.json").read_text())}
+    assert set(found) == set(EXPERIMENTS)
+    drawn = {path.name for path in (tmp_path / "hyperfactor-report" / "figures").iterdir()}
+    assert drawn == {
+        f"{name}-figure-{n}.{kind}" for name, e in EXPERIMENTS.items() for n in e.figures for kind in ("svg", "pdf")
+    }
+    again = hyperfactor("reproduce", "--preset", "smoke", cwd=tmp_path)
+    assert "trained in" not in again.stderr
 
 
 def test_percolate(tmp_path: Path):

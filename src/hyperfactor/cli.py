@@ -48,7 +48,7 @@ def list_() -> None:
     from hyperfactor.experiments import EXPERIMENTS
 
     for experiment in EXPERIMENTS.values():
-        print(f"{experiment.name:<14} figures {', '.join(experiment.figures)}\n{'':<14} {experiment.question}")
+        print(f"{experiment.name:<18} figures {', '.join(experiment.figures)}\n{'':<18} {experiment.question}")
 
 
 @app.command()
@@ -69,6 +69,7 @@ def reproduce(
 ) -> None:
     """Train what is missing, analyse it, and write figures, verdicts and a page to read."""
     from hyperfactor.experiments import EXPERIMENTS
+    from hyperfactor.experiments.rounds import Rounds
     from hyperfactor.report.page import write_report
     from hyperfactor.runs.files import files_at, write_whole
 
@@ -77,27 +78,13 @@ def reproduce(
         raise RequestError(f"experiment: got {unknown[0]!r}, needs one of {', '.join(EXPERIMENTS)}")
     if seeds < 1:
         raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
-    chosen = [EXPERIMENTS[name] for name in names or EXPERIMENTS]
-    specs = {e.name: [e.specs(preset, seed) for seed in range(seeds)] for e in chosen}
-    roles = {
-        spec.id: f"{name} {role}, seed {spec.seed}"
-        for name, of_seeds in specs.items()
-        for of_seed in of_seeds
-        for role, spec in of_seed.items()
-    }
-    wanted = [spec for of_seeds in specs.values() for of_seed in of_seeds for spec in of_seed.values()]
-
-    done, failures = _train_all(wanted, roles, store, workers, scheduler, gpu, track, quiet)
-    if failures:
-        raise typer.Exit(_status(failures))
-
-    results = []
-    for experiment in chosen:
-        runs = {
-            role: [done[of_seed[role].id] for of_seed in specs[experiment.name]] for role in specs[experiment.name][0]
-        }
-        seconds = time.perf_counter() - began
-        results.append(experiment.result(preset, range(seeds), runs, seconds, files_at(store)))
+    rounds = Rounds([EXPERIMENTS[name] for name in names or EXPERIMENTS], preset, seeds)
+    while wanted := rounds.missing():
+        done, failures = _train_all(wanted, rounds.titles(), store, workers, scheduler, gpu, track, quiet)
+        if failures:
+            raise typer.Exit(_status(failures))
+        rounds.add(done)
+    results = rounds.results(files_at(store), began)
     page = write_report(results, out)
     for result in results:
         _print_claims(result.claims, f"{result.experiment}, preset {preset}, {seeds} seed{'s' * (seeds > 1)}")

@@ -11,6 +11,8 @@ from hyperfactor.errors import RequestError
 from hyperfactor.experiments import kept
 from hyperfactor.experiments.claims import Claim
 from hyperfactor.experiments.kept import Analysis
+from hyperfactor.images.gaussian import Picture
+from hyperfactor.models.unet import UNetSpec
 from hyperfactor.runs.files import Files
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
@@ -42,7 +44,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def preset_spec(preset: str, seed: int, **sections: Mapping[str, Any]) -> RunSpec:
-    """An experiment's own keys with the preset's laid over them, section by section.
+    """An experiment's own keys with the preset's laid over them, section by section.  Attention, which presets set for
+    pictures of 32 pixels a side, stands at the same blocks in pictures of another size.
 
     Raises RequestError for an unknown preset.
     """
@@ -50,7 +53,16 @@ def preset_spec(preset: str, seed: int, **sections: Mapping[str, Any]) -> RunSpe
         raise RequestError(f"preset: got {preset!r}, needs one of {', '.join(PRESETS)}")
     base = PRESETS[preset]
     merged = {name: {**sections.get(name, {}), **base.get(name, {})} for name in {*base, *sections}}
+    size = merged.get("data", {}).get("picture", Picture()).size
+    if size != 32:
+        attention = merged.get("model", {}).get("attention", UNetSpec().attention)
+        merged["model"] = {**merged.get("model", {}), "attention": [at * size // 32 for at in attention]}
     return RunSpec.parse({"seed": seed, **merged})
+
+
+def few(preset: str, values: Sequence[Any]) -> Sequence[Any]:
+    """The values of a quantity that an experiment goes through; the first and the last for `smoke`."""
+    return (values[0], values[-1]) if preset == "smoke" else values
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,8 @@ Runs = Mapping[str, Sequence[Run]]  # role -> the run of each seed
 class Experiment:
     """One question of the paper.
 
-    specs(preset, seed): the runs needed, by role.  analyse(runs): claims, tables, arrays.
+    specs(preset, seed): the runs needed, by role.  more(preset, seed, runs): what a search needs further once those are
+    finished, by role; asked again until it needs nothing.  analyse(runs): claims, tables, arrays.
     """
 
     name: str
@@ -104,6 +117,7 @@ class Experiment:
     figures: tuple[str, ...]
     specs: Callable[[str, int], dict[str, RunSpec]]
     analyse: Callable[[Runs], Analysis]
+    more: Callable[[str, int, Mapping[str, Run]], dict[str, RunSpec]] = lambda _preset, _seed, _runs: {}
 
     def result(
         self, preset: str, seeds: Sequence[int], runs: Runs, seconds: float, files: Files | None = None

@@ -19,7 +19,7 @@ import polars as pl
 
 from hyperfactor import rng
 from hyperfactor.experiments.base import PRESETS, Analysis, Experiment, Runs, preset_spec
-from hyperfactor.experiments.claims import Bound, Claim, claim, mean_interval, proportion
+from hyperfactor.experiments.claims import Bound, Claim, claim, exactly, mean_interval, proportion
 from hyperfactor.images.dataset import DataSpec
 from hyperfactor.images.gaussian import Picture
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
@@ -174,9 +174,6 @@ def _dimension(points: np.ndarray, seed: int) -> tuple[float, float, float]:
 
 def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
     torus, control = found["torus"], found["no wrap"]
-
-    def exactly(value: float) -> tuple[float, float, float]:
-        return value, value, value
 
     within = ("x within", "y within")
     return [

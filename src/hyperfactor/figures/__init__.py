@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from matplotlib.figure import Figure
 
 from hyperfactor.experiments.base import Result
-from hyperfactor.figures import composition, style, torus
+from hyperfactor.figures import composition, data_efficiency, exterior, interpolation, percolation_onset, style, torus
 
 FIGURES: dict[str, dict[str, Callable[[Result], Figure]]] = {
     "composition": {
@@ -18,6 +18,15 @@ FIGURES: dict[str, dict[str, Callable[[Result], Figure]]] = {
         "2": torus.figure_2,
         "3": torus.figure_3,
         "8": torus.figure_8,
+    },
+    "interpolation": {"11": interpolation.figure_11},
+    "exterior": {"12": exterior.figure_12},
+    "data_efficiency": {"4g": data_efficiency.figure_4g, "5": data_efficiency.figure_5},
+    "percolation_onset": {
+        "6": percolation_onset.figure_6,
+        "13": percolation_onset.figure_13,
+        "14": percolation_onset.figure_14,
+        "15": percolation_onset.figure_15,
     },
 }
 

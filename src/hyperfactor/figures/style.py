@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -105,3 +106,17 @@ def bars(
     axes.set_ylim(0, 1.1)
     axes.set_yticks([0, 0.5, 1])
     axes.tick_params(axis="x", length=0)
+
+
+def about(result: Any) -> str:
+    """The preset and the number of seeds of a result, for the foot of a figure."""
+    seeds = len(result.seeds)
+    return f"preset {result.preset}, {seeds} seed{'s' * (seeds > 1)}"
+
+
+def lines(axes: Axes, table: pl.DataFrame, x: str, series: dict[str, tuple[str, str]]) -> None:
+    """Against column x the mean over seeds of columns, as a line, with a dot a seed.  series: column -> (label, colour)."""
+    mean = table.group_by(x).agg(pl.col(column).mean() for column in series).sort(x)
+    for column, (label, colour) in series.items():
+        axes.plot(mean[x], mean[column], color=colour, linewidth=1.2, label=label)
+        axes.plot(table[x], table[column], ".", color=colour, markersize=3.5)

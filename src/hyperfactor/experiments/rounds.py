@@ -1,0 +1,64 @@
+"""Several experiments at once: what they need, each run once, in rounds until a search is over."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from hyperfactor.experiments.base import Experiment, Result
+from hyperfactor.runs.files import Files
+from hyperfactor.runs.run import Run
+from hyperfactor.runs.spec import RunSpec
+
+
+class Rounds:
+    """The runs of experiments under a preset, of seeds 0 .. seeds - 1.
+
+        while wanted := rounds.missing():
+            rounds.add(train(wanted))
+
+    Equal specs of different experiments are one run.
+    """
+
+    def __init__(self, experiments: Sequence[Experiment], preset: str, seeds: int):
+        """Raises RequestError for an unknown preset."""
+        self.experiments, self.preset, self.seeds = experiments, preset, range(seeds)
+        self._specs = {(e.name, seed): dict(e.specs(preset, seed)) for e in experiments for seed in self.seeds}
+        self._done: dict[str, Run] = {}
+
+    def missing(self) -> list[RunSpec]:
+        """The specs of the next round; none when there is nothing more to train."""
+        wanted = {spec.id: spec for of_one in self._specs.values() for spec in of_one.values()}
+        return [spec for run, spec in wanted.items() if run not in self._done]
+
+    def titles(self) -> dict[str, str]:
+        """For each id, what the run is for: "composition 2d, seed 0"."""
+        return {
+            spec.id: f"{name} {role}, seed {seed}"
+            for (name, seed), of_one in self._specs.items()
+            for role, spec in of_one.items()
+        }
+
+    def add(self, done: Mapping[str, Run]) -> None:
+        """Finished runs by id; the experiments then say what they need further."""
+        self._done |= done
+        for experiment in self.experiments:
+            for seed in self.seeds:
+                while self._ask(experiment, seed):
+                    pass
+
+    def _ask(self, experiment: Experiment, seed: int) -> bool:
+        """Whether an experiment, all of whose runs are finished, needs further ones."""
+        of_one = self._specs[experiment.name, seed]
+        if any(spec.id not in self._done for spec in of_one.values()):
+            return False
+        new = experiment.more(self.preset, seed, {role: self._done[spec.id] for role, spec in of_one.items()})
+        of_one |= new
+        return bool(new)
+
+    def results(self, files: Files, began: float) -> list[Result]:
+        """What each experiment found; analyses are kept in `files`.  began: of the command, by time.perf_counter()."""
+        found = []
+        for experiment in self.experiments:
+            of_seed = [self._specs[experiment.name, seed] for seed in self.seeds]
+            runs = {role: [self._done[specs[role].id] for specs in of_seed] for role in of_seed[0]}
+            found.append(experiment.result(self.preset, self.seeds, runs, time.perf_counter() - began, files))
+        return found

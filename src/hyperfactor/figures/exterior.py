@@ -1,0 +1,30 @@
+"""Figure 12, from the result of the exterior experiment."""
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from hyperfactor.experiments.base import Result
+from hyperfactor.figures import style
+from hyperfactor.figures.style import BLACK, BLUE, ORANGE
+
+NAMES = {"bump": "bumps", "sos": "sums of stripes"}
+PLACES = {"interior": BLUE, "corner": ORANGE}
+
+
+def figure_12(result: Result) -> Figure:
+    """Accuracy for pairs held out in the middle (interior) and at a corner, against the side of the square."""
+    table = result.tables["accuracy"].filter(pl.col("region") == "held out")
+    n = f"n = {table['n'].min()}-{table['n'].max()} drawings a point and seed; dotted: copying the nearest trained picture"
+    figure = style.new(style.PAGE, 2.4, f"{style.about(result)}, {n}")
+    for k, (axes, family) in enumerate(zip(figure.subplots(1, 2, sharey=True), NAMES, strict=True)):
+        for place, colour in PLACES.items():
+            of_place = table.filter((pl.col("family") == family) & (pl.col("place") == place)).sort("seed", "width")
+            style.lines(axes, of_place, "width", {"both": (place, colour)})
+            copied = of_place.unique("width").sort("width")
+            axes.plot(copied["width"], copied["both_copied"], ":", color=colour if place == "corner" else BLACK)
+        axes.set(xlabel="side of the square held out (pixels)", title=NAMES[family], ylim=(-0.03, 1.05))
+        style.letter(axes, "ab"[k])
+        if k == 0:
+            axes.set_ylabel("right in both")
+            axes.legend(loc="lower left")
+    return figure

@@ -1,0 +1,92 @@
+"""The arithmetic of onsets, brackets and exponents, on curves whose answer is known."""
+
+import numpy as np
+import pytest
+
+from hyperfactor.experiments import data_efficiency, exterior, interpolation, percolation_onset
+from hyperfactor.experiments.claims import difference, proportion
+from hyperfactor.experiments.data_efficiency import bracket, exponent, needed
+from hyperfactor.experiments.percolation_onset import onset, predicted
+from hyperfactor.images.dataset import region_points, training_points
+
+
+def test_a_search_by_halving_closes_in_on_a_step():
+    """Enough from 0.137 on: each try lies between the last too small and the first enough."""
+    tried = [(f, float(f >= 0.137)) for f in data_efficiency.TRIED]
+    for _ in range(8):
+        low, high = bracket(tried)
+        assert low < 0.137 <= high
+        tried.append(((low * high) ** 0.5, float((low * high) ** 0.5 >= 0.137)))
+    assert bracket(tried)[1] / bracket(tried)[0] < 1.006
+    assert bracket([(0.1, 0.9), (1.0, 1.0)]) == (0.025, 0.1)  # all enough: go below
+    assert bracket([(0.1, 0.1), (1.0, 0.2)]) == (0.1, 1.0)  # none enough
+
+
+def test_the_number_needed_is_read_between_two_trials():
+    count, low, high = needed([(400.0, 0.8), (100.0, 0.4), (50.0, 0.1)])  # pyright: ignore[reportGeneralTypeIssues]
+    assert (count, low, high) == (pytest.approx(200.0), 100.0, 400.0)  # half way in the logarithm
+    assert needed([(100.0, 0.4)]) is None
+    assert needed([(100.0, 0.9)]) is None  # it may be any number below
+
+
+def test_the_exponent_of_a_power_law():
+    sizes = np.array([16.0, 24, 32, 40])
+    assert exponent(sizes, 0.3 * sizes**2) == pytest.approx((2, 2, 2))
+    slope, low, high = exponent(sizes, sizes * np.array([1.1, 0.95, 1.0, 1.05]))
+    assert low < slope < high
+    assert low < 1 < high
+
+
+def test_an_onset_by_hand():
+    assert onset(np.array([0.1, 0.2, 0.4]), np.array([0.0, 0.25, 0.75])) == pytest.approx(0.3)
+    assert onset(np.array([0.1, 0.2]), np.array([1.0, 1.0])) == pytest.approx(0.05)
+    assert onset(np.array([0.1, 1.0]), np.array([0.0, 0.4])) is None
+
+
+def test_predicted_onsets_are_the_published_thresholds():
+    """At an overlap of 0.05 bumps of sigma 0.3 reach 1.04 pixels, 4 neighbours; of 0.5 reach 1.73, 8 neighbours."""
+    assert predicted(0.3) == pytest.approx(0.592746, abs=0.004)
+    assert predicted(0.5) == pytest.approx(0.407254, abs=0.004)
+    assert predicted(0.1) == 1
+
+
+def test_a_difference_of_shares_has_its_published_interval():
+    """Newcombe, Statistics in Medicine 17 (1998) 873, table II, method 10: 56/70 - 48/80, 9/10 - 3/10, 10/10 - 0/10."""
+    for a, m, b, n, low, high in (
+        (56, 70, 48, 80, 0.0524, 0.3339),
+        (9, 10, 3, 10, 0.1705, 0.8090),
+        (10, 10, 0, 10, 0.6075, 1.0),
+    ):
+        found = difference(np.arange(m) < a, np.arange(n) < b)
+        assert found == pytest.approx((a / m - b / n, low, high), abs=5e-5)
+    assert difference(np.ones(5, bool), np.zeros(5, bool))[0] == proportion(np.ones(5, bool))[0]
+
+
+def test_what_is_held_out_is_not_trained_on():
+    for spec in (*interpolation.specs("laptop", 0).values(), *exterior.specs("laptop", 0).values()):
+        trained = {tuple(p) for p in training_points(spec.data, 0).tolist()}
+        (held_out,) = ({tuple(p) for p in region_points(spec.data, r, 0).tolist()} for r in spec.data.test.values())
+        assert not trained & held_out
+        assert len(trained) + len(held_out) == 32**2
+
+
+def test_a_lesion_has_its_width_and_squares_their_sides():
+    for width in interpolation.WIDTHS:
+        spec = interpolation.specs("laptop", 0)[str(width)]
+        values = np.unique(region_points(spec.data, spec.data.test["lesion"], 0)[:, 0])
+        assert len(values) == width
+        assert values[0] > 8
+    found = {
+        role: len(region_points(s.data, s.data.test["held out"], 0)) for role, s in exterior.specs("laptop", 0).items()
+    }
+    assert all(n == int(role.split()[2]) ** 2 for role, n in found.items())
+
+
+def test_the_sets_of_the_search_have_their_sizes():
+    found = data_efficiency.specs("laptop", 0)
+    assert len(training_points(found["bumps | 24 | 2"].data, 0)) == 24**2
+    assert len(training_points(found["bumps + stripes | 24 | 2"].data, 0)) == 24**2 + 2 * 24 * data_efficiency.MARGIN
+    assert len(training_points(found["bumps | 24 | 1"].data, 0)) == 24**2 // 4
+    models = percolation_onset.specs("laptop", 0)
+    assert len(training_points(models["2 | 0.3"].data, 0)) == round(0.3 * 32**2)
+    assert models["2 | 0.3"].data.picture.sigma == (2.0, 2.0)
