@@ -157,7 +157,7 @@ def _spectra(axes: Axes, result: Result) -> None:
         label = f"{step}: {share:.2f}, {values[:4].sum():.2f}" if named else None
         axes.plot(np.arange(1, len(values) + 1), values, ".-", color=colour, linewidth=0.8, markersize=2.5, label=label)
     axes.set_yscale("log")
-    axes.set(xlabel="principal component", ylabel="share of variance")
+    axes.set(xlabel="principal component", ylabel="share of variance", ylim=(None, 20))  # room for the legend
     axes.legend(
         title="step: right, 4 PCs", title_fontsize=5.5, fontsize=5.5, loc="upper right", labelspacing=0.1,
         handlelength=1, borderaxespad=0.1,
