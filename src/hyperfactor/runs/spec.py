@@ -22,7 +22,7 @@ from hyperfactor.strict import Strict
 from hyperfactor.training.diffusion import DiffusionSpec, SamplingSpec
 from hyperfactor.training.loop import TrainingSpec
 
-SCHEMA = 1  # part of every id: raise it when the same spec no longer means the same run
+SCHEMA = 2  # part of every id: raise it when the same spec no longer means the same run
 
 
 class RunSpec(Strict):
