@@ -53,7 +53,7 @@ def preset_spec(preset: str, seed: int, **sections: Mapping[str, Any]) -> RunSpe
         raise RequestError(f"preset: got {preset!r}, needs one of {', '.join(PRESETS)}")
     base = PRESETS[preset]
     merged = {name: {**sections.get(name, {}), **base.get(name, {})} for name in {*base, *sections}}
-    size = merged.get("data", {}).get("picture", Picture()).size
+    size = Picture.parse(merged.get("data", {}).get("picture", {})).size
     if size != 32:
         attention = merged.get("model", {}).get("attention", UNetSpec().attention)
         merged["model"] = {**merged.get("model", {}), "attention": [at * size // 32 for at in attention]}
