@@ -264,6 +264,20 @@ def test_reproduce_torus_draws_its_figures(tmp_path: Path):
     assert figures == sorted(f"torus-figure-{n}.{kind}" for n in (2, 3, 8) for kind in ("svg", "pdf"))
 
 
+def test_a_dry_run_names_runs_and_their_cost_and_trains_none(tmp_path: Path):
+    words = ("reproduce", "interpolation", "data_efficiency", "--dry-run", "--store", "store")
+    plan = hyperfactor(*words, "--preset", "paper", "--seeds", 2, cwd=tmp_path)
+    assert plan.returncode == 0, plan.stderr
+    assert plan.stdout.count("to train") == 1 + 2 * (8 + 2 * 4 * 3)
+    assert "interpolation 8, seed 1" in plan.stdout
+    assert "A search asks for 48 runs more" in plan.stdout
+    assert " 100000 " in plan.stdout
+    hyperfactor("reproduce", "interpolation", "--preset", "smoke", "--store", "store", cwd=tmp_path)
+    half = hyperfactor("reproduce", "interpolation", "exterior", "--preset", "smoke", *words[3:], cwd=tmp_path)
+    assert (half.stdout.count(" finished "), half.stdout.count(" to train ")) == (2, 8)
+    assert "search" not in half.stdout
+
+
 @pytest.mark.slow
 def test_the_whole_paper(tmp_path: Path):
     """No name: every experiment; and again, which trains nothing."""

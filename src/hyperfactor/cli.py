@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from hyperfactor.experiments.claims import Claim
+    from hyperfactor.experiments.rounds import Rounds
     from hyperfactor.runs.store import Problem
 
 app = typer.Typer(
@@ -65,6 +66,7 @@ def reproduce(
     store: StoreOption = DEFAULT_STORE,
     out: Annotated[Path, typer.Option(help="Folder for the report and the figures.")] = Path("hyperfactor-report"),
     json_file: Annotated[Path | None, typer.Option("--json", help="Write claims and tables here too.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Name the runs and what they cost, train none.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train what is missing, analyse it, and write figures, verdicts and a page to read."""
@@ -79,6 +81,8 @@ def reproduce(
     if seeds < 1:
         raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
     rounds = Rounds([EXPERIMENTS[name] for name in names or EXPERIMENTS], preset, seeds)
+    if dry_run:
+        return _plan(rounds, store, workers)
     while wanted := rounds.missing():
         done, failures = _train_all(wanted, rounds.titles(), store, workers, scheduler, gpu, track, quiet)
         if failures:
@@ -92,6 +96,44 @@ def reproduce(
         documents = [result.to_json() for result in results]
         write_whole(json_file, json.dumps(documents[0] if len(documents) == 1 else documents, indent=1).encode())
     print(f"{time.perf_counter() - began:.0f} s; report: {page}")
+
+
+def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
+    """What `reproduce` would train: a line a run, and what all of it costs."""
+    import os
+
+    import polars as pl
+
+    from hyperfactor.runs import cost
+    from hyperfactor.runs.store import Store
+
+    opened, specs, titles = Store(store), rounds.missing(), rounds.titles()
+    missing = [spec for spec in specs if opened.manifest(spec.id) is None]
+    lacking = {spec.id for spec in missing}
+    tflop = {spec.id: (cost.training(spec) + cost.judging(spec)) / 1e12 for spec in specs}
+    table = pl.DataFrame(
+        {
+            "run": [titles[spec.id] for spec in specs],
+            "id": [spec.id for spec in specs],
+            "state": ["to train" if spec.id in lacking else "finished" for spec in specs],
+            "parameters": [cost.parameters(spec) for spec in specs],
+            "steps": [spec.training.steps for spec in specs],
+            "batch": [spec.training.batch for spec in specs],
+            "TFLOP": list(tflop.values()),
+        }
+    )
+    _print_table(table, f"{len(specs)} runs, {len(missing)} to train; preset {rounds.preset}")
+    total = sum(tflop[run] for run in lacking)
+    if searched := rounds.searched():
+        total += sum(count * sum(tflop[spec.id] for spec in like) / len(like) for count, like in searched)
+        count = sum(count for count, _ in searched)
+        print(f"A search asks for {count} runs more, one after the other; they are counted below.")
+    workers = workers or os.cpu_count() or 1
+    here = cost.rate(specs[0]) / 1e12
+    print(
+        f"{total:.3g} TFLOP: about {total / here / workers / 60:.3g} minutes for {workers} worker{'s' * (workers > 1)} on this "
+        f"machine's CPU, at {here * 1e3:.0f} GFLOP/s each, measured now; analyses and figures come on top."
+    )
 
 
 @app.command()

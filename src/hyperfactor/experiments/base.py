@@ -109,7 +109,8 @@ class Experiment:
     """One question of the paper.
 
     specs(preset, seed): the runs needed, by role.  more(preset, seed, runs): what a search needs further once those are
-    finished, by role; asked again until it needs nothing.  analyse(runs): claims, tables, arrays.
+    finished, by role; asked again until it needs nothing.  analyse(runs): claims, tables, arrays.  searched(preset): how
+    many runs a seed `more` asks for, all in all.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Experiment:
     specs: Callable[[str, int], dict[str, RunSpec]]
     analyse: Callable[[Runs], Analysis]
     more: Callable[[str, int, Mapping[str, Run]], dict[str, RunSpec]] = lambda _preset, _seed, _runs: {}
+    searched: Callable[[str], int] = lambda _preset: 0
 
     def result(
         self, preset: str, seeds: Sequence[int], runs: Runs, seconds: float, files: Files | None = None

@@ -71,6 +71,11 @@ def more(preset: str, seed: int, runs: Mapping[str, Run]) -> dict[str, RunSpec]:
     return wanted
 
 
+def searched(preset: str) -> int:
+    """How many models of a seed `more` asks for."""
+    return 0 if preset == "smoke" else len(FAMILIES) * len(SIZES) * (TRIES - len(TRIED))
+
+
 def right(run: Run) -> float:
     """The share of the window's requests drawn right."""
     return float(run.evaluate("window")["right"].to_numpy().mean())
@@ -152,4 +157,5 @@ EXPERIMENT = Experiment(
     specs=specs,
     analyse=analyse,
     more=more,
+    searched=searched,
 )

@@ -37,6 +37,16 @@ class Rounds:
             for role, spec in of_one.items()
         }
 
+    def searched(self) -> list[tuple[int, list[RunSpec]]]:
+        """Of each experiment and seed with a search: how many runs it will ask for after the first round, and those
+        of that round, which they are like."""
+        return [
+            (count, list(self._specs[experiment.name, seed].values()))
+            for experiment in self.experiments
+            if (count := experiment.searched(self.preset))
+            for seed in self.seeds
+        ]
+
     def add(self, done: Mapping[str, Run]) -> None:
         """Finished runs by id; the experiments then say what they need further."""
         self._done |= done

@@ -1,6 +1,8 @@
 """Results -> a folder with one self-contained page, the figures as files, and the numbers as JSON."""
 
 import json
+import os
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from hyperfactor.runs.files import write_whole
 
 
 def write_report(results: Sequence[Result], out: str | Path) -> Path:
-    """Write report.html, figures/*.svg and *.pdf, and for each experiment its numbers as JSON and its
-    claims as a Markdown table; returns the page's path.
+    """Write report.html, figures/*.svg and *.pdf, for each experiment its numbers as JSON and its
+    claims as a Markdown table, and results.md with all of these; returns the page's path.
 
     Raises StoreError where the folder cannot be written.
     """
@@ -41,9 +43,42 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
         loader=PackageLoader("hyperfactor", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    page = environment.get_template("page.html.j2").render(sections=sections, versions=versions())
+    claims = [claim for result in results for claim in result.claims]
+    page = environment.get_template("page.html.j2").render(
+        sections=sections, versions=versions(), claims=claims, held=sum(claim.holds for claim in claims)
+    )
+    write_whole(out / "results.md", _summary(results).encode())
     write_whole(out / "report.html", page.encode())
     return out / "report.html"
+
+
+def _summary(results: Sequence[Result]) -> str:
+    """What held, experiment by experiment, on what machine, and how long training took."""
+    claims = [claim for result in results for claim in result.claims]
+    notes = {note.id: note for result in results for note in result.runs}.values()
+    trained, judged = (sum(note.manifest["seconds"][part] for note in notes) / 60 for part in ("train", "evaluate"))
+    devices = " and ".join(sorted({note.manifest["device"] for note in notes}))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    lines = [
+        "# Results",
+        "",
+        f"{sum(claim.holds for claim in claims)} of {len(claims)} claims hold.  A claim holds when every seed is within its "
+        "bound.",
+        "",
+        f"{len(notes)} models on {devices}: {trained:.0f} minutes of training and {judged:.0f} of judging, summed over one-thread "
+        f"processes.  This table was written on a machine of {os.cpu_count()} {platform.machine()} cores and "
+        f"{memory:.0f} GiB of memory; " + ", ".join(f"{name} {version}" for name, version in versions().items()) + ".",
+    ]
+    for result in results:
+        lines += [
+            "",
+            f"## {result.experiment}",
+            "",
+            EXPERIMENTS[result.experiment].question,
+            "",
+            _claims_table(result).rstrip(),
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def _claims_table(result: Result) -> str:

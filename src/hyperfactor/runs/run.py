@@ -94,10 +94,8 @@ def evaluate(model: Diffusion, spec: RunSpec, most: int | None = None) -> tuple[
 
     Returns the frame of `judge` over all regions, and the pictures with their factors.
     """
-    data = spec.data.model_copy(update={"test_points": most}) if most else spec.data
-    regions = {TRAIN: region_points(data, data.train, spec.seed)}
-    regions |= {name: region_points(data, region, spec.seed) for name, region in data.test.items()}
-    points = np.unique(np.concatenate(list(regions.values())), axis=0)
+    regions = _regions(spec, most)
+    points = _points(regions)
     images = draw(model, spec, points, spec.seed)
     where = {tuple(point): row for row, point in enumerate(points.tolist())}
     frames = [
@@ -105,6 +103,22 @@ def evaluate(model: Diffusion, spec: RunSpec, most: int | None = None) -> tuple[
         for name, some in regions.items()
     ]
     return pl.concat(frames), {"images": torch.from_numpy(images), "factors": torch.from_numpy(points)}
+
+
+def _regions(spec: RunSpec, most: int | None) -> dict[str, np.ndarray]:
+    """The requests of the training region and of each test region, `most` of each at most."""
+    data = spec.data.model_copy(update={"test_points": most}) if most else spec.data
+    named = {TRAIN: data.train, **data.test}
+    return {name: region_points(data, region, spec.seed) for name, region in named.items()}
+
+
+def _points(regions: dict[str, np.ndarray]) -> Float[np.ndarray, "n k"]:
+    return np.unique(np.concatenate(list(regions.values())), axis=0)
+
+
+def judged_points(spec: RunSpec) -> Float[np.ndarray, "n k"]:
+    """The requests that are drawn once a run is trained, each once."""
+    return _points(_regions(spec, None))
 
 
 def summarize(evaluation: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
