@@ -54,13 +54,13 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
 
 def _summary(results: Sequence[Result]) -> str:
     """What held, experiment by experiment, on what machine, and how long training took."""
-    claims = [claim for result in results for claim in result.claims]
+    claims, seeds = [claim for result in results for claim in result.claims], results[0].seeds
     notes = {note.id: note for result in results for note in result.runs}.values()
     trained, judged = (sum(note.manifest["seconds"][part] for note in notes) / 60 for part in ("train", "evaluate"))
     devices = " and ".join(sorted({note.manifest["device"] for note in notes}))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     lines = [
-        "# Results",
+        f"# Results of {len(seeds)} seed{'s' * (len(seeds) > 1)}",
         "",
         f"{sum(claim.holds for claim in claims)} of {len(claims)} claims hold.  A claim holds when every seed is within its "
         "bound.",
