@@ -19,10 +19,10 @@ def figure_11(result: Result) -> Figure:
         style.PAGE, 2.1, f"{style.about(result)}, {n}; b-{'bcde'[len(shown) - 1]}: seed 0, one dot a lattice point"
     )
     panels = figure.subplots(1, 1 + len(shown))
-    style.lines(panels[0], table, "width", {"x": ("right in x (held out)", BLUE), "y": ("right in y", SKY)})
+    style.lines(panels[0], table, "width", {"x": ("x (held out)", BLUE), "y": ("y", SKY)})
     copied = table.unique("width").sort("width")
     panels[0].plot(copied["width"], copied["x_copied"], ":", color=BLACK, label="copying, x")
-    panels[0].set(xlabel="width of the lesion (pixels)", ylabel="share of drawings", ylim=(-0.03, 1.05))
+    panels[0].set(xlabel="width of the lesion (pixels)", ylabel="share right in", ylim=(-0.03, 1.05))
     panels[0].legend(loc="lower left")
     style.letter(panels[0], "a")
     for k, width in enumerate(shown, start=1):
