@@ -107,13 +107,19 @@ def main() -> None:
     specs = [RunSpec.parse({"seed": k, "data": data, "training": training}) for k in range(given.runs)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        print(f"{given.runs} runs of {given.steps} steps on {os.cpu_count()} cores", flush=True)
         two = bare(specs, processes=2, threads=1)
+        print(f"bare loop, two processes of one thread   {two:7.1f} s", flush=True)
         swept = sweep(specs, folder)
+        print(
+            f"sweep with store, two workers            {swept:7.1f} s   {swept / two:.3f} of the bare loop's time",
+            flush=True,
+        )
         one = bare(specs, processes=1, threads=2)
-        print(f"{given.runs} runs of {given.steps} steps on {os.cpu_count()} cores")
-        print(f"bare loop, two processes of one thread   {two:7.1f} s")
-        print(f"sweep with store, two workers            {swept:7.1f} s   {swept / two:.3f} of the bare loop's time")
-        print(f"bare loop, one process of two threads    {one:7.1f} s   {one / swept:.2f} times as long as the sweep")
+        print(
+            f"bare loop, one process of two threads    {one:7.1f} s   {one / swept:.2f} times as long as the sweep",
+            flush=True,
+        )
         first, best = listing(specs[0], given.listed, folder)
         print(f"runs list over {given.listed} runs              first {first:.2f} s, best of five {best:.2f} s")
 

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import style
-from hyperfactor.figures.style import BLACK, BLUE, ORANGE
+from hyperfactor.figures.style import BLUE, ORANGE
 
 NAMES = {"bump": "bumps", "sos": "sums of stripes"}
 PLACES = {"interior": BLUE, "corner": ORANGE}
@@ -21,7 +21,8 @@ def figure_12(result: Result) -> Figure:
             of_place = table.filter((pl.col("family") == family) & (pl.col("place") == place)).sort("seed", "width")
             style.lines(axes, of_place, "width", {"both": (place, colour)})
             copied = of_place.unique("width").sort("width")
-            axes.plot(copied["width"], copied["both_copied"], ":", color=colour if place == "corner" else BLACK)
+            axes.plot(copied["width"], copied["both_copied"], ":", color=colour)
+        axes.set_xticks(sorted(table["width"].unique()))
         axes.set(xlabel="side of the square held out (pixels)", title=NAMES[family], ylim=(-0.03, 1.05))
         style.letter(axes, "ab"[k])
         if k == 0:
