@@ -44,6 +44,8 @@ PATIENCE = 5.0  # seconds without a sign of a worker before it is said
 LOOK_AGAIN = 1.0  # seconds between looks at a run that somebody else trains
 GONE = "scheduler: got no answer from it any more, needs one that lives; the same command goes on"
 SILENT = logging.CRITICAL + 1
+# Dask samples each worker's stack every 10 ms and the lag of its loop every 20 ms; both take the interpreter from training.
+QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
 _ERRORS: dict[str, type[HyperfactorError]] = {
     kind.__name__: kind for kind in (BusyError, DivergedError, RequestError, RunError, StoreError, WriteError)
 }
@@ -113,6 +115,7 @@ def _cost(spec: RunSpec) -> float:
 def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any, Callable[[], None]]]:
     """A client of the cluster at `scheduler`, or of an embedded one of `count` workers; and what is to be
     called now and then to keep the workers up."""
+    import dask.config
     from distributed import Client, Nanny, Scheduler, SpecCluster
 
     with ExitStack() as stack:
@@ -130,6 +133,7 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any,
             _check_workers(list(client.scheduler_info(n_workers=-1)["workers"].values()), gpu)
             yield client, lambda: None
             return
+        stack.enter_context(dask.config.set(QUIET))
         options = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", "silence_logs": SILENT}
         each = [
             {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": str(k % torch.cuda.device_count())}}
