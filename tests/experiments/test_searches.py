@@ -88,5 +88,5 @@ def test_the_sets_of_the_search_have_their_sizes():
     assert len(training_points(found["bumps + stripes | 24 | 2"].data, 0)) == 24**2 + 2 * 24 * data_efficiency.MARGIN
     assert len(training_points(found["bumps | 24 | 1"].data, 0)) == 24**2 // 4
     models = percolation_onset.specs("laptop", 0)
-    assert len(training_points(models["2 | 0.3"].data, 0)) == round(0.3 * 32**2)
-    assert models["2 | 0.3"].data.picture.sigma == (2.0, 2.0)
+    assert len(training_points(models["2 | 0.2"].data, 0)) == round(0.2 * 32**2)
+    assert models["2 | 0.2"].data.picture.sigma == (2.0, 2.0)

@@ -28,7 +28,7 @@ from hyperfactor.runs.spec import RunSpec
 
 LAYER = "up1"
 SIGMAS = (0.5, 1.0, 1.5, 2.0)
-LAMBDAS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)
+LAMBDAS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.45, 1.0)  # of 1,024 bumps
 THRESHOLDS = (0.005, 0.05, 0.3)
 PREDICTED = 0.05  # the threshold of the predicted onset
 LATTICES, FEW_LATTICES = (64, 20), (16, 2)  # side, number; for the simulated curves, and those of `smoke`
@@ -36,7 +36,7 @@ OVERLAPPED = (0.3, 0.5, 1.0, 1.5, 2.0)  # sigmas of figures 6 (a, b)
 TINY = 0.1  # the sigma of figure 6 (d)
 HALF = 0.5
 LOOKED = 256  # points, for a loss
-SHOWN = (0.1, 0.3, 1.0)  # lambdas whose representation is shown
+SHOWN = (0.02, 0.1, 1.0)  # lambdas whose representation is shown
 TRAINING = {"steps": 1500, "batch": 16, "evaluate_every": 0}
 
 

@@ -10,7 +10,7 @@ from hyperfactor.experiments.base import Result
 from hyperfactor.figures import style
 from hyperfactor.figures.style import BLACK, GREY
 
-FRACTION = "fraction of the lattice trained on (lambda)"
+FRACTION = "fraction trained on (lambda)"
 
 
 def _colour(values: list[float], value: float) -> str:
@@ -82,7 +82,7 @@ def figure_14(result: Result) -> Figure:
         of_sigma, colour = mean.filter(pl.col("sigma") == sigma), _colour(sigmas, sigma)
         right.plot(of_sigma["fraction"], of_sigma["training_loss"], color=colour, label=f"sigma {sigma:g}")
         right.plot(of_sigma["fraction"], of_sigma["validation_loss"], ":", color=colour)
-    right.set(xlabel=FRACTION, ylabel="loss", yscale="log")
+    right.set(xlabel=FRACTION, ylabel="loss", xscale="log", yscale="log")
     right.legend()
     style.letter(right, "c")
     return figure
@@ -131,7 +131,7 @@ def _accuracy(axes: Axes, result: Result) -> None:
         onset = result.tables["onset"].filter(pl.col("sigma") == sigma)["onset"].mean()
         if isinstance(onset, float):
             axes.axvline(onset, color=colour, linewidth=0.6, linestyle="--")
-    axes.set(xlabel=FRACTION, ylabel="right", ylim=(-0.03, 1.05))
+    axes.set(xlabel=FRACTION, ylabel="right", xscale="log", ylim=(-0.03, 1.05))
     axes.legend(fontsize=6)
 
 
@@ -141,6 +141,8 @@ def _against(axes: Axes, result: Result) -> None:
     for row in table.iter_rows(named=True):
         if row["onset"] is not None:
             axes.plot(row["predicted"], row["onset"], "o", markersize=4, color=_colour(sigmas, row["sigma"]))
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6)
-    axes.set(xlabel="percolation threshold", ylabel="onset of learning (lambda)", xlim=(0, 1), ylim=(0, 1))
+    ends = (0.005, 1.2)
+    axes.plot(ends, ends, color=GREY, linewidth=0.6)
+    axes.set(xlabel="percolation threshold", ylabel="onset of learning (lambda)", xlim=ends, ylim=ends)
+    axes.set(xscale="log", yscale="log")
     axes.spines[:].set_color(BLACK)
