@@ -23,7 +23,7 @@ def figure_11(result: Result) -> Figure:
     copied = table.unique("width").sort("width")
     panels[0].plot(copied["width"], copied["x_copied"], ":", color=BLACK, label="copying, x")
     panels[0].set(xlabel="width of the lesion (pixels)", ylabel="share right in", ylim=(-0.03, 1.05))
-    panels[0].legend(loc="lower left")
+    panels[0].legend(loc="lower left", fontsize=6, handlelength=1.2)
     style.letter(panels[0], "a")
     for k, width in enumerate(shown, start=1):
         points = result.arrays[f"points.{width}"]

@@ -55,6 +55,8 @@ def figure_13(result: Result) -> Figure:
         style.letter(axes, "abc"[k])
         if k:
             axes.set_ylabel("")
+        if k == len(thresholds) - 1:
+            axes.legend(loc="lower right")
     return figure
 
 
