@@ -105,10 +105,13 @@ def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
     import polars as pl
 
     from hyperfactor.runs import cost
+    from hyperfactor.runs.run import Run
     from hyperfactor.runs.store import Store
 
-    opened, specs, titles = Store(store), rounds.missing(), rounds.titles()
-    missing = [spec for spec in specs if opened.manifest(spec.id) is None]
+    opened = Store(store)
+    while found := {spec.id: Run(opened, spec.id) for spec in rounds.missing() if opened.manifest(spec.id)}:
+        rounds.add(found)
+    specs, missing, titles = rounds.specs(), rounds.missing(), rounds.titles()
     lacking = {spec.id for spec in missing}
     tflop = {spec.id: (cost.training(spec) + cost.judging(spec)) / 1e12 for spec in specs}
     table = pl.DataFrame(
@@ -127,7 +130,7 @@ def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
     if searched := rounds.searched():
         total += sum(count * sum(tflop[spec.id] for spec in like) / len(like) for count, like in searched)
         count = sum(count for count, _ in searched)
-        print(f"A search asks for {count} runs more as it goes; all are counted below, also those that are finished.")
+        print(f"A search asks for {count} runs more as it goes; they are counted below.")
     workers = workers or os.cpu_count() or 1
     here = cost.rate(specs[0]) / 1e12
     print(

@@ -23,7 +23,10 @@ def searching(name: str, first: int, tries: int) -> Experiment:
             return {}
         return {str(len(runs)): of(1 + max(run.spec.training.steps for run in runs.values()), seed)}
 
-    return Experiment(name, "?", (), lambda _preset, seed: {"0": of(first, seed)}, lambda _runs: ([], {}, {}), more)
+    return Experiment(
+        name, "?", (), lambda _preset, seed: {"0": of(first, seed)}, lambda _runs: ([], {}, {}), more,
+        lambda _preset: tries - 1,
+    )  # fmt: skip
 
 
 def finished(specs: list[RunSpec]):
@@ -32,10 +35,13 @@ def finished(specs: list[RunSpec]):
 
 def test_a_search_goes_on_until_it_needs_nothing_and_equal_specs_are_one_run():
     rounds = Rounds([searching("a", 10, 3), searching("b", 11, 1)], "smoke", 2)
+    assert [(count, len(like)) for count, like in rounds.searched()] == [(2, 1), (2, 1)]
     asked = []
     while wanted := rounds.missing():
         asked.append(sorted((spec.training.steps, spec.seed) for spec in wanted))
         rounds.add(finished(wanted))  # pyright: ignore[reportArgumentType]
+    assert rounds.searched() == []
+    assert len(rounds.specs()) == 6
     assert asked == [[(10, 0), (10, 1), (11, 0), (11, 1)], [(12, 0), (12, 1)]]  # 11 was there: it is b's too
     assert set(rounds.titles().values()) >= {"a 0, seed 0", "a 2, seed 1", "b 0, seed 1"}
 

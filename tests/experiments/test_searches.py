@@ -1,12 +1,13 @@
 """The arithmetic of onsets, brackets and exponents, on curves whose answer is known."""
 
 import numpy as np
+import polars as pl
 import pytest
 
 from hyperfactor.experiments import data_efficiency, exterior, interpolation, percolation_onset
 from hyperfactor.experiments.claims import difference, proportion
 from hyperfactor.experiments.data_efficiency import bracket, exponent, needed
-from hyperfactor.experiments.percolation_onset import onset, predicted
+from hyperfactor.experiments.percolation_onset import onset, predicted, resampled, steepness
 from hyperfactor.images.dataset import region_points, training_points
 
 
@@ -43,11 +44,30 @@ def test_an_onset_by_hand():
     assert onset(np.array([0.1, 1.0]), np.array([0.0, 0.4])) is None
 
 
+def test_the_steepness_of_known_curves_does_not_depend_on_how_densely_they_are_sampled():
+    """Of the power e it is e; of the logistic function of k ln(lambda) it is k / 2."""
+    for count in (40, 400):
+        at = np.geomspace(0.001, 1, count)
+        assert steepness(at, at) == pytest.approx(1)
+        assert steepness(at, at**2) == pytest.approx(2, rel=0.02)
+        assert steepness(at, 1 / (1 + (0.05 / at) ** 4)) == pytest.approx(2, rel=0.05)
+    assert steepness(np.array([0.01, 0.1, 1.0]), np.array([0.0, 0.0, 0.1])) == pytest.approx(np.log(3) / np.log(100))
+    assert steepness(np.array([0.1, 0.2, 1.0]), np.array([0.0, 0.25, 0.5])) == pytest.approx(np.log(3) / np.log(5))
+
+
+def test_resampling_finds_the_interval_of_a_share():
+    """Of one point of the curve: close to the normal interval p +- 1.96 sqrt(p (1 - p) / n)."""
+    table = pl.DataFrame({"seed": 0, "sigma": [1.0, 1.0], "fraction": [0.1, 1.0], "right": [0.3, 1.0], "n": 1024})
+    value, low, high = resampled(table, 0, lambda curves: float(curves[0][1][0]))
+    half = 1.96 * (0.3 * 0.7 / 1024) ** 0.5
+    assert (value, low, high) == pytest.approx((0.3, 0.3 - half, 0.3 + half), abs=0.004)
+
+
 def test_predicted_onsets_are_the_published_thresholds():
     """At an overlap of 0.05 bumps of sigma 0.3 reach 1.04 pixels, 4 neighbours; of 0.5 reach 1.73, 8 neighbours."""
-    assert predicted(0.3) == pytest.approx(0.592746, abs=0.004)
-    assert predicted(0.5) == pytest.approx(0.407254, abs=0.004)
-    assert predicted(0.1) == 1
+    assert predicted(0.3, 0.05) == pytest.approx(0.592746, abs=0.004)
+    assert predicted(0.5, 0.05) == pytest.approx(0.407254, abs=0.004)
+    assert predicted(0.1, 0.05) == 1
 
 
 def test_a_difference_of_shares_has_its_published_interval():

@@ -22,12 +22,16 @@ class Rounds:
         """Raises RequestError for an unknown preset."""
         self.experiments, self.preset, self.seeds = experiments, preset, range(seeds)
         self._specs = {(e.name, seed): dict(e.specs(preset, seed)) for e in experiments for seed in self.seeds}
+        self._first = {key: len(of_one) for key, of_one in self._specs.items()}
         self._done: dict[str, Run] = {}
+
+    def specs(self) -> list[RunSpec]:
+        """What has been asked for up to now, finished or not."""
+        return list({spec.id: spec for of_one in self._specs.values() for spec in of_one.values()}.values())
 
     def missing(self) -> list[RunSpec]:
         """The specs of the next round; none when there is nothing more to train."""
-        wanted = {spec.id: spec for of_one in self._specs.values() for spec in of_one.values()}
-        return [spec for run, spec in wanted.items() if run not in self._done]
+        return [spec for spec in self.specs() if spec.id not in self._done]
 
     def titles(self) -> dict[str, str]:
         """For each id, what the run is for: "composition 2d, seed 0"."""
@@ -38,13 +42,14 @@ class Rounds:
         }
 
     def searched(self) -> list[tuple[int, list[RunSpec]]]:
-        """Of each experiment and seed with a search: how many runs it will ask for after the first round, and those
-        of that round, which they are like."""
+        """Of each experiment and seed whose search is not over: how many runs it will ask for yet, and those that it
+        has asked for, which they are like."""
         return [
-            (count, list(self._specs[experiment.name, seed].values()))
+            (count, list(specs.values()))
             for experiment in self.experiments
-            if (count := experiment.searched(self.preset))
             for seed in self.seeds
+            if (specs := self._specs[experiment.name, seed])
+            if (count := experiment.searched(self.preset) + self._first[experiment.name, seed] - len(specs))
         ]
 
     def add(self, done: Mapping[str, Run]) -> None:

@@ -10,13 +10,13 @@ from hyperfactor.experiments.base import Result
 from hyperfactor.figures import style
 from hyperfactor.figures.style import BLACK, GREY
 
+MARKERS = {"^": (0.005, 3.5), "o": (0.05, 4.0), "s": (0.3, 3.0)}  # of figure 6 (f): overlap threshold, size
 FRACTION = "fraction trained on (lambda)"
 
 
-def _colour(values: list[float], value: float) -> str:
-    """From a scale over these values."""
-    at = values.index(value) / max(1, len(values) - 1)
-    return to_hex(style.colours("viridis", np.array([0.1 + 0.75 * at]))[0])
+def _colour(sigma: float) -> str:
+    """The same in every panel: from a scale of sigma, 0 to 2 pixels."""
+    return to_hex(style.colours("viridis", np.array([0.85 * sigma / 2]))[0])
 
 
 def figure_6(result: Result) -> Figure:
@@ -27,7 +27,7 @@ def figure_6(result: Result) -> Figure:
     panels = figure.subplots(2, 3)
     sigmas = sorted(float(name.partition(".")[2]) for name in result.arrays if name.startswith("overlap."))
     for sigma in sigmas:
-        colour = _colour(sigmas, sigma)
+        colour = _colour(sigma)
         panels[0, 0].plot(
             result.arrays["distance"], result.arrays[f"overlap.{sigma:g}"], color=colour, label=f"{sigma:g}"
         )
@@ -81,7 +81,7 @@ def figure_14(result: Result) -> Figure:
     style.letter(left, "b")
     mean = table.group_by("sigma", "fraction").agg(pl.col("training_loss", "validation_loss").mean()).sort("fraction")
     for sigma in sigmas:
-        of_sigma, colour = mean.filter(pl.col("sigma") == sigma), _colour(sigmas, sigma)
+        of_sigma, colour = mean.filter(pl.col("sigma") == sigma), _colour(sigma)
         right.plot(of_sigma["fraction"], of_sigma["training_loss"], color=colour, label=f"sigma {sigma:g}")
         right.plot(of_sigma["fraction"], of_sigma["validation_loss"], ":", color=colour)
     right.set(xlabel=FRACTION, ylabel="loss", xscale="log", yscale="log")
@@ -120,7 +120,7 @@ def _clusters(axes: Axes, result: Result, threshold: float) -> None:
     sigmas = sorted(table["sigma"].unique())
     for sigma in sigmas:
         of_sigma = table.filter(pl.col("sigma") == sigma).sort("fraction")
-        axes.plot(of_sigma["fraction"], of_sigma["ratio"], color=_colour(sigmas, sigma), label=f"sigma {sigma:g}")
+        axes.plot(of_sigma["fraction"], of_sigma["ratio"], color=_colour(sigma), label=f"sigma {sigma:g}")
     axes.set(xlabel="fraction occupied", ylabel="largest cluster / occupied", title=f"overlap of {threshold:g}")
 
 
@@ -128,7 +128,7 @@ def _accuracy(axes: Axes, result: Result) -> None:
     table = result.tables["accuracy"]
     sigmas = sorted(table["sigma"].unique())
     for sigma in sigmas:
-        colour = _colour(sigmas, sigma)
+        colour = _colour(sigma)
         style.lines(axes, table.filter(pl.col("sigma") == sigma), "fraction", {"right": (f"sigma {sigma:g}", colour)})
         onset = result.tables["onset"].filter(pl.col("sigma") == sigma)["onset"].mean()
         if isinstance(onset, float):
@@ -139,12 +139,18 @@ def _accuracy(axes: Axes, result: Result) -> None:
 
 def _against(axes: Axes, result: Result) -> None:
     table = result.tables["onset"]
-    sigmas = sorted(table["sigma"].unique())
     for row in table.iter_rows(named=True):
-        if row["onset"] is not None:
-            axes.plot(row["predicted"], row["onset"], "o", markersize=4, color=_colour(sigmas, row["sigma"]))
+        for marker, (threshold, size) in MARKERS.items():
+            if row["onset"] is not None:
+                at = row[f"at {threshold:g}"]
+                axes.plot(
+                    at, row["onset"], marker, markersize=size, markerfacecolor="none", color=_colour(row["sigma"])
+                )
     ends = (0.005, 1.2)
     axes.plot(ends, ends, color=GREY, linewidth=0.6)
+    for marker, (threshold, size) in MARKERS.items():
+        axes.plot([], [], marker, markersize=size, markerfacecolor="none", color=GREY, label=f"overlap {threshold:g}")
+    axes.legend(fontsize=6, loc="upper left")
     axes.set(xlabel="percolation threshold", ylabel="onset of learning (lambda)", xlim=ends, ylim=ends)
     axes.set(xscale="log", yscale="log")
     axes.spines[:].set_color(BLACK)
