@@ -4,13 +4,14 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import style
 from hyperfactor.figures.style import BLACK, BLUE, GREY, ORANGE
 
 FAMILIES = {"bumps": BLUE, "bumps + stripes": ORANGE}
+CLAIMS = {"bumps": "efficiency.bumps", "bumps + stripes": "efficiency.both"}  # on the exponents
 
 
 def figure_4g(result: Result) -> Figure:
@@ -33,7 +34,7 @@ def figure_5(result: Result) -> Figure:
         style.PAGE, 2.4, f"{style.about(result)}, n = {result.tables['accuracy']['n'].min()} drawings a point; "
         "c: pictures with which 0.6 of the drawings are right, bars: the two trials around it",
     )  # fmt: skip
-    panels = figure.subplots(1, 3)
+    panels = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
     for k, (family, colour) in enumerate(FAMILIES.items()):
         table = _largest(result, family, 32)
         style.lines(panels[k], table, "fraction", {"right": (f"N = {table['size'][0]}", colour)})
@@ -41,7 +42,7 @@ def figure_5(result: Result) -> Figure:
         panels[k].set(xlabel="fraction trained on", title=family, ylim=(-0.03, 1.05), xscale="log")
         style.letter(panels[k], "ab"[k])
     panels[0].set_ylabel("right in both, and valid")
-    _needed(panels[2], result.tables["needed"])
+    _needed(panels[2], result)
     style.letter(panels[2], "c")
     return figure
 
@@ -53,21 +54,37 @@ def _largest(result: Result, family: str, size: int) -> pl.DataFrame:
     return table.filter(pl.col("size") == (size if size in sizes else sizes.max())).sort("seed", "fraction")
 
 
-def _needed(axes: Axes, table: pl.DataFrame) -> None:
-    sizes = np.sort(table["size"].unique().to_numpy())
+def _needed(axes: Axes, result: Result) -> None:
+    """Pictures needed against N, with the fitted powers and, through all points, N and N squared."""
+    table = result.tables["needed"].filter(pl.col("needed").is_not_null()).sort("size", "seed")
+    if not len(table):
+        return
+    sizes, counts = table["size"].to_numpy().astype(float), table["needed"].to_numpy()
+    ends = np.array([sizes.min(), sizes.max()])
     for family, colour in FAMILIES.items():
-        found = table.filter((pl.col("family") == family) & pl.col("needed").is_not_null()).sort("size")
-        if not len(found):
-            continue
-        n = found["needed"].to_numpy()
-        ends = np.abs(np.stack([n - found["too_few"].to_numpy(), found["enough"].to_numpy() - n]))
-        axes.errorbar(found["size"], n, yerr=ends, fmt="o", color=colour, markersize=3, linewidth=0.8, label=family)
-        power = {"bumps": 2, "bumps + stripes": 1}[family]
-        scale = np.exp(np.mean(np.log(n) - power * np.log(found["size"].to_numpy())))
-        axes.plot(sizes, scale * sizes.astype(float) ** power, ":", color=colour, linewidth=0.9, label=f"N^{power}")
+        found = table.filter(pl.col("family") == family)
+        n, needed = found["size"].to_numpy().astype(float), found["needed"].to_numpy()
+        bars = np.abs(np.stack([needed - found["too_few"].to_numpy(), found["enough"].to_numpy() - needed]))
+        label = family
+        for claim in result.claims:
+            if claim.id == CLAIMS[family]:
+                axes.plot(ends, _power(n, needed, claim.measured, ends), color=colour, linewidth=0.9)
+                label += f": N^{claim.measured:.2f} ({claim.interval[0]:.2f} to {claim.interval[1]:.2f})"
+        axes.errorbar(n, needed, yerr=bars, fmt="o", color=colour, markersize=3, linewidth=0.8, label=label)
+    for power in (1, 2):
+        guide = _power(sizes, counts, power, ends)
+        axes.plot(ends, guide, ":", color=GREY, linewidth=0.9)
+        axes.annotate(f"N^{power}", (ends[1], guide[1]), (2, -2), textcoords="offset points", color=GREY, fontsize=6)
     axes.set(xscale="log", yscale="log", xlabel="N (values of a factor)", ylabel="pictures needed")
-    axes.set_xticks(sizes)
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", fontsize=6)
+    axes.set(ylim=(counts.min() / 2, counts.max() * 4))
+    axes.set_xticks(sorted(set(sizes)))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())
+    axes.legend(loc="upper left", fontsize=6)
+
+
+def _power(sizes: np.ndarray, counts: np.ndarray, power: float, at: np.ndarray) -> np.ndarray:
+    """The line of a slope through the mean of the points, on logarithmic axes."""
+    return np.exp(np.log(counts).mean() + power * (np.log(at) - np.log(sizes).mean()))
