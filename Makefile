@@ -25,7 +25,7 @@ check: .venv/.ready  ## style and types
 	$(BIN)/pyright
 
 REPORT := hyperfactor-report
-results: .venv/.ready  ## docs/results.md and the committed figure: all experiments, torus and composition with three seeds (about 75 minutes on two cores)
+results: .venv/.ready  ## docs/results.md and the committed figure: all experiments, torus and composition with three seeds (about 95 minutes on two cores)
 	$(BIN)/hyperfactor reproduce torus composition --seeds 3 --out $(REPORT)/three-seeds
 	$(BIN)/hyperfactor reproduce data_efficiency percolation_onset interpolation exterior --out $(REPORT)/one-seed
 	cat $(REPORT)/three-seeds/results.md $(REPORT)/one-seed/results.md > docs/results.md
