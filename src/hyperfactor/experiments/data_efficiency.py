@@ -32,8 +32,7 @@ TRIED = (1 / 16, 1 / 4, 1.0)
 TRIES = 6
 NEEDED = 0.6
 FAMILIES = ("bumps", "bumps + stripes")
-# With half as many steps a model of all bumps and stripes of N = 40 has half of the bumps right, of any fraction: beside
-# the edge of the window it draws stripes.
+# With half as many, models of bumps and stripes drew stripes for bumps beside the window's edge: docs/experiments.md.
 TRAINING = {"steps": 3000, "batch": 16, "evaluate_every": 0}
 TESTED = 300  # requests
 

@@ -151,10 +151,10 @@ Curve = tuple[np.ndarray, np.ndarray]  # fractions, shares right
 def resampled(
     accuracy: pl.DataFrame, seed: int, statistic: Callable[[list[Curve]], float]
 ) -> tuple[float, float, float]:
-    """A statistic of the curves of one seed's models, in the order of sigma, with the 95 % interval that comes of the
-    number of drawings: of RESAMPLED times as many drawings, right with the share that was found.
+    """A statistic of the curves of one seed's models, in the order of sigma, with its 95 % interval for the number of
+    drawings: as many are drawn again RESAMPLED times, each right with the share that was found.
 
-    The parametric bootstrap's percentiles (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+    The percentiles of the parametric bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
     """
     of_seed = accuracy.filter(pl.col("seed") == seed).sort("sigma", "fraction").partition_by("sigma")
     curves = [tuple(of_one[name].to_numpy() for name in ("fraction", "right", "n")) for of_one in of_seed]

@@ -56,27 +56,29 @@ def _largest(result: Result, family: str, size: int) -> pl.DataFrame:
 
 def _needed(axes: Axes, result: Result) -> None:
     """Pictures needed against N, with the fitted powers and, through all points, N and N squared."""
+    axes.set(xlabel="N (values of a factor)", ylabel="pictures needed")
     table = result.tables["needed"].filter(pl.col("needed").is_not_null()).sort("size", "seed")
     if not len(table):
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "none had 0.6 right", ha="center", color=GREY, transform=axes.transAxes)
         return
     sizes, counts = table["size"].to_numpy().astype(float), table["needed"].to_numpy()
     ends = np.array([sizes.min(), sizes.max()])
+    exponents = {claim.id: claim for claim in result.claims}
     for family, colour in FAMILIES.items():
         found = table.filter(pl.col("family") == family)
         n, needed = found["size"].to_numpy().astype(float), found["needed"].to_numpy()
         bars = np.abs(np.stack([needed - found["too_few"].to_numpy(), found["enough"].to_numpy() - needed]))
         label = family
-        for claim in result.claims:
-            if claim.id == CLAIMS[family]:
-                axes.plot(ends, _power(n, needed, claim.measured, ends), color=colour, linewidth=0.9)
-                label += f": N^{claim.measured:.2f} ({claim.interval[0]:.2f} to {claim.interval[1]:.2f})"
+        if claim := exponents.get(CLAIMS[family]):
+            axes.plot(ends, _power(n, needed, claim.measured, ends), color=colour, linewidth=0.9)
+            label += f": N^{claim.measured:.2f} ({claim.interval[0]:.2f} to {claim.interval[1]:.2f})"
         axes.errorbar(n, needed, yerr=bars, fmt="o", color=colour, markersize=3, linewidth=0.8, label=label)
     for power in (1, 2):
         guide = _power(sizes, counts, power, ends)
         axes.plot(ends, guide, ":", color=GREY, linewidth=0.9)
         axes.annotate(f"N^{power}", (ends[1], guide[1]), (2, -2), textcoords="offset points", color=GREY, fontsize=6)
-    axes.set(xscale="log", yscale="log", xlabel="N (values of a factor)", ylabel="pictures needed")
-    axes.set(ylim=(counts.min() / 2, counts.max() * 4))
+    axes.set(xscale="log", yscale="log", ylim=(counts.min() / 2, counts.max() * 4))
     axes.set_xticks(sorted(set(sizes)))
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     for axis in (axes.xaxis, axes.yaxis):

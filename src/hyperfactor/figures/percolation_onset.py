@@ -1,5 +1,7 @@
 """Figures 6, 13, 14 and 15, from the result of the percolation onset experiment."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -10,7 +12,7 @@ from hyperfactor.experiments.base import Result
 from hyperfactor.figures import style
 from hyperfactor.figures.style import BLACK, GREY
 
-MARKERS = {"^": (0.005, 3.5), "o": (0.05, 4.0), "s": (0.3, 3.0)}  # of figure 6 (f): overlap threshold, size
+MARKERS = "^os"  # of figure 6 (f), a threshold each
 FRACTION = "fraction trained on (lambda)"
 
 
@@ -139,17 +141,13 @@ def _accuracy(axes: Axes, result: Result) -> None:
 
 def _against(axes: Axes, result: Result) -> None:
     table = result.tables["onset"]
-    for row in table.iter_rows(named=True):
-        for marker, (threshold, size) in MARKERS.items():
-            if row["onset"] is not None:
-                at = row[f"at {threshold:g}"]
-                axes.plot(
-                    at, row["onset"], marker, markersize=size, markerfacecolor="none", color=_colour(row["sigma"])
-                )
+    hollow: dict[str, Any] = {"markersize": 3.5, "markerfacecolor": "none"}
+    for marker, name in zip(MARKERS, [name for name in table.columns if name.startswith("at ")], strict=True):
+        for sigma, onset, at in table.drop_nulls("onset").select("sigma", "onset", name).iter_rows():
+            axes.plot(at, onset, marker, color=_colour(sigma), **hollow)
+        axes.plot([], [], marker, color=GREY, label=name.replace("at", "overlap"), **hollow)
     ends = (0.005, 1.2)
     axes.plot(ends, ends, color=GREY, linewidth=0.6)
-    for marker, (threshold, size) in MARKERS.items():
-        axes.plot([], [], marker, markersize=size, markerfacecolor="none", color=GREY, label=f"overlap {threshold:g}")
     axes.legend(fontsize=6, loc="upper left")
     axes.set(xlabel="percolation threshold", ylabel="onset of learning (lambda)", xlim=ends, ylim=ends)
     axes.set(xscale="log", yscale="log")
