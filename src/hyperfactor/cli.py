@@ -130,7 +130,7 @@ def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
     if searched := rounds.searched():
         total += sum(count * sum(tflop[spec.id] for spec in like) / len(like) for count, like in searched)
         count = sum(count for count, _ in searched)
-        print(f"A search asks for {count} runs more as it goes; they are counted below.")
+        print(f"A search asks for about {count} runs more as it goes; they are counted below.")
     workers = workers or os.cpu_count() or 1
     here = cost.rate(specs[0]) / 1e12
     print(

@@ -6,21 +6,30 @@ import pytest
 
 from hyperfactor.experiments import data_efficiency, exterior, interpolation, percolation_onset
 from hyperfactor.experiments.claims import difference, proportion
-from hyperfactor.experiments.data_efficiency import bracket, exponent, needed
+from hyperfactor.experiments.data_efficiency import exponent, following, needed, steeper
 from hyperfactor.experiments.percolation_onset import onset, predicted, resampled, steepness
 from hyperfactor.images.dataset import region_points, training_points
 
 
-def test_a_search_by_halving_closes_in_on_a_step():
-    """Enough from 0.137 on: each try lies between the last too small and the first enough."""
-    tried = [(f, float(f >= 0.137)) for f in data_efficiency.TRIED]
-    for _ in range(8):
-        low, high = bracket(tried)
-        assert low < 0.137 <= high
-        tried.append(((low * high) ** 0.5, float((low * high) ** 0.5 >= 0.137)))
-    assert bracket(tried)[1] / bracket(tried)[0] < 1.006
-    assert bracket([(0.1, 0.9), (1.0, 1.0)]) == (0.025, 0.1)  # all enough: go below
-    assert bracket([(0.1, 0.1), (1.0, 0.2)]) == (0.1, 1.0)  # none enough
+@pytest.mark.parametrize("begin", [1 / 64, 1 / 16, 1.0])
+@pytest.mark.parametrize("step", [0.003, 0.137, 0.9])
+def test_a_search_closes_in_on_a_step_from_wherever_it_begins(begin: float, step: float):
+    """Enough from `step` on: the trials go there by doubling or halving, then close in, with none twice."""
+    tried = [(begin, float(begin >= step))]
+    while fraction := following(tried):
+        tried.append((fraction, float(fraction >= step)))
+    amounts = [fraction for fraction, _ in tried]
+    assert len(set(amounts)) == len(amounts)
+    _, low, high = needed(tried)  # pyright: ignore[reportGeneralTypeIssues]
+    assert low < step <= high < data_efficiency.CLOSE * low
+    assert len(tried) <= 3 + abs(np.log2(step / begin))
+
+
+def test_a_search_ends_where_the_whole_set_is_too_small():
+    assert following([(0.5, 0.1)]) == 1
+    assert following([(0.5, 0.1), (1.0, 0.2)]) is None
+    assert following([(0.1, 0.1), (1.0, 0.9)]) == pytest.approx(0.2)  # doubled, as if the whole had not been tried
+    assert following([(0.1, 0.1), (0.2, 0.9), (1.0, 0.9)]) == pytest.approx(0.1 * 2**0.5)
 
 
 def test_the_number_needed_is_read_between_two_trials():
@@ -36,6 +45,18 @@ def test_the_exponent_of_a_power_law():
     slope, low, high = exponent(sizes, sizes * np.array([1.1, 0.95, 1.0, 1.05]))
     assert low < slope < high
     assert low < 1 < high
+
+
+def test_a_difference_of_exponents_has_welchs_interval():
+    """The same scatter about two powers: the error grows by the root of 2 and the degrees of freedom add up.  Beside a
+    power without scatter it is the interval of the other exponent."""
+    sizes = np.array([8.0, 16, 32, 64])
+    scatter = np.array([1.1, 0.95, 1.0, 1.05])
+    slope, low, high = exponent(sizes, sizes * scatter)
+    error = (high - low) / 2 / 4.302653  # Student's t at 0.975 with 2 degrees of freedom
+    found = steeper((sizes, 5 * sizes**2 * scatter), (sizes, sizes * scatter))
+    assert found == pytest.approx((1, 1 - 2.776445 * 2**0.5 * error, 1 + 2.776445 * 2**0.5 * error))  # 4
+    assert steeper((sizes, sizes * scatter), (sizes, 3 * sizes)) == pytest.approx((slope - 1, low - 1, high - 1))
 
 
 def test_an_onset_by_hand():
@@ -104,9 +125,11 @@ def test_a_lesion_has_its_width_and_squares_their_sides():
 
 def test_the_sets_of_the_search_have_their_sizes():
     found = data_efficiency.specs("laptop", 0)
-    assert len(training_points(found["bumps | 24 | 2"].data, 0)) == 24**2
-    assert len(training_points(found["bumps + stripes | 24 | 2"].data, 0)) == 24**2 + 2 * 24 * data_efficiency.MARGIN
-    assert len(training_points(found["bumps | 24 | 1"].data, 0)) == 24**2 // 4
+    trained = {role: len(training_points(spec.data, 0)) for role, spec in found.items()}
+    for size in data_efficiency.SIZES:
+        assert trained[f"bumps | {size} | 0"] == trained[f"bumps + stripes | {size} | 0"] == 2 * size
+    assert trained["bumps | 32 | 1"] == 32**2
+    assert trained["bumps + stripes | 32 | 1"] == 32**2 + 2 * 32 * data_efficiency.MARGIN
     models = percolation_onset.specs("laptop", 0)
     assert len(training_points(models["2 | 0.2"].data, 0)) == round(0.2 * 32**2)
     assert models["2 | 0.2"].data.picture.sigma == (2.0, 2.0)

@@ -109,8 +109,8 @@ class Experiment:
     """One question of the paper.
 
     specs(preset, seed): the runs needed, by role.  more(preset, seed, runs): what a search needs further once those are
-    finished, by role; asked again until it needs nothing.  analyse(runs): claims, tables, arrays.  searched(preset): how
-    many runs a seed `more` asks for, all in all.
+    finished, by role; asked again until it needs nothing.  analyse(runs): claims, tables, arrays.  searched(preset): about
+    how many runs a seed `more` asks for, all in all.
     """
 
     name: str

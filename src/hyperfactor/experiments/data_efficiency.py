@@ -6,9 +6,9 @@ Figures 4 (g) and 5 of the paper.  N is the number of values of a factor, and of
     bumps + stripes     these, and single stripes: the points of a canvas with one centre in the window
 
 A model is trained on a fraction of its set, drawn at random, and asked for bumps of the whole window.  The
-number of pictures with which NEEDED of them are right is found by halving: the first TRIED fractions are
-those below, each later one lies between (in the logarithm) the largest that was too small and the
-smallest that was enough.
+number of pictures with which NEEDED of them are right is searched for, from FIRST pictures a value of a factor:
+twice as many while they are too few, half as many while they are enough, then half way between (in the
+logarithm) until enough is less than CLOSE times too few.  Of the largest N the whole set is tried too.
 """
 
 from collections.abc import Mapping
@@ -26,10 +26,10 @@ from hyperfactor.images.gaussian import Picture
 from hyperfactor.runs.run import Run, summarize
 from hyperfactor.runs.spec import RunSpec
 
-SIZES = (16, 24, 32, 40)
+SIZES = (8, 16, 24, 32)
 MARGIN = 13  # values of the canvas outside the window
-TRIED = (1 / 16, 1 / 4, 1.0)
-TRIES = 6
+FIRST, CLOSE = 2, 1.5
+EXPECTED = 2  # trials of a search after its first
 NEEDED = 0.6
 FAMILIES = ("bumps", "bumps + stripes")
 # With half as many, models of bumps and stripes drew stripes for bumps beside the window's edge: docs/experiments.md.
@@ -49,32 +49,36 @@ def _spec(preset: str, seed: int, family: str, size: int, fraction: float) -> Ru
     return preset_spec(preset, seed, data=data, training=TRAINING)
 
 
+def _whole(family: str, size: int) -> int:
+    """The number of pictures of a set: N x N bumps, and MARGIN N stripes along each factor."""
+    return size**2 + (2 * MARGIN * size if family == "bumps + stripes" else 0)
+
+
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
     """The first models of each family and size; roles such as "bumps | 32 | 0"."""
+    sizes = few(preset, SIZES)
     return {
         f"{family} | {size} | {k}": _spec(preset, seed, family, size, fraction)
         for family in FAMILIES
-        for size in few(preset, SIZES)
-        for k, fraction in enumerate(few(preset, TRIED))
+        for size in sizes
+        for k, fraction in enumerate((FIRST * size / _whole(family, size), *((1.0,) if size == sizes[-1] else ())))
     }
 
 
 def more(preset: str, seed: int, runs: Mapping[str, Run]) -> dict[str, RunSpec]:
-    """The next model of each family and size, until there are TRIES; none for `smoke`."""
+    """The next model of each family and size whose search is not over; none for `smoke`."""
     wanted = {}
     for family in FAMILIES:
-        for size in few(preset, SIZES):
+        for size in () if preset == "smoke" else SIZES:
             tried = [run for role, run in runs.items() if role.startswith(f"{family} | {size} | ")]
-            if preset != "smoke" and len(tried) < TRIES:
-                low, high = bracket([(run.spec.data.fraction, right(run)) for run in tried])
-                fraction = float((low * high) ** 0.5)
+            if fraction := following([(run.spec.data.fraction, right(run)) for run in tried]):
                 wanted[f"{family} | {size} | {len(tried)}"] = _spec(preset, seed, family, size, fraction)
     return wanted
 
 
 def searched(preset: str) -> int:
-    """How many models of a seed `more` asks for."""
-    return 0 if preset == "smoke" else len(FAMILIES) * len(SIZES) * (TRIES - len(TRIED))
+    """About how many models of a seed `more` asks for."""
+    return 0 if preset == "smoke" else len(FAMILIES) * len(SIZES) * EXPECTED
 
 
 def right(run: Run) -> float:
@@ -82,31 +86,54 @@ def right(run: Run) -> float:
     return float(run.evaluate("window")["right"].to_numpy().mean())
 
 
-def bracket(tried: list[tuple[float, float]]) -> tuple[float, float]:
-    """The largest fraction that was too small below the smallest that was enough, and that one; from
-    (fraction, share right).  A quarter of the smallest tried, where all were enough; the two
-    largest, where none was."""
+def _ends(tried: list[tuple[float, float]]) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """Of (amount, share right) the last that was too small and the first that was enough; None where there is none."""
     tried = sorted(tried)
-    enough = next((k for k, (_, share) in enumerate(tried) if share >= NEEDED), len(tried) - 1)
-    return (tried[enough - 1][0] if enough else tried[0][0] / 4), tried[enough][0]
+    enough = next((k for k, (_, share) in enumerate(tried) if share >= NEEDED), len(tried))
+    return (tried[enough - 1] if enough else None), (tried[enough] if enough < len(tried) else None)
+
+
+def following(tried: list[tuple[float, float]]) -> float | None:
+    """The fraction that a search tries next, from (fraction, share right); None where it is over."""
+    too_few, enough = _ends(tried)
+    if too_few is None:
+        return min(tried)[0] / 2
+    low = too_few[0]
+    if enough is None:
+        return min(2 * low, 1.0) if low < 1 else None
+    high = enough[0]
+    return min(2 * low, (low * high) ** 0.5) if high >= CLOSE * low else None
 
 
 def needed(tried: list[tuple[float, float]]) -> tuple[float, float, float] | None:
     """The number of pictures at which NEEDED of the requests come right, from (pictures, share right): in the logarithm
     between the two that bracket it, by a line through their shares; with these two.  None where none was enough."""
-    tried = sorted(tried)
-    enough = next((k for k, (_, share) in enumerate(tried) if share >= NEEDED), None)
-    if not enough:
+    too_few, enough = _ends(tried)
+    if too_few is None or enough is None:
         return None
-    (n0, a), (n1, b) = tried[enough - 1 : enough + 1]
+    (n0, a), (n1, b) = too_few, enough
     return float(n0 * (n1 / n0) ** ((NEEDED - a) / (b - a))), n0, n1
 
 
 def exponent(sizes: np.ndarray, counts: np.ndarray) -> tuple[float, float, float]:
     """The slope of ln counts against ln sizes by least squares, with Student's 95 % interval."""
-    found: Any = linregress(np.log(sizes), np.log(counts))
+    found = _line(sizes, counts)
     half = t.ppf(0.975, len(sizes) - 2) * found.stderr
     return float(found.slope), float(found.slope - half), float(found.slope + half)
+
+
+def steeper(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> tuple[float, float, float]:
+    """The exponent of the (sizes, counts) a less that of b, with Welch's 95 % interval (Biometrika 34 (1947) 28)."""
+    lines = [_line(*points) for points in (a, b)]
+    errors = [line.stderr**2 for line in lines]
+    slope = float(lines[0].slope - lines[1].slope)
+    free = sum(errors) ** 2 / sum(e**2 / (len(points[0]) - 2) for e, points in zip(errors, (a, b), strict=True))
+    half = float(t.ppf(0.975, free) * sum(errors) ** 0.5)
+    return slope, slope - half, slope + half
+
+
+def _line(sizes: np.ndarray, counts: np.ndarray) -> Any:
+    return linregress(np.log(sizes), np.log(counts))
 
 
 def analyse(runs: Runs) -> Analysis:
@@ -126,24 +153,30 @@ def analyse(runs: Runs) -> Analysis:
             groups.setdefault((family, int(size), run.spec.seed), []).append((float(trained), right(run)))
     for (family, size, seed), tried in groups.items():
         n, low, high = needed(tried) or (None, None, None)
-        found.append({"family": family, "size": size, "seed": seed, "needed": n, "too_few": low, "enough": high})
+        found.append(
+            {
+                "family": family, "size": size, "seed": seed, "needed": n, "too_few": low, "enough": high,
+                "bumps": n and n * size**2 / _whole(family, size),
+            }
+        )  # fmt: skip
     counts = pl.DataFrame(found, infer_schema_length=None)
     return _claims(counts), {"accuracy": pl.concat(tables), "needed": counts}, {}
 
 
 def _claims(counts: pl.DataFrame) -> list[Claim]:
-    def slope(family: str) -> tuple[float, float, float] | None:
-        of_family = counts.filter((pl.col("family") == family) & pl.col("needed").is_not_null())
-        if of_family["size"].n_unique() < 3:
-            return None
-        return exponent(of_family["size"].to_numpy().astype(float), of_family["needed"].to_numpy())
-
-    alone, both = slope("bumps"), slope("bumps + stripes")
-    if alone is None or both is None:
+    known = counts.filter(pl.col("needed").is_not_null())
+    families = [known.filter(pl.col("family") == family) for family in FAMILIES]
+    if any(of_family["size"].n_unique() < 3 for of_family in families):
         return []
+    points = [(of_family["size"].to_numpy().astype(float), of_family["needed"].to_numpy()) for of_family in families]
+    alone, both = exponent(*points[0]), exponent(*points[1])
     return [
         claim("efficiency.bumps", "5", "bumps alone: exponent of the pictures needed in N", Bound(">", 1.5), [alone]),
         claim("efficiency.both", "5", "bumps + stripes: exponent of the pictures needed in N", Bound("<=", 1.5), [both]),
+        claim(
+            "efficiency.steeper", "5", "exponent of bumps less that of bumps + stripes",
+            Bound(">", 0), [steeper(*points)],
+        ),
         claim(
             "efficiency.apart", "5", "lower end of the exponent of bumps less upper end of bumps + stripes",
             Bound(">", 0), [exactly(alone[1] - both[2])],

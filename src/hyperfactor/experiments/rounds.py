@@ -42,14 +42,15 @@ class Rounds:
         }
 
     def searched(self) -> list[tuple[int, list[RunSpec]]]:
-        """Of each experiment and seed whose search is not over: how many runs it will ask for yet, and those that it
-        has asked for, which they are like."""
+        """Of each experiment and seed whose search is not over: about how many runs it will ask for yet, and those that
+        it has asked for, which they are like."""
         return [
             (count, list(specs.values()))
             for experiment in self.experiments
             for seed in self.seeds
             if (specs := self._specs[experiment.name, seed])
-            if (count := experiment.searched(self.preset) + self._first[experiment.name, seed] - len(specs))
+            if any(spec.id not in self._done for spec in specs.values())
+            if (count := experiment.searched(self.preset) + self._first[experiment.name, seed] - len(specs)) > 0
         ]
 
     def add(self, done: Mapping[str, Run]) -> None:
