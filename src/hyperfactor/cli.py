@@ -349,7 +349,9 @@ def percolate(
     sigma: Annotated[float, typer.Option(help="Width of the bumps, pixels.")] = 1.0,
     threshold: Annotated[float, typer.Option(help="Overlap from which two bumps are neighbours.")] = 0.05,
     spacing: Annotated[float, typer.Option(help="Of the lattice of centres, pixels.")] = 1.0,
-    size: Annotated[int, typer.Option(help="Centres a side.")] = 256,
+    size: Annotated[
+        int, typer.Option(help="Centres a side; the critical fraction is found at a half and a quarter of it too.")
+    ] = 256,
     seed: Annotated[int, typer.Option(help="Of the order in which they are occupied.")] = 0,
     seeds: Annotated[int, typer.Option(help="Lattices for the critical fraction.")] = 100,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers and the curve here.")] = None,

@@ -122,6 +122,7 @@ def test_a_large_lattice_keeps_some_occupations():
         (lambda: critical_fraction(0.5), "reach: got 0.5, needs at least 1"),
         (lambda: critical_fraction(dimensions=1), "dimensions: got 1"),
         (lambda: critical_fraction(seeds=1), "at least 2 seeds"),
+        (lambda: critical_fraction(8.0, sizes=(16, 64)), "reach of 8, needs sides of more than 16"),
     ],
 )
 def test_bad_requests(call, said: str):

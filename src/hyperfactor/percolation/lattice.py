@@ -252,7 +252,7 @@ def critical_fraction(
     estimate, with a bias that falls faster than any useful statistics.  The sizes' estimates are averaged
     with weights; the error is the bootstrap's over seeds, widened where the sizes disagree.
 
-    sizes: sites a side.  seeds: lattices of each size.  dimensions: 2 or 3.
+    sizes: sites a side, more than twice the reach.  seeds: lattices of each size.  dimensions: 2 or 3.
     """
     if dimensions not in WRAPPING:
         raise RequestError(f"dimensions: got {dimensions}, needs 2 or 3")
@@ -261,6 +261,8 @@ def critical_fraction(
     steps = neighbours(dimensions, reach, metric)
     if not len(steps):
         raise RequestError(f"reach: got {reach}, needs at least 1, the distance of the nearest site")
+    if min(sizes) <= (twice := 2 * int(np.abs(steps).max())):  # or a site is another's neighbour by two ways
+        raise RequestError(f"sizes: got {list(sizes)} for a reach of {reach:g}, needs sides of more than {twice}")
     padded = np.zeros((len(steps), 3), dtype=np.int64)
     padded[:, 3 - dimensions :] = steps
     found = []
