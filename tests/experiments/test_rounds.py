@@ -1,5 +1,6 @@
 """What several experiments need, round by round."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.experiments.base import PRESETS, Experiment
 from hyperfactor.experiments.rounds import Rounds
 from hyperfactor.figures import FIGURES
+from hyperfactor.runs.files import files_at
 
 
 def of(steps: int, seed: int) -> RunSpec:
@@ -44,6 +46,26 @@ def test_a_search_goes_on_until_it_needs_nothing_and_equal_specs_are_one_run():
     assert len(rounds.specs()) == 6
     assert asked == [[(10, 0), (10, 1), (11, 0), (11, 1)], [(12, 0), (12, 1)]]  # 11 was there: it is b's too
     assert set(rounds.titles().values()) >= {"a 0, seed 0", "a 2, seed 1", "b 0, seed 1"}
+
+
+def test_a_search_that_is_longer_for_one_seed_loses_no_run(tmp_path: Path):
+    """Of 2 steps for seed 0 and 4 for seed 1, in steps of one."""
+
+    def more(_preset, seed, runs):
+        steps = max(run.spec.training.steps for run in runs.values())
+        return {} if steps == (2, 4)[seed] else {str(steps): of(steps + 1, seed)}
+
+    seen = {}
+
+    def analyse(runs):
+        seen.update({role: [(run.spec.seed, run.spec.training.steps) for run in found] for role, found in runs.items()})
+        return [], {}, {}
+
+    rounds = Rounds([Experiment("a", "?", (), lambda _preset, seed: {"0": of(1, seed)}, analyse, more)], "smoke", 2)
+    while wanted := rounds.missing():
+        rounds.add(finished(wanted))  # pyright: ignore[reportArgumentType]
+    rounds.results(files_at(tmp_path), 0.0)
+    assert seen == {"0": [(0, 1), (1, 1)], "1": [(0, 2), (1, 2)], "2": [(1, 3)], "3": [(1, 4)]}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

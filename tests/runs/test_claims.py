@@ -137,7 +137,10 @@ def test_a_killed_holder_is_taken_over_at_once(place: str):
     assert mine.take("run") is None
     thread = threading.Thread(target=lambda: lines.append(mine.wait("run", lines.append)))
     thread.start()
-    time.sleep(0.5)
+    patience = time.monotonic() + 30
+    while not lines and time.monotonic() < patience:
+        time.sleep(0.05)
+    time.sleep(0.5)  # it waits on, and says so once
     assert len(lines) == 1
     assert lines[0].startswith(f"run run: waiting for process {holder.pid} on ")
     holder.kill()

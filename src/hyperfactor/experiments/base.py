@@ -101,7 +101,7 @@ class Result:
         }
 
 
-Runs = Mapping[str, Sequence[Run]]  # role -> the run of each seed
+Runs = Mapping[str, Sequence[Run]]  # role -> the run of each seed; only a search's later roles may lack some
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class Rounds:
         found = []
         for experiment in self.experiments:
             of_seed = [self._specs[experiment.name, seed] for seed in self.seeds]
-            runs = {role: [self._done[specs[role].id] for specs in of_seed] for role in of_seed[0]}
+            roles = dict.fromkeys(role for specs in of_seed for role in specs)  # a search may be longer for one seed
+            runs = {role: [self._done[specs[role].id] for specs in of_seed if role in specs] for role in roles}
             found.append(experiment.result(self.preset, self.seeds, runs, time.perf_counter() - began, files))
         return found
