@@ -30,8 +30,10 @@ def figure_4g(result: Result) -> Figure:
 
 def figure_5(result: Result) -> Figure:
     """Accuracy against the fraction trained on, for bumps alone and with stripes; and the pictures needed against N."""
+    n = result.tables["accuracy"]["n"]
+    drawings = f"{n.min()} to {n.max()}" if n.n_unique() > 1 else n[0]
     figure = style.new(
-        style.PAGE, 2.4, f"{style.about(result)}, n = {result.tables['accuracy']['n'].min()} drawings a point; "
+        style.PAGE, 2.4, f"{style.about(result)}, n = {drawings} drawings a point; "
         "c: pictures with which 0.6 of the drawings are right, bars: the two trials around it",
     )  # fmt: skip
     panels = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
