@@ -281,6 +281,15 @@ def test_a_dry_run_names_runs_and_their_cost_and_trains_none(tmp_path: Path):
     assert "0 TFLOP" in done.stdout
 
 
+def test_a_dry_run_measures_the_rate_on_the_costliest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Not on pictures of 8 pixels a side, which come first and reach a tenth of it."""
+    timed = []
+    monkeypatch.setattr("hyperfactor.runs.cost.rate", lambda spec: timed.append(spec) or 1e12)
+    done = hyperfactor("reproduce", "data_efficiency", "--dry-run", "--store", "store", cwd=tmp_path)
+    assert "at 1000 GFLOP/s each" in done.stdout
+    assert [spec.data.picture.size for spec in timed] == [32]
+
+
 @pytest.mark.slow
 def test_the_whole_paper(tmp_path: Path):
     """No name: every experiment; and again, which trains nothing."""

@@ -132,7 +132,8 @@ def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
         count = sum(count for count, _ in searched)
         print(f"A search asks for about {count} runs more as it goes; they are counted below.")
     workers = workers or os.cpu_count() or 1
-    here = cost.rate(specs[0]) / 1e12
+    costliest = max(specs, key=lambda spec: tflop[spec.id])  # small pictures reach a fraction of the rate
+    here = cost.rate(costliest) / 1e12
     print(
         f"{total:.3g} TFLOP: about {total / here / workers / 60:.3g} minutes for {workers} worker{'s' * (workers > 1)} on this "
         f"machine's CPU, at {here * 1e3:.0f} GFLOP/s each, measured now; analyses and figures come on top."
