@@ -14,7 +14,9 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 from scipy.stats import binom
 
 from hyperfactor import rng
@@ -23,6 +25,7 @@ from hyperfactor.errors import RequestError
 Metric = Literal["euclidean", "chebyshev", "manhattan"]
 EMPTY = np.iinfo(np.int32).min
 POINTS = 2**14  # occupations that a curve keeps, of a lattice with more sites
+AHEAD = 8  # sites; how long before it is needed a part of the forest is asked of the memory
 # The share of periodic lattices in which a cluster wraps round along one given axis at the threshold:
 # in two dimensions exactly (Pinson, J. Stat. Phys. 75 (1994) 1167), in three by simulation (Wang et al.,
 # Phys. Rev. E 87 (2013) 052107).
@@ -116,7 +119,8 @@ def site_percolation(
     # steps are taken in three dimensions, the missing ones having one site
     padded = np.zeros((len(steps), 3), dtype=np.int64)
     padded[:, 3 - len(shape) :] = steps
-    largest, second = _curve(order, sides, padded, occupied, periodic)
+    forest = np.full(sites, EMPTY, dtype=np.int32)  # numpy's, which asks for large pages
+    largest, second = _curve(forest, order, sides, padded, occupied, periodic)
     return PercolationCurve(occupied, largest, second / sites)
 
 
@@ -138,17 +142,49 @@ def _root(forest, site):
     return site
 
 
+@intrinsic
+def _prefetch(_context, array, index):
+    """Ask the memory for an element of an array; changes nothing, wherever it points."""
+
+    def generate(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        call = builder.module.declare_intrinsic(
+            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        )
+        to_write, keep, is_data = flag(1), flag(3), flag(1)
+        builder.call(call, [builder.bitcast(builder.gep(data, [args[1]]), byte), to_write, keep, is_data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
 @njit(cache=True)
-def _curve(order, sides, steps, occupied, periodic):
-    """Size of the largest cluster and sum of squared sizes, at each number of occupied sites."""
+def _ask_ahead(forest, order, offsets, count):
+    """Ask for the neighbours of a site that is soon occupied, and for the parents of those of a nearer one: most of
+    the time would be spent waiting for them.  A neighbour across a periodic boundary is not asked for."""
+    if count + 2 * AHEAD < len(order):
+        for offset in offsets:
+            _prefetch(forest, order[count + 2 * AHEAD] + offset)  # pyright: ignore[reportCallIssue]
+    if count + AHEAD < len(order):
+        for offset in offsets:
+            near = order[count + AHEAD] + offset
+            if 0 <= near < len(forest) and forest[near] >= 0:
+                _prefetch(forest, forest[near])  # pyright: ignore[reportCallIssue]
+
+
+@njit(cache=True)
+def _curve(forest, order, sides, steps, occupied, periodic):
+    """Size of the largest cluster and sum of squared sizes, at each number of occupied sites; fills the forest."""
     n0, n1, n2 = sides
-    forest = np.full(len(order), EMPTY, dtype=np.int32)
+    offsets = (steps[:, 0] * n1 + steps[:, 1]) * n2 + steps[:, 2]
     largest = np.zeros(len(occupied), dtype=np.int64)
     second = np.zeros(len(occupied), dtype=np.float64)
     most, squares, at = 0, 0, 0
     if occupied[0] == 0:
         at = 1
     for count in range(len(order)):
+        _ask_ahead(forest, order, offsets, count)
         site = order[count]
         forest[site] = -1
         squares += 1
