@@ -19,7 +19,7 @@ SIZE = 32
 WIDTHS = (4, 8, 16, 24)
 PLACES = {"interior": Interior, "corner": Corner}
 FAMILIES = ("bump", "sos")
-TRAINING = {"steps": 1500, "batch": 16, "evaluate_every": 0}
+TRAINING = {"steps": 1000, "batch": 16, "evaluate_every": 0}
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:

@@ -20,7 +20,7 @@ LAYER = "up1"
 PICTURE = Picture(family="bump")
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8)
 EMBEDDED = (1, 4, 8)  # of which the representation is shown
-TRAINING = {"steps": 1500, "batch": 16, "evaluate_every": 0}
+TRAINING = {"steps": 1000, "batch": 16, "evaluate_every": 0}
 
 
 def lesion(width: int) -> Strip:
