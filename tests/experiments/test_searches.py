@@ -131,5 +131,5 @@ def test_the_sets_of_the_search_have_their_sizes():
     assert trained["bumps | 32 | 1"] == 32**2
     assert trained["bumps + stripes | 32 | 1"] == 32**2 + 2 * 32 * data_efficiency.MARGIN
     models = percolation_onset.specs("laptop", 0)
-    assert len(training_points(models["2 | 0.2"].data, 0)) == round(0.2 * 32**2)
-    assert models["2 | 0.2"].data.picture.sigma == (2.0, 2.0)
+    assert len(training_points(models["2 | 0.1"].data, 0)) == round(0.1 * 32**2)
+    assert models["2 | 0.1"].data.picture.sigma == (2.0, 2.0)

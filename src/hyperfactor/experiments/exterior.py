@@ -16,7 +16,7 @@ from hyperfactor.runs.run import summarize
 from hyperfactor.runs.spec import RunSpec
 
 SIZE = 32
-WIDTHS = (4, 8, 16, 24)
+WIDTHS = (4, 12, 24)
 PLACES = {"interior": Interior, "corner": Corner}
 FAMILIES = ("bump", "sos")
 TRAINING = {"steps": 1000, "batch": 16, "evaluate_every": 0}

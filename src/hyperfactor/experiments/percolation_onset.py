@@ -30,7 +30,7 @@ from hyperfactor.runs.spec import RunSpec
 
 LAYER = "up1"
 SIGMAS = (0.5, 1.0, 1.5, 2.0)
-LAMBDAS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 1.0)  # of 1,024 bumps
+LAMBDAS = (0.01, 0.02, 0.03, 0.05, 0.1, 1.0)  # of 1,024 bumps
 THRESHOLDS = (0.005, 0.05, 0.3)
 PREDICTED = 0.05  # the threshold of the claim
 LATTICES, FEW_LATTICES = (64, 20), (16, 2)  # side, number; for the simulated curves, and those of `smoke`
