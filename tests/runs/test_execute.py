@@ -1,3 +1,4 @@
+import json
 import os
 import platform
 import random
@@ -99,7 +100,12 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_weights(tiny: RunSpec, tmp_
 def test_a_run_interrupted_in_this_process_ends_in_the_same_weights(tiny: RunSpec, tmp_path: Path):
     undisturbed = train(tiny, tmp_path / "undisturbed", threads=1)
     store = interrupted(tiny, tmp_path / "interrupted")
-    assert weights(train(tiny, store.path, threads=1)) == weights(undisturbed)
+    checkpoint = store.checkpoint(tiny.id)
+    assert checkpoint is not None
+    earlier = json.loads(checkpoint[1]["history"])[-1]["seconds"]
+    again = train(tiny, store.path, threads=1)
+    assert weights(again) == weights(undisturbed)
+    assert again.manifest["seconds"]["train"] == again.history["seconds"][-1] > earlier  # of both sittings
 
 
 def test_two_processes_that_want_a_run_train_it_once(tiny: RunSpec, tmp_path: Path):

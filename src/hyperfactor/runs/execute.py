@@ -59,11 +59,10 @@ def train(
                 if reason := opened.failure(spec.id):
                     raise DivergedError(f"{reason}; `hyperfactor runs remove {spec.id}` lets it be tried again")
                 device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-                began = time.perf_counter()
                 keep_freed_memory()
                 with tracker(track, spec) as record:
                     model, history = _fit(spec, opened, device, record, report)
-                _record(spec, opened, model, history, device, time.perf_counter() - began)
+                _record(spec, opened, model, history, device)
     else:
         opened.clear_up([spec.id])
     return Run(opened, spec.id)
@@ -131,10 +130,8 @@ def _keep(spec: RunSpec, store: Store, step: int, model: Diffusion) -> None:
         store.write_tensors(spec.id, snapshot_name(step), model.state_dict())
 
 
-def _record(
-    spec: RunSpec, store: Store, model: Diffusion, history: list[dict[str, float]], device: str, seconds: float
-) -> None:
-    """Draw and judge, then write what the run leaves; `seconds` of training."""
+def _record(spec: RunSpec, store: Store, model: Diffusion, history: list[dict[str, float]], device: str) -> None:
+    """Draw and judge, then write what the run leaves."""
     began = time.perf_counter()
     frame, samples = evaluate(model, spec)
     artifacts = {
@@ -152,7 +149,7 @@ def _record(
     about = {
         "finished": _now(),
         "accuracy": {row.pop("region"): row for row in summarize(frame, spec.data.picture.space().names).to_dicts()},
-        "seconds": {"train": seconds, "evaluate": time.perf_counter() - began},
+        "seconds": {"train": history[-1]["seconds"], "evaluate": time.perf_counter() - began},
         "parameters": sum(value.numel() for value in model.network.parameters()),
         "trained_points": len(training_points(spec.data, spec.seed)),
         "threads": torch.get_num_threads(),
