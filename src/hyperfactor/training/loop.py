@@ -101,8 +101,11 @@ def fit(
     checkpoint: where to go on from.  save, evaluate, snapshot, record, report: called when due, with a checkpoint,
     the averaged model, a step and the averaged model, a row of the history, and the steps done.  Raises DivergedError on a non-finite loss.
     """
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(spec.ema))
+    average = AveragedModel(model)
     averaged = cast(AnyModel, average.module)
+    means: list[Tensor] = list(averaged.parameters())
+    weights: list[Tensor] = list(model.parameters())
+    move = get_ema_multi_avg_fn(spec.ema)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=spec.learning_rate, betas=spec.betas, weight_decay=spec.weight_decay, fused=True
     )
@@ -119,10 +122,14 @@ def fit(
         chosen = chosen.to(images.device)
         loss = model.loss(images[chosen], conditions[chosen], rng.torch_stream(seed, "training.noise", step))
         loss.backward()
-        norms.append(nn.utils.clip_grad_norm_(model.parameters(), spec.clip))
+        norms.append(nn.utils.clip_grad_norm_(weights, spec.clip))
         optimizer.step()
         optimizer.zero_grad()
-        average.update_parameters(model)
+        if average.n_averaged == 0:
+            average.update_parameters(model)
+        else:  # as update_parameters would, which looks for all weights anew each time
+            move(means, weights, average.n_averaged)
+            average.n_averaged += 1
         losses.append(loss.detach())
 
         done = step + 1
