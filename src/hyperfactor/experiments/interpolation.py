@@ -74,8 +74,8 @@ def _embedded(runs: Runs) -> dict[str, np.ndarray]:
     arrays = {}
     for width in (str(width) for width in EMBEDDED if str(width) in runs):
         run = runs[width][0]
-        points = run.spec.data.test_lattice()
-        found = run.activations(LAYER, factors=points)[LAYER]
+        points, images = run.pictures
+        found = run.activations(LAYER, factors=points, pictures=images)[LAYER]
         arrays[f"umap.{width}"], arrays[f"points.{width}"] = umap(found, seed=run.spec.seed), points
     return arrays
 

@@ -205,9 +205,9 @@ def _arrays(runs: Runs) -> dict[str, np.ndarray]:
     for role, of_role in runs.items():
         if float(role.split(" | ")[1]) in SHOWN:
             run = of_role[0]
-            points = run.spec.data.lattice()[:: 1 if run.spec.data.test_points is None else 16]
-            arrays[f"umap.{role}"] = umap(run.activations(LAYER, factors=points)[LAYER], seed=run.spec.seed)
-            arrays[f"points.{role}"] = points
+            points, images = run.pictures
+            found = run.activations(LAYER, factors=points, pictures=images)[LAYER]
+            arrays[f"umap.{role}"], arrays[f"points.{role}"] = umap(found, seed=run.spec.seed), points
     return arrays
 
 
