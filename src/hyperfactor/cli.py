@@ -593,9 +593,8 @@ def _print_claims(claims: "tuple[Claim, ...]", title: str) -> None:
     for heading in ("claim", "bound", "measured", "95 % interval", "verdict"):
         table.add_column(heading)
     for claim in claims:
-        interval = f"{claim.interval[0]:.3f} .. {claim.interval[1]:.3f}"
         verdict = "holds" if claim.holds else "DOES NOT HOLD"
-        table.add_row(claim.statement, str(claim.bound), f"{claim.measured:.3f}", interval, verdict)
+        table.add_row(claim.statement, str(claim.bound), f"{claim.measured:.3f}", claim.spread, verdict)
     Console(width=None if sys.stdout.isatty() else 160).print(table, highlight=False)
 
 

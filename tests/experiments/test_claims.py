@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hyperfactor.experiments.claims import Bound, claim, paired_difference, proportion
+from hyperfactor.experiments.claims import Bound, claim, exactly, paired_difference, proportion
 
 
 def test_wilson_s_interval_has_its_published_values():
@@ -31,6 +31,13 @@ def test_a_claim_holds_when_every_seed_is_within_the_bound():
     assert not found.holds
     assert claim("id", "4", "text", Bound(">=", 0.94), seeds).holds
     assert found.to_json()["bound"] == ">= 0.95"
+
+
+def test_a_claim_in_words():
+    found = claim("id", "4", "text", Bound(">", 0), [(0.97, 0.95, 0.99), (0.94, 0.9, 0.96)])
+    assert (found.spread, found.each(2)) == ("0.900 to 0.990", "0.970, 0.940")
+    of_all = claim("id", "5", "text", Bound(">", 0), [exactly(0.189)])
+    assert (of_all.spread, of_all.each(2), of_all.each(1)) == ("none", "together", "0.189")
 
 
 @pytest.mark.parametrize(("relation", "below", "at", "above"), [(">=", 0, 1, 1), ("<=", 1, 1, 0), (">", 0, 0, 1)])

@@ -49,6 +49,16 @@ class Claim:
     seeds: tuple[float, ...]
     holds: bool
 
+    @property
+    def spread(self) -> str:
+        """The interval as text; "none" for a value that has none of its own (see `exactly`)."""
+        low, high = self.interval
+        return f"{low:.3f} to {high:.3f}" if low < high else "none"
+
+    def each(self, seeds: int) -> str:
+        """The value of each seed as text; "together" where one value is of all `seeds`."""
+        return ", ".join(f"{value:.3f}" for value in self.seeds) if len(self.seeds) == seeds else "together"
+
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "bound": str(self.bound)}
 

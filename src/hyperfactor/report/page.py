@@ -90,11 +90,9 @@ def _claims_table(result: Result) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for claim in result.claims:
-        each = ", ".join(f"{value:.3f}" for value in claim.seeds)
-        interval = f"{claim.interval[0]:.3f} to {claim.interval[1]:.3f}"
         verdict = "holds" if claim.holds else "does not hold"
-        cells = (claim.statement, claim.figure, claim.bound, f"{claim.measured:.3f}", interval, each, verdict)
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        numbers = (f"{claim.measured:.3f}", claim.spread, claim.each(len(result.seeds)))
+        lines.append(f"| {' | '.join(map(str, (claim.statement, claim.figure, claim.bound, *numbers, verdict)))} |")
     return "\n".join(lines) + "\n"
 
 
