@@ -1,8 +1,8 @@
 """What a run costs, against counts by hand."""
 
+from types import SimpleNamespace
 from typing import cast
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,6 +10,7 @@ from torch import nn
 from hyperfactor import RunSpec
 from hyperfactor.runs import cost
 from hyperfactor.runs.run import build_model
+from hyperfactor.training.diffusion import Diffusion
 
 
 def layers_by_hand(spec: RunSpec) -> dict[str, tuple[nn.Module, int]]:
@@ -52,7 +53,19 @@ def test_judging_counts_each_request_once():
     assert cost.judging(RunSpec.parse({"data": data})) == cost.judging(RunSpec())
 
 
-def test_a_rate_is_of_this_machine():
-    found = cost.rate(RunSpec.parse({"model": {"width": 4, "attention": []}}), seconds=0.1)
-    assert 1e8 < found < 1e13
-    assert np.isfinite(found)
+def test_a_rate_is_operations_a_second_of_one_thread(monkeypatch: pytest.MonkeyPatch):
+    """By a clock on which a training step of a batch of 3 takes half a second and nothing else takes any time."""
+    spec = RunSpec.parse({"model": {"width": 4, "attention": []}, "training": {"batch": 3}})
+    clock, batches, loss = [100.0], [], Diffusion.loss
+
+    def slow(self: Diffusion, images: torch.Tensor, *others) -> torch.Tensor:
+        clock[0] += 0.5
+        batches.append(len(images))
+        assert torch.get_num_threads() == 1
+        return loss(self, images, *others)
+
+    monkeypatch.setattr(Diffusion, "loss", slow)
+    monkeypatch.setattr(cost, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    one_step = RunSpec.parse({"model": {"width": 4, "attention": []}, "training": {"batch": 3, "steps": 1}})
+    assert cost.rate(spec, seconds=2) == pytest.approx(cost.training(one_step) / 0.5)
+    assert batches == [1, 3, 3, 3, 3]  # one to warm up, then 2 seconds

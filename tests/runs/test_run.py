@@ -2,12 +2,14 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from torch import nn
 
 from hyperfactor import RequestError, Run, RunSpec
 from hyperfactor.factors.regions import Corner
 from hyperfactor.measures.accuracy import measure
 from hyperfactor.runs import run as run_module
 from hyperfactor.runs.run import build_model, draw, summarize
+from hyperfactor.training.diffusion import TIME_CODE, Diffusion
 
 POINTS = np.array([[1.0, 2.0], [3.5, 4.25], [9.0, 1.0], [1.0, 2.0], [0.0, 15.0]])
 
@@ -42,10 +44,12 @@ def test_the_noise_is_the_same_to_the_bit(tiny: RunSpec):
     def noise(points: np.ndarray) -> list[torch.Tensor]:
         return [torch.randn(8, generator=g) for g in run_module._streams(points, space, 0)]
 
-    for a, b in zip(noise(POINTS), noise(POINTS[::-1])[::-1], strict=True):
-        assert torch.equal(a, b) or any(torch.equal(a, c) for c in noise(POINTS[::-1]))
-    alone = [noise(point[None])[0] for point in POINTS]
-    assert all(torch.equal(a, b) for a, b in zip(alone[:3], noise(POINTS)[:3], strict=True))
+    forward, backward = noise(POINTS), noise(POINTS[::-1])
+    assert len({tuple(some.tolist()) for some in forward}) == len(POINTS)  # rows 0 and 3 ask for the same
+    for k, row in enumerate((4, 0, 2, 1, 3)):  # backward, row 3 is the first of the two and has the first's noise
+        assert torch.equal(backward[k], forward[row])
+    for point, some in zip(POINTS[:3], forward[:3], strict=True):
+        assert torch.equal(noise(point[None])[0], some)
     assert torch.equal(noise(np.array([[-0.0, 1.0]]))[0], noise(np.array([[0.0, 1.0]]))[0])
 
 
@@ -163,12 +167,44 @@ def test_activations_over_the_lattice_and_pooled(run: Run, tiny: RunSpec, monkey
     assert pooled == pytest.approx(whole.reshape(22, 22, 8, 16).mean(axis=3), abs=1e-4)
 
 
-def test_timesteps_steps_and_sources_make_a_difference(run: Run, tiny: RunSpec):
-    truth = tiny.data.picture.render(POINTS)[:, None].astype(np.float32)
-    options = [{}, {"timestep": 500}, {"step": 0}, {"pictures": truth}, {"pictures": truth, "timestep": 500}]
-    found = [run.activations("up1", factors=POINTS, **some)["up1"] for some in options]
-    for k, a in enumerate(found):
-        assert all(not np.allclose(a, b, atol=1e-3) for b in found[k + 1 :])
+class Tell(nn.Module):
+    """Its layer `told` puts out what it was given: the picture, and the timestep's code.  It predicts a flat picture,
+    `share` of the last number of the condition."""
+
+    def __init__(self, share: float):
+        super().__init__()
+        self.told, self.share = nn.Identity(), nn.Parameter(torch.tensor(share))
+
+    def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        self.told(torch.cat([x.flatten(1), condition[:, :TIME_CODE]], dim=1))
+        return (self.share * condition[:, -1])[:, None, None, None].expand_as(x)
+
+
+@pytest.mark.parametrize("step", [None, 0])
+@pytest.mark.parametrize("timestep", [0, 400, 666])  # 666 is one of the sampler's, 400 lies between two of them
+@pytest.mark.parametrize("source", ["own", "truth"])
+def test_the_network_is_looked_at_in_the_state_that_was_asked_for(
+    run: Run, tiny: RunSpec, monkeypatch: pytest.MonkeyPatch, source: str, timestep: int, step: int | None
+):
+    """The state in closed form: sqrt(a) x0 + sqrt(1 - a) e, with e the sampler's first noise, less what of x0 is in it,
+    on the model's own way; fresh noise on the truth."""
+    shares = {None: 1.0, 0: 0.5}
+    monkeypatch.setattr(run, "model_at", lambda step=None: Diffusion(Tell(shares[step]), tiny.diffusion))
+    space, alphas = tiny.data.picture.space(), np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
+    noise = np.stack([torch.randn(1, 16, 16, generator=g).numpy() for g in run_module._streams(POINTS, space, 4)])
+    if source == "truth":
+        pictures = tiny.data.picture.render(POINTS)[:, None].astype(np.float32)
+        x0 = 2 * pictures - 1
+    else:
+        pictures = None
+        flat = shares[step] * tiny.encoding.encode(POINTS, space)[:, -1]
+        x0 = np.broadcast_to(flat[:, None, None, None], noise.shape)
+        noise = (noise - alphas[999] ** 0.5 * x0) / (1 - alphas[999]) ** 0.5
+    x = x0 if timestep == 0 else alphas[timestep] ** 0.5 * x0 + (1 - alphas[timestep]) ** 0.5 * noise
+    phase = timestep * 10_000.0 ** (-np.arange(TIME_CODE // 2) / (TIME_CODE // 2))
+    code = np.broadcast_to(np.concatenate([np.sin(phase), np.cos(phase)]), (len(POINTS), TIME_CODE))
+    told = run.activations("told", timestep, POINTS, step, pictures=pictures, seed=4)["told"]
+    assert told == pytest.approx(np.concatenate([x.reshape(len(POINTS), -1), code], axis=1), abs=1e-3)
 
 
 def test_bad_requests_for_activations_are_refused(run: Run, monkeypatch):

@@ -12,6 +12,20 @@ from torch import Tensor, nn
 from hyperfactor.training.diffusion import TIME_CODE, Diffusion, DiffusionSpec, SamplingSpec, noise_scheduler
 
 
+def alphas(spec: DiffusionSpec) -> np.ndarray:
+    """The cumulated product of 1 - beta at each timestep, from the published formulas.
+
+    linear: Ho et al., arXiv 2006.11239.  squaredcos_cap_v2: Nichol and Dhariwal, arXiv 2102.09672, equation 17:
+    a ratio f(t) / f(0) with f(t) = cos^2((t / T + s) / (1 + s) pi / 2), s = 0.008, and no beta above 0.999.
+    """
+    if spec.schedule == "linear":
+        return np.cumprod(1 - np.linspace(spec.beta_start, spec.beta_end, spec.timesteps))
+    f = np.cos((np.arange(spec.timesteps + 1) / spec.timesteps + 0.008) / 1.008 * np.pi / 2) ** 2
+    found = f[1:] / f[0]
+    found[-1] = found[-2] * (1 - 0.999)  # the last beta is capped
+    return found
+
+
 class Oracle(nn.Module):
     """Knows the picture x0, and so predicts every target exactly from x_t and t."""
 
@@ -19,7 +33,7 @@ class Oracle(nn.Module):
         super().__init__()
         self.x0, self.spec = x0, spec
         self.scale = nn.Parameter(torch.ones(1))
-        self.alphas = np.cumprod(1 - np.linspace(spec.beta_start, spec.beta_end, spec.timesteps))
+        self.alphas = alphas(spec)
         frequencies = 10_000.0 ** (-torch.arange(TIME_CODE // 2) / (TIME_CODE // 2))
         self.codes = torch.cat([(torch.arange(spec.timesteps)[:, None] * frequencies).sin()], dim=1)
 
@@ -37,11 +51,17 @@ def streams(n: int) -> list[torch.Generator]:
 
 X0 = torch.linspace(-1, 1, 64).reshape(1, 1, 8, 8)
 NONE = torch.zeros(2, 0)
+SCHEDULES = [
+    pytest.param({}, id="published"),
+    pytest.param({"beta_start": 1e-3, "beta_end": 0.05, "timesteps": 400}, id="steep"),
+    pytest.param({"schedule": "squaredcos_cap_v2"}, id="cosine"),
+]
 
 
 @pytest.mark.parametrize("prediction", ["sample", "epsilon", "v"])
-def test_a_perfect_prediction_has_no_loss_and_another_has(prediction):
-    spec = DiffusionSpec(prediction=prediction)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_perfect_prediction_has_no_loss_and_another_has(prediction, schedule):
+    spec = DiffusionSpec(prediction=prediction, **schedule)
     oracle = Oracle(X0, spec)
     images = ((X0 + 1) / 2).expand(16, 1, 8, 8)
     model = Diffusion(oracle, spec)
@@ -52,25 +72,22 @@ def test_a_perfect_prediction_has_no_loss_and_another_has(prediction):
 
 @pytest.mark.parametrize("prediction", ["sample", "epsilon", "v"])
 @pytest.mark.parametrize(("sampler", "steps"), [("ddim", 20), ("dpm-solver++", 20), ("ddpm", 200)])
-def test_with_a_perfect_prediction_every_sampler_draws_the_picture(prediction, sampler, steps):
-    spec = DiffusionSpec(prediction=prediction)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_with_a_perfect_prediction_every_sampler_draws_the_picture(prediction, sampler, steps, schedule):
+    spec = DiffusionSpec(prediction=prediction, **schedule)
     drawn = Diffusion(Oracle(X0, spec), spec).sample(NONE, 8, SamplingSpec(sampler=sampler, steps=steps), streams(2))
     assert torch.allclose(2 * drawn - 1, X0.expand_as(drawn), atol=0.02)
 
 
-def test_noising_has_the_stated_mean_and_variance():
-    spec = DiffusionSpec()
-    alphas = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_noising_has_the_stated_mean_and_variance(schedule):
+    spec = DiffusionSpec(**schedule)
     noise = torch.randn(20_000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
-    for t in (0, 300, 999):
-        x = (
-            noise_scheduler(spec)
-            .add_noise(torch.full_like(noise, 0.7), noise, torch.full((20_000,), t))
-            .flatten()
-            .numpy()
-        )
-        expected = stats.norm(0.7 * np.sqrt(alphas[t]), np.sqrt(1 - alphas[t]))
-        assert stats.kstest(x, expected.cdf).pvalue > 0.01
+    for t in (0, 300, spec.timesteps - 1):
+        clean = torch.full_like(noise, 0.7)
+        x = noise_scheduler(spec).add_noise(clean, noise, torch.full((20_000,), t)).flatten().numpy()
+        alpha = alphas(spec)[t]
+        assert stats.kstest(x, stats.norm(0.7 * np.sqrt(alpha), np.sqrt(1 - alpha)).cdf).pvalue > 0.01
 
 
 def test_training_timesteps_follow_the_time_bias():
@@ -159,13 +176,31 @@ def test_the_state_at_a_timestep_lies_on_the_way_of_the_sampler(prediction):
     assert state(0).shape == (2, 1, 8, 8)
 
 
-def test_the_truth_noised_has_the_mean_and_the_variance_of_its_timestep():
-    model = Diffusion(nn.Identity(), DiffusionSpec())
-    images = torch.rand(2, 1, 64, 64)
-    alpha = float(model.noising.alphas_cumprod[300])
-    noised = model.noised(images, 300, streams(2))
-    rest = noised - alpha**0.5 * (2 * images - 1)
-    assert rest.std().item() == pytest.approx((1 - alpha) ** 0.5, rel=0.03)
+@pytest.mark.parametrize("prediction", ["sample", "epsilon", "v"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_with_a_perfect_prediction_the_state_is_in_closed_form_at_any_timestep(prediction, schedule):
+    """DDIM goes straight: at each timestep, the sampler's or one between, it holds the picture and the first noise (less
+    what of the picture is in that) in the shares of the timestep."""
+    spec = DiffusionSpec(prediction=prediction, **schedule)
+    model, a = Diffusion(Oracle(X0, spec), spec), alphas(spec)
+    noise = torch.stack([torch.randn(1, 8, 8, generator=g) for g in streams(2)])
+    noise = (noise - a[-1] ** 0.5 * X0) / (1 - a[-1]) ** 0.5
+    for timestep in (spec.timesteps - 1, spec.timesteps - 2, spec.timesteps * 4 // 5 - 1, 137, 1):
+        state = model.state(NONE, 8, SamplingSpec(steps=10), streams(2), timestep)
+        expected = a[timestep] ** 0.5 * X0 + (1 - a[timestep]) ** 0.5 * noise
+        assert torch.allclose(state, expected.float(), atol=2e-3)
+    assert torch.allclose(model.state(NONE, 8, SamplingSpec(steps=10), streams(2), 0), X0.expand(2, 1, 8, 8), atol=0.02)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_truth_noised_holds_picture_and_noise_in_the_shares_of_its_timestep(schedule):
+    spec = DiffusionSpec(**schedule)
+    model, images = Diffusion(nn.Identity(), spec), torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(9))
+    noise = torch.stack([torch.randn(1, 8, 8, generator=g) for g in streams(2)])
+    for timestep in (1, 300, spec.timesteps - 1):
+        a = alphas(spec)[timestep]
+        expected = a**0.5 * (2 * images - 1) + (1 - a) ** 0.5 * noise
+        assert torch.allclose(model.noised(images, timestep, streams(2)), expected, atol=1e-5)
     assert torch.equal(model.noised(images, 0, streams(2)), 2 * images - 1)
 
 
