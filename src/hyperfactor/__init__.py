@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hyperfactor.errors import DivergedError, HyperfactorError, RequestError, StoreError
+    from hyperfactor.errors import BusyError, DivergedError, HyperfactorError, MachineError, RequestError, StoreError
     from hyperfactor.runs.execute import train
     from hyperfactor.runs.run import Run
     from hyperfactor.runs.spec import RunSpec
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 # Where the public names live.  They are imported when first used: torch takes seconds.
 _HOMES = {
+    "BusyError": "hyperfactor.errors",
     "DivergedError": "hyperfactor.errors",
     "HyperfactorError": "hyperfactor.errors",
+    "MachineError": "hyperfactor.errors",
     "RequestError": "hyperfactor.errors",
     "Run": "hyperfactor.runs.run",
     "RunSpec": "hyperfactor.runs.spec",
@@ -22,8 +24,10 @@ _HOMES = {
     "train": "hyperfactor.runs.execute",
 }
 __all__ = [
+    "BusyError",
     "DivergedError",
     "HyperfactorError",
+    "MachineError",
     "RequestError",
     "Run",
     "RunSpec",

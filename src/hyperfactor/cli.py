@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyperfactor.errors import HyperfactorError, RequestError, RunError
+from hyperfactor.errors import HyperfactorError, RequestError, machine_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,8 +195,8 @@ def _train_all(
 
 
 def _status(failures: dict[str, HyperfactorError]) -> int:
-    """1 where a run failed by itself, 2 where what was asked was wrong."""
-    return 1 if any(isinstance(error, RunError) for error in failures.values()) else 2
+    """2 where only requests were wrong, 1 where a run or the machine failed."""
+    return 2 if all(isinstance(error, RequestError) for error in failures.values()) else 1
 
 
 @app.command()
@@ -486,12 +486,12 @@ def runs_remove(
 
 
 def main() -> None:
-    """Run the command line; 0 done, 1 a run failed, 2 the request was wrong."""
+    """Run the command line; 0 done, 1 a run or the machine failed, 2 the request was wrong."""
     try:
         sys.exit(app(standalone_mode=False))
     except HyperfactorError as error:
         _complain(str(error))
-        sys.exit(1 if isinstance(error, RunError) else 2)
+        sys.exit(_status({"": error}))
     except typer.TyperException as error:
         if message := error.format_message():  # none where the help was printed for want of arguments
             _complain(f"{message} (see hyperfactor --help)")
@@ -500,6 +500,11 @@ def main() -> None:
         said = f"; {stop}" if str(stop) else ""
         _complain(f"stopped{said}; the same command goes on from the last checkpoint")
         sys.exit(130)
+    except (MemoryError, OSError, RuntimeError) as error:
+        if (fault := machine_fault(error)) is None:
+            raise
+        _complain(str(fault))
+        sys.exit(1)
 
 
 def _complain(message: str) -> None:

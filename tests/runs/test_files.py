@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperfactor import RequestError, StoreError
+from hyperfactor import MachineError, RequestError
 from hyperfactor.errors import WriteError
 from hyperfactor.runs.files import Folder, files_at
 
@@ -73,19 +73,19 @@ def test_what_is_no_place_is_told(s3: str):
     with pytest.raises(WriteError, match="no-such-bucket/runs/a: .*needs a bucket that can be reached"):
         gone.write("a", b"1")
     closed = files_at("s3://bucket/runs?endpoint_url=http://127.0.0.1:9")
-    with pytest.raises(StoreError, match="s3://bucket/runs/a: .*needs a bucket that can be reached"):
+    with pytest.raises(MachineError, match="s3://bucket/runs/a: .*needs a bucket that can be reached"):
         closed.read("a")
 
 
 FILL = """
 import resource, signal, sys
-from hyperfactor.errors import WriteError
+from hyperfactor.errors import MachineError
 from hyperfactor.runs.files import Folder
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     Folder(sys.argv[1]).write("a/big", bytes(5000))
-except WriteError as error:
+except MachineError as error:
     print(error)
 """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hyperfactor import RequestError, Run, RunSpec, Store, StoreError, train
+from hyperfactor import MachineError, RequestError, Run, RunSpec, Store, StoreError, train
 from hyperfactor.runs.files import write_whole
 from hyperfactor.runs.store import CHECKPOINT, MANIFEST
 
@@ -58,7 +58,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(finished, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreError, match=r"numbers.bin: No space left on device, needs a disk with room"):
+    with pytest.raises(MachineError, match=r"numbers.bin: No space left on device, needs a disk with room"):
         store.write(run, "numbers.bin", b"67890")
     assert store.read(run, "numbers.bin") == b"12345"
     assert sorted(p.name for p in store.folder(run).iterdir()) == [MANIFEST, "numbers.bin", "spec.json"]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hyperfactor.errors import WriteError
+from hyperfactor.errors import MachineError, WriteError
 from hyperfactor.experiments.claims import Bound, Claim
 from hyperfactor.runs.files import Files
 
@@ -68,7 +68,7 @@ def save(files: Files, experiment: str, ids: Ids, analysis: Analysis) -> None:
         content[f"table.{key}"] = np.frombuffer(buffer.getvalue(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, **content, **{f"array.{key}": value for key, value in arrays.items()})  # pyright: ignore[reportArgumentType]
-    with suppress(WriteError):
+    with suppress(MachineError, WriteError):
         files.write(_name(experiment, ids), hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
 
 

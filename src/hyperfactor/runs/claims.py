@@ -26,7 +26,7 @@ from typing import Any
 
 import psutil
 
-from hyperfactor.errors import BusyError, StoreError
+from hyperfactor.errors import BusyError, MachineError, StoreError
 from hyperfactor.runs.files import Files, is_temporary, meant_for
 
 FOLDER = ".claims"
@@ -82,7 +82,7 @@ class Claim:
 
     def _live(self) -> None:
         while not self._ended.wait(self._every):
-            with suppress(StoreError):  # a beat that cannot be written is one that is missed
+            with suppress(MachineError, StoreError):  # a beat that cannot be written is one that is missed
                 self._beat()
 
     def _beat(self) -> None:

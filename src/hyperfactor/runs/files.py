@@ -9,8 +9,8 @@ Both offer the same few verbs over names with slashes:
     children  the names right below one
     sizes     of the files right below one, in bytes
 
-What the system refuses (no room, no permission, no connection) is a `WriteError` or a `StoreError`
-of one line.
+A name or a permission that is wrong is a `StoreError` (a `WriteError` where something was to be written), and what the
+machine cannot do (no room, no connection) a `MachineError`, each of one line.
 """
 
 import os
@@ -23,11 +23,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from hyperfactor.errors import RequestError, StoreError, WriteError
+from hyperfactor.errors import (
+    HyperfactorError,
+    MachineError,
+    RequestError,
+    StoreError,
+    WriteError,
+    is_machine_fault,
+)
+
+
+def _refused(where: object, error: OSError, needs: str, kind: type[StoreError] = WriteError) -> HyperfactorError:
+    """What to raise when the system refuses: `kind` for a wrong request, a MachineError for a fault of the machine."""
+    which = MachineError if is_machine_fault(error) else kind
+    return which(f"{where}: {error.strerror or error}, needs {needs}")
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, making its folder; WriteError where it cannot be done."""
+    """Write a file whole or not at all, making its folder; WriteError or MachineError where it cannot be done."""
     temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +52,7 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise WriteError(f"{path}: {error.strerror or error}, needs a disk with room that can be written") from None
+        raise _refused(path, error, "a disk with room that can be written") from None
 
 
 def _temporary(path: Path) -> Path:
@@ -103,7 +116,7 @@ class Folder(Files):
         except NotADirectoryError:
             raise FileNotFoundError(name) from None
         except OSError as error:
-            raise StoreError(f"{self.path(name)}: {error.strerror}, needs a file that can be read") from None
+            raise _refused(self.path(name), error, "a file that can be read", StoreError) from None
 
     def write(self, name: str, content: bytes) -> None:
         write_whole(self._path / name, content)
@@ -121,9 +134,7 @@ class Folder(Files):
             finally:
                 temporary.unlink(missing_ok=True)
         except OSError as error:
-            raise WriteError(
-                f"store {self.where}: {error.strerror or error}, needs a folder that can be written"
-            ) from None
+            raise _refused(f"store {self.where}", error, "a folder that can be written") from None
         return True
 
     def delete(self, name: str) -> None:
@@ -139,7 +150,7 @@ class Folder(Files):
         try:
             yield
         except OSError as error:
-            raise WriteError(f"{self.path(name)}: {error.strerror}, needs a store that can be written") from None
+            raise _refused(self.path(name), error, "a store that can be written") from None
 
     def children(self, name: str = "") -> list[str]:
         try:
@@ -147,7 +158,7 @@ class Folder(Files):
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise StoreError(f"{self.path(name)}: {error.strerror}, needs a folder that can be read") from None
+            raise _refused(self.path(name), error, "a folder that can be read", StoreError) from None
 
     def sizes(self, name: str) -> dict[str, int]:
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._path / name) as entries:
@@ -180,9 +191,13 @@ class Bucket(Files):
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
 
-    def _refused(self, name: str, error: Exception, kind: type[StoreError] = StoreError) -> StoreError:
+    def _refused(self, name: str, error: Exception, kind: type[StoreError] = StoreError) -> HyperfactorError:
         said = (str(error).splitlines() or [type(error).__name__])[0]
-        return kind(f"{self.path(name)}: {said}, needs a bucket that can be reached, with permission to use it")
+        lost = any("Connection" in base.__name__ or "Timeout" in base.__name__ for base in type(error).__mro__)
+        fault = lost or (isinstance(error, OSError) and is_machine_fault(error))
+        return (MachineError if fault else kind)(
+            f"{self.path(name)}: {said}, needs a bucket that can be reached, with permission to use it"
+        )
 
     def read(self, name: str) -> bytes:
         try:

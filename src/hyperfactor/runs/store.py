@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic_core import from_json
 
-from hyperfactor.errors import BusyError, RequestError, StoreError, WriteError
+from hyperfactor.errors import BusyError, MachineError, RequestError, StoreError, WriteError
 from hyperfactor.runs import claims, files
 from hyperfactor.runs.claims import Claim, Claims
 from hyperfactor.runs.files import files_at
@@ -99,8 +99,8 @@ class Store:
     ) -> Iterator[None]:
         """Hold the run's claim; while somebody else does, wait, or raise BusyError.
 
-        dead: the number of a claim that another watcher has found dead.  tell: called with a line when there is something to wait for.  Raises WriteError where the store
-        cannot be written.
+        dead: the number of a claim that another watcher has found dead.  tell: called with a line when there is something to wait for.  Raises WriteError or MachineError where
+        the store cannot be written.
         """
         claim = self.claims.wait(run, tell) if wait else self.claims.take(run, dead)
         if claim is None:
@@ -146,7 +146,7 @@ class Store:
         """Of finished runs, delete what a process has left that was killed after it wrote the manifest."""
         held = {claims.run_of(name) for name in self.files.children(claims.FOLDER)}
         for run in held.intersection(runs):
-            with suppress(BusyError, WriteError), self.claim(run, wait=False):
+            with suppress(BusyError, MachineError, WriteError), self.claim(run, wait=False):
                 self._clear_up(run)
 
     def finish(self, spec: "RunSpec", artifacts: dict[str, dict[str, Any]], about: dict[str, Any]) -> None:

@@ -28,10 +28,12 @@ from hyperfactor.errors import (
     BusyError,
     DivergedError,
     HyperfactorError,
+    MachineError,
     RequestError,
     RunError,
     StoreError,
     WriteError,
+    machine_fault,
 )
 from hyperfactor.runs.execute import train
 from hyperfactor.runs.run import Run
@@ -47,7 +49,8 @@ SILENT = logging.CRITICAL + 1
 # Dask samples each worker's stack every 10 ms and the lag of its loop every 20 ms; both take the interpreter from training.
 QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
 _ERRORS: dict[str, type[HyperfactorError]] = {
-    kind.__name__: kind for kind in (BusyError, DivergedError, RequestError, RunError, StoreError, WriteError)
+    kind.__name__: kind
+    for kind in (BusyError, DivergedError, MachineError, RequestError, RunError, StoreError, WriteError)
 }
 
 
@@ -73,7 +76,7 @@ def train_all(
     else is training.
 
     Returns the runs by id, and the errors of those that failed by themselves, which stop no other.  Raises
-    WriteError where the store can no longer be written, and RequestError for a cluster that is not there.
+    WriteError or MachineError where the store can no longer be written, and RequestError for a cluster that is not there.
     A script that calls it with several workers needs `if __name__ == "__main__":`.
     """
     if workers is not None and workers < 1:
@@ -96,7 +99,7 @@ def train_all(
             try:
                 progress = partial(report, spec)
                 finished(train(spec, store, threads=1, device=device, track=track, report=progress, tell=tell))
-            except WriteError:
+            except (MachineError, WriteError):
                 raise
             except HyperfactorError as error:
                 failures[spec.id] = error
@@ -272,7 +275,7 @@ class _Sweep:
         elif isinstance(error, _WorkersDiedError) and self.steps.get(run, 0) > self.given_up.get(run, 0):
             self.given_up[run] = self.steps[run]  # it comes forward, death by death
             self._submit(run)
-        elif isinstance(error, WriteError):
+        elif isinstance(error, MachineError | WriteError):
             raise error
         elif error is None and self.store.manifest(run) is None:
             raise RequestError(
@@ -320,8 +323,8 @@ def _train_one(canonical: str, store: str, device: str, track: str | None, dead:
         kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS)
         return kind, str(error)
     except Exception as error:  # a run that fails by itself stops no other
-        said = (str(error).splitlines() or [""])[0]
-        return "RunError", f"run {spec.id}: {type(error).__name__}: {said}"
+        said = machine_fault(error) or f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        return "RunError", f"run {spec.id}: {said}"
     return None
 
 
