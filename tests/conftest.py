@@ -1,13 +1,24 @@
-"""What several tests share: a tiny spec, and a finished run of it."""
+"""What tests share: one thread a process, homology without a child process, a tiny spec and a finished run of it."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
+# Read when torch and numba load, and by child processes.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+
+import hypothesis
+import numpy as np
 import pytest
 import torch
 
 from hyperfactor import Run, RunSpec, train
+from hyperfactor.measures import rips, topology
 
 torch.set_num_threads(1)
+# The same examples in every run, however long one takes.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("tests")
 
 TINY = {
     "data": {
@@ -38,3 +49,26 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run(tiny: RunSpec, store: Path) -> Run:
     return train(tiny, store)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _homology_in_this_process() -> Iterator[None]:
+    """A child process takes a second to start, which a test of the child pays (see `child`) and no other test does."""
+
+    def here(
+        clouds: dict[str, np.ndarray], max_dim: int, field: int, memory: int, seconds: float
+    ) -> dict[str, np.ndarray]:
+        return rips.diagrams(clouds, max_dim, field)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(topology, "_in_child", here)
+        yield
+
+
+_IN_CHILD = topology._in_child
+
+
+@pytest.fixture
+def child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Homology is computed in a child process, as outside the tests."""
+    monkeypatch.setattr(topology, "_in_child", _IN_CHILD)

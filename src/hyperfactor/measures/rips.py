@@ -8,25 +8,48 @@ macOS or Windows), so that a hopeless request ends this process and not the user
 
 import io
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 
 
-def main(max_dim: int, field: int, most: int) -> None:
+def diagrams(distances: Mapping[str, np.ndarray], max_dim: int, field: int) -> dict[str, np.ndarray]:
+    """The persistence diagrams of clouds of points.
+
+    Parameters
+    ----------
+    distances
+        Of each cloud, by name, the distances of its points from each other, shape (n, n).
+    max_dim
+        The highest dimension of homology.
+    field
+        A prime: the number of elements of the field of coefficients.
+
+    Returns
+    -------
+    dict
+        Under `<name>.<dimension>` the births and deaths, shape (bars, 2).
+    """
     from gudhi.sklearn.rips_persistence import RipsPersistence
 
-    distances = np.load(io.BytesIO(sys.stdin.buffer.read()))
-    _limit_memory(most)
     rips = RipsPersistence(
         list(range(max_dim + 1)), input_type="full distance matrix", homology_coeff_field=field, n_jobs=1
     )
-    diagrams = rips.fit_transform([distances[name] for name in distances.files])
-    named = {
+    found = rips.fit_transform(list(distances.values()))
+    return {
         f"{name}.{dim}": np.asarray(diagram, dtype=np.float64).reshape(-1, 2)
-        for name, of_name in zip(distances.files, diagrams, strict=True)
+        for name, of_name in zip(distances, found, strict=True)
         for dim, diagram in enumerate(of_name)
     }
-    np.savez(sys.stdout.buffer, **named)  # pyright: ignore[reportArgumentType]
+
+
+def main(max_dim: int, field: int, most: int) -> None:
+    import gudhi.sklearn.rips_persistence  # noqa: F401  the memory of the library itself is not limited
+
+    with np.load(io.BytesIO(sys.stdin.buffer.read())) as file:
+        distances = {name: file[name] for name in file.files}
+    _limit_memory(most)
+    np.savez(sys.stdout.buffer, **diagrams(distances, max_dim, field))  # pyright: ignore[reportArgumentType]
 
 
 def _limit_memory(most: int) -> None:
