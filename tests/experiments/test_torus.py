@@ -49,12 +49,14 @@ def test_claims_tell_a_hyper_factorized_torus_from_a_flat_one(flat: Trained, hyp
 
     curved = holds(hyper)
     assert not curved["control.betti"]  # the control given here is a torus
-    assert all(curved[f"torus.{name}"] for name in ("dimension", "within", "cross", "interaction", "betti.start"))
+    assert all(
+        curved[f"torus.{name}"] for name in ("dimension", "within.x", "within.y", "cross", "interaction", "betti.start")
+    )
     plain = holds(flat)
     assert plain["torus.accuracy"]
     assert plain["torus.betti.end"]
     assert not plain["torus.dimension"]  # exactly 4
-    assert not plain["torus.within"]
+    assert not plain["torus.within.x"]
 
 
 def test_a_model_that_draws_badly_fails_the_claim_of_accuracy():

@@ -191,15 +191,23 @@ def test_the_bootstrap_interval_grows_with_how_uneven_the_curves_are():
     assert width(uneven) > 3 * width(even)
 
 
-def test_the_margin_between_two_references():
-    names = ("x within", "y within")
+@pytest.mark.parametrize("name", ["x within", "y within"])
+def test_the_margin_between_two_references(name):
+    """Of a hyper-factorized torus it is the whole distance between the two references; of a Clifford torus the opposite."""
+    ideal = (("hyper-factorized torus", name), ("Clifford torus", name))
     found = compare(hyper_factorized_torus(N, 1.0))
-    measured, low, high = found.margin("hyper-factorized torus", "Clifford torus", names)
-    apart = found.distances["Clifford torus"]
-    assert measured == pytest.approx((apart["x within"] + apart["y within"]) / 2)
-    assert low <= measured <= high
-    assert low > 0.3
-    assert compare(clifford_torus(N)).margin("hyper-factorized torus", "Clifford torus", names)[2] < -0.3
+    measured, low, high = found.margin(name, *ideal)
+    assert measured == pytest.approx(found.distances["Clifford torus"][name])
+    assert 0.3 < low <= measured <= high
+    assert compare(clifford_torus(N)).margin(name, *ideal)[2] < -0.3
+
+
+def test_the_margin_between_two_statistics_of_references():
+    """The curves of x on a Clifford torus are as its own x-on-x, 0 and 1; the 3D torus's x-on-y are 1/2 and 0."""
+    found = compare(clifford_torus(N))
+    for kind, apart in (("orthogonality", 0.5), ("parallelism", 1.0)):
+        paper = (("3D torus", f"x-on-y {kind}"), ("Clifford torus", f"x-on-x {kind}"))
+        assert found.margin(f"x-on-x {kind}", *paper)[0] == pytest.approx(-apart, abs=0.15)
 
 
 def test_three_factors_compare_with_what_they_can():

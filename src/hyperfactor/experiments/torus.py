@@ -175,8 +175,6 @@ def _dimension(points: np.ndarray, seed: int) -> tuple[float, float, float]:
 
 def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
     torus, control = found["torus"], found["no wrap"]
-
-    within = ("x within", "y within")
     return [
         claim("torus.accuracy", "2", "drawings of the lattice that are right",
               Bound(">=", 0.98), [proportion(t.last.right) for t in torus]),
@@ -190,9 +188,13 @@ def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
               Bound("<=", 0.15), [mean_interval(np.abs(t.cosines.cross)) for t in torus]),
         claim("torus.interaction", "3", "share of the variance that x and y explain only together",
               Bound("<=", 0.1), [exactly(t.additivity.interaction) for t in torus]),
-        claim("torus.within", "3", "steps within a factor: distance to Clifford less that to hyper-factorized",
-              Bound(">", 0),
-              [t.comparison.margin("hyper-factorized torus", "Clifford torus", within) for t in torus]),
+        *(
+            claim(f"torus.within.{name}", "3", f"steps of {name} at two of its values: distance to those of a circle less "
+                  "distance to those of a ring of tuning curves", Bound(">", 0),
+                  [t.comparison.margin(f"{name} within", ("hyper-factorized torus", f"{name} within"),
+                                       ("Clifford torus", f"{name} within")) for t in torus])
+            for name in "xy"
+        ),
         claim("control.betti", "2", "code that does not wrap: Betti numbers that differ from a torus's",
               Bound(">=", 1), [exactly(off_torus(t.end)) for t in control]),
     ]  # fmt: skip

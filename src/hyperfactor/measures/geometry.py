@@ -28,6 +28,7 @@ from hyperfactor.measures import arrays
 Representation = Float[np.ndarray, "..."]  # (n_1, ..., n_k, d)
 Periodic = bool | Sequence[bool]
 VARIANCE = 0.95  # of a curve, that its leading principal subspace holds
+LEVELS = (np.arange(200) + 0.5) / 200  # of quantiles, between which the bootstrap takes distances
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ class Comparison:
     interval        reference -> 95 % bootstrap interval of the total
     nearest         the reference with the smallest total
     support         share of the bootstrap samples in which it is the nearest
-    draws           the distances in each bootstrap sample, (samples, statistics, references)
+    resampled       name -> its quantiles at LEVELS in each bootstrap sample, (samples, levels)
     """
 
     statistics: dict[str, np.ndarray]
@@ -262,17 +263,32 @@ class Comparison:
     interval: dict[str, tuple[float, float]]
     nearest: str
     support: float
-    draws: np.ndarray
+    resampled: dict[str, np.ndarray]
 
-    def margin(self, nearer: str, farther: str, names: Sequence[str]) -> tuple[float, float, float]:
-        """How much farther R is from one reference than from another, over the statistics called `names`:
-        mean difference of the distances, with its 95 % bootstrap interval."""
-        statistics, shapes = list(self.statistics), list(self.references)
-        rows = [statistics.index(name) for name in names]
-        drawn = self.draws[:, rows, shapes.index(farther)] - self.draws[:, rows, shapes.index(nearer)]
-        low, high = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
-        measured = np.mean([self.distances[farther][name] - self.distances[nearer][name] for name in names])
-        return float(measured), float(low), float(high)
+    def margin(self, name: str, nearer: tuple[str, str], farther: tuple[str, str]) -> tuple[float, float, float]:
+        """How much farther a statistic of R is from one ideal statistic than from another.
+
+        Parameters
+        ----------
+        name
+            The statistic of R.
+        nearer, farther
+            The ideal ones, each as a reference and the name of one of its statistics, such as
+            ("3D torus", "x-on-y orthogonality").
+
+        Returns
+        -------
+        value, low, high
+            The difference of the two Wasserstein distances, with its 95 % bootstrap interval.
+        """
+        measured, drawn = 0.0, np.zeros(len(self.resampled[name]))
+        for sign, (shape, statistic) in ((1, farther), (-1, nearer)):
+            ideal = self.references[shape][statistic]
+            exact = float(wasserstein_distance(self.statistics[name], ideal))
+            measured += sign * exact
+            drawn += sign * (exact + _moved(self.statistics[name], self.resampled[name], ideal)).clip(min=0)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        return measured, float(low), float(high)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -326,13 +342,21 @@ def compare(
     }
     total = {shape: float(np.mean(list(of_shape.values()))) for shape, of_shape in distances.items()}
     nearest = min(total, key=total.__getitem__)
-    exact = np.array([[of_shape[name] for of_shape in distances.values()] for name in found])
-    draws = (exact + _bootstrap(grouped, ideal, bootstrap, seed)).clip(min=0)
-    drawn = draws.mean(axis=1)  # (samples, shapes)
+    resampled = _bootstrap(grouped, bootstrap, seed)
+    drawn = np.mean(
+        [
+            [
+                (distances[shape][name] + _moved(found[name], resampled[name], values)).clip(min=0)
+                for shape, values in ((shape, of_shape[name]) for shape, of_shape in ideal.items())
+            ]
+            for name in found
+        ],
+        axis=0,
+    ).T  # (samples, shapes)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     interval = {shape: (float(low[k]), float(high[k])) for k, shape in enumerate(shapes)}
     support = float(np.mean(drawn.argmin(axis=1) == list(shapes).index(nearest)))
-    return Comparison(found, ideal, distances, total, interval, nearest, support, draws)
+    return Comparison(found, ideal, distances, total, interval, nearest, support, resampled)
 
 
 def _statistics(R: np.ndarray, periodic: Periodic, names: Sequence[str]) -> dict[str, list[np.ndarray]]:
@@ -365,25 +389,26 @@ def _other(cosines: Float[np.ndarray, "g n n"]) -> list[np.ndarray]:
     return [np.delete(cosines[:, i], i, axis=1).ravel() for i in range(n)]
 
 
+def _quantiles(values: np.ndarray) -> Float[np.ndarray, " levels"]:
+    return np.sort(values)[(LEVELS * len(values)).astype(int)]
+
+
 def _bootstrap(
-    grouped: dict[str, list[np.ndarray]], ideal: dict[str, dict[str, np.ndarray]], samples: int, seed: int
-) -> Float[np.ndarray, "samples statistics shapes"]:
-    """How far the distance of each statistic to each shape moves when the groups of each statistic are drawn again
-    with replacement.  Distances are taken between quantiles at 200 levels, which is close to the
-    Wasserstein distance and quick."""
-    levels = (np.arange(200) + 0.5) / 200
-
-    def quantiles(groups: list[np.ndarray]) -> np.ndarray:
-        values = np.sort(np.concatenate(groups))
-        return values[(levels * len(values)).astype(int)]
-
-    moved = np.zeros((samples, len(grouped), len(ideal)))
+    grouped: dict[str, list[np.ndarray]], samples: int, seed: int
+) -> dict[str, Float[np.ndarray, "samples levels"]]:
+    """The quantiles of each statistic when its groups are drawn again with replacement."""
+    found = {}
     for number, (name, groups) in enumerate(grouped.items()):
-        goal = np.stack([quantiles([of_shape[name]]) for of_shape in ideal.values()])  # (shapes, levels)
-        distance = np.abs(quantiles(groups) - goal).mean(axis=1)
         generator = rng.stream(seed, "geometry.bootstrap", number)
-        for sample in range(samples):
-            chosen = generator.integers(len(groups), size=len(groups))
-            again = np.abs(quantiles([groups[i] for i in chosen]) - goal).mean(axis=1)
-            moved[sample, number] = again - distance
-    return moved
+        chosen = (generator.integers(len(groups), size=len(groups)) for _ in range(samples))
+        found[name] = np.stack([_quantiles(np.concatenate([groups[i] for i in some])) for some in chosen])
+    return found
+
+
+def _moved(
+    values: np.ndarray, resampled: Float[np.ndarray, "samples levels"], ideal: np.ndarray
+) -> Float[np.ndarray, " samples"]:
+    """How far the distance of a statistic to an ideal one moves in each bootstrap sample.  Distances are taken between
+    quantiles, which is close to the Wasserstein distance and quick."""
+    goal = _quantiles(ideal)
+    return np.abs(resampled - goal).mean(axis=1) - np.abs(_quantiles(values) - goal).mean()
