@@ -93,6 +93,69 @@ def test_every_layer_of_the_unet_can_be_had():
     assert shapes == {"stem": (4, 16, 16), "up1": (8, 4, 4), "attention.up1": (8, 4, 4), "head": (1, 16, 16)}
 
 
+class Reused(nn.Module):
+    """What a layer puts out is changed in place afterwards: by an activation, a residual, a buffer used again."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 2, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.same = nn.Identity()
+        self.view = nn.Flatten()
+        self.again = self.first
+        self.register_buffer("kept", torch.zeros(2, 2, 4, 4))
+
+    def forward(self, x):
+        self.kept.copy_(self.same(self.first(x)))
+        y = self.same(self.kept)
+        y += 1000
+        self.view(self.relu(y.sub_(1000)))[:, 0] = -7
+        y *= 2
+        return self.first(x + 1).mul_(0)
+
+
+def test_a_layer_is_captured_before_later_code_changes_its_output_in_place():
+    torch.manual_seed(0)
+    network, x = Reused(), torch.randn(4, 1, 4, 4)
+    with torch.no_grad():
+        first, second = network.first(x).flatten(1), network.first(x + 1).flatten(1)
+    found = capture(network, ("first", "relu", "same", "view"), [(part,) for part in x.split(2)])
+    assert found["first"] == pytest.approx(second.numpy(), abs=1e-6)  # the last call of two
+    assert found["same"] == pytest.approx(first.numpy(), abs=1e-6)
+    for name in ("relu", "view"):
+        assert found[name] == pytest.approx(first.relu().numpy(), abs=1e-4)  # 1000 was added and taken away
+    assert capture(network, ("again",), [(x[:2],)])["again"] == pytest.approx(second[:2].numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (torch.arange(6).reshape(2, 3), [[0, 1, 2], [3, 4, 5]]),
+        (torch.arange(2), [[0], [1]]),
+        (torch.ones(2, 3, 4, dtype=torch.bool), np.ones((2, 3))),
+        (torch.full((2, 1, 4), 3e4, dtype=torch.float16), [[3e4], [3e4]]),
+    ],
+)
+def test_outputs_of_other_types(output, expected):
+    class Puts(nn.Module):
+        def forward(self):
+            return output
+
+    network = nn.Sequential(Puts())
+    assert capture(network, ("0",), [()], pool="mean", call=network[0])["0"] == pytest.approx(np.array(expected))
+    assert size(network, ("0",), (), 10, pool="mean", call=network[0]).bytes == 4 * 10 * len(expected[0])
+
+
+@pytest.mark.parametrize(("output", "said"), [
+    (torch.ones(2, 3) * 1j, "layer 0: got an output of complex numbers"),
+    (torch.tensor(1.0), "layer 0: got an output of one number, needs real numbers, a row for each sample"),
+])  # fmt: skip
+def test_outputs_that_would_lose_something_are_refused(output, said):
+    network = nn.Sequential(nn.Identity())
+    with pytest.raises(RequestError, match=said):
+        capture(network, ("0",), [(output,)])
+
+
 def test_mistakes(network):
     with pytest.raises(RequestError, match=r"layer: got 'frist', needs one of first, rest, unused, pair"):
         capture(network, ("frist",), batches()[0])

@@ -25,7 +25,7 @@ Pool = Literal["mean", "max"]
 
 def check_layers(module: nn.Module, layers: Sequence[str]) -> tuple[str, ...]:
     """The names as given, or RequestError for one that the module does not have."""
-    named = dict(module.named_modules())
+    named = dict(module.named_modules(remove_duplicate=False))
     names = (layers,) if isinstance(layers, str) else tuple(layers)
     if not names:
         raise RequestError("layers: got none, needs at least one")
@@ -38,8 +38,22 @@ def check_layers(module: nn.Module, layers: Sequence[str]) -> tuple[str, ...]:
 
 @contextmanager
 def watch(module: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Within the block the dict holds the output of each layer at its last call; the hooks are removed
-    after it, whatever happens.  Raises RequestError for an unknown layer or one that returns no tensor."""
+    """Record what layers put out: within the block the dict holds the output of each layer at its last call.
+
+    Outputs are copied when the layer returns, so that later code may change them in place: an activation, a
+    sum into a residual, a buffer used again.  The hooks are removed after the block, whatever happens.
+
+    Parameters
+    ----------
+    module: the network.
+    layers: names of modules within it.
+
+    Raises
+    ------
+    RequestError
+        For an unknown layer, and during a call for one whose output is not a tensor of real numbers with a
+        row for each sample.
+    """
     names = check_layers(module, layers)
     seen: dict[str, Tensor] = {}
 
@@ -47,7 +61,10 @@ def watch(module: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor
         def hook(_module: nn.Module, _inputs: object, output: object) -> None:
             if not isinstance(output, Tensor):
                 raise RequestError(f"layer {name}: got an output of {type(output).__name__}, needs a tensor")
-            seen[name] = output.detach()
+            if output.ndim == 0 or output.is_complex():
+                given = "complex numbers" if output.is_complex() else "one number"
+                raise RequestError(f"layer {name}: got an output of {given}, needs real numbers, a row for each sample")
+            seen[name] = output.detach().clone()
 
         return hook
 
@@ -69,12 +86,28 @@ def capture(
     pool: Pool | None = None,
     call: Callable[..., object] | None = None,
 ) -> dict[str, Float[np.ndarray, "n d"]]:
-    """The outputs of the layers over all batches, float32, from one forward pass a batch.
+    """The outputs of the layers over all batches, from one forward pass for each batch.
 
-    batches: the arguments of a call each, the first axis of every output being the sample.  pool: over
-    all axes after the channels (the second), so that d is the number of channels; without it an output
-    is flattened, row by row of each channel.  call: what is called, the module itself where left out.
-    Only the asked outputs are kept, so memory is that of the result and of one batch.
+    Only the requested outputs are kept, so the memory needed is that of the result and of one batch.  For a
+    module that one forward pass calls several times, the last call counts.
+
+    Parameters
+    ----------
+    module: the network.
+    layers: names of modules within it.
+    batches: the arguments of each call.  The first axis of every output is the sample.
+    pool: "mean" or "max" over all axes after the channels (the second axis), so that d is the number of
+        channels.  Without it an output is flattened, row by row of each channel.
+    call: what is called; the module itself where left out.
+
+    Returns
+    -------
+    For each layer an array of shape (n, d), float32.
+
+    Raises
+    ------
+    RequestError
+        As `watch` does, for a layer that no forward pass calls, and where there are no batches.
     """
     parts: dict[str, list[np.ndarray]] = {name: [] for name in check_layers(module, layers)}
     with watch(module, tuple(parts)) as seen:
@@ -91,10 +124,11 @@ def capture(
 
 
 def _flat(output: Tensor, pool: Pool | None) -> np.ndarray:
+    output = output.float()
     if pool and output.ndim > 2:
         wide = output.flatten(2)
         output = wide.mean(dim=2) if pool == "mean" else wide.amax(dim=2)
-    return output.flatten(1).float().cpu().numpy()
+    return output.reshape(len(output), math.prod(output.shape[1:])).cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -118,5 +152,5 @@ def size(
     with watch(module, layers) as seen:
         (call or module)(*arguments)
     shapes = {name: tuple(output.shape[1:]) for name, output in seen.items()}
-    numbers = sum(shape[0] if pool else math.prod(shape) for shape in shapes.values())
+    numbers = sum(math.prod(shape[:1] if pool else shape) for shape in shapes.values())
     return Size(shapes, 4 * samples * numbers)
