@@ -16,6 +16,10 @@ class StoreError(RequestError):
     """The store that was named cannot be used: it is none, may not be read, or a file in it is damaged."""
 
 
+class CheckpointError(StoreError):
+    """A checkpoint is whole, and is not one of this run."""
+
+
 class WriteError(StoreError):
     """The store that was named may not be written."""
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from safetensors.torch import load as load_tensors
@@ -154,6 +155,16 @@ def test_a_checkpoint_of_another_run_is_told(tiny: RunSpec, tmp_path: Path):
     (store.folder(tiny.id) / CHECKPOINT).write_bytes((store.folder(other.id) / CHECKPOINT).read_bytes())
     with pytest.raises(StoreError, match="the checkpoint does not fit the spec"):
         train(tiny, tmp_path)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), KeyError("x"), ValueError("no"), MemoryError()])
+def test_what_fails_after_a_resume_is_not_the_checkpoint(tiny: RunSpec, tmp_path: Path, error: Exception):
+    store = interrupted(tiny, tmp_path)
+    with pytest.raises(type(error)) as caught, mock.patch("torch.optim.AdamW.step", side_effect=error):
+        train(tiny, tmp_path)
+    assert caught.value is error
+    assert store.entry(tiny.id).state == "unfinished"
+    assert list(store.verify()) == []
 
 
 def interrupted(spec: RunSpec, path: Path) -> Store:

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperfactor import DivergedError
+from hyperfactor.errors import CheckpointError
 from hyperfactor.training.loop import Model, TrainingSpec, fit
 
 SPEC = TrainingSpec(
@@ -46,6 +47,31 @@ def test_it_finds_the_truth_and_records_the_way():
     assert history[-1]["images"] == 1600
     assert history[-1]["loss"] < history[0]["loss"] / 100
     assert [row["step"] for row in history if "norm" in row] == list(range(20, 401, 20))
+
+
+WIDE = {"model.weight": torch.zeros(5, 1)}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "text", "words"),
+    [
+        (WIDE, {}, r"model\.weight: got shape \(5, 1\), needs \(3, 1\)"),
+        ({"model.bias": torch.zeros(1)}, {}, r"model\.bias: got shape \(1,\), needs none"),
+        ({"model.weight": None}, {}, r"model\.weight: got shape none, needs \(3, 1\)"),
+        ({"optimizer.0.exp_avg": torch.zeros(2)}, {}, r"optimizer\.0\.exp_avg: got shape \(2,\), needs \(3, 1\)"),
+        ({"optimizer.7.step": torch.zeros(())}, {}, r"optimizer\.7\.step: got shape \(\), needs none"),
+        ({}, {"step": "61"}, "got 61 steps, needs 1 to the 60 of the spec"),
+        ({}, {"step": "many"}, "got no steps and history that can be read"),
+        ({}, {"history": "[1]"}, "got no steps and history that can be read"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_does_not_fit_is_told(tensors, text, words: str):
+    saved = []
+    fit(Regression(), TARGETS, INPUTS, SPEC, 3, save=saved.append)
+    was, said = saved[0]
+    changed = {name: value for name, value in {**was, **tensors}.items() if value is not None}
+    with pytest.raises(CheckpointError, match=words):
+        fit(Regression(), TARGETS, INPUTS, SPEC, 3, (changed, {**said, **text}))
 
 
 def test_a_run_taken_up_from_any_checkpoint_ends_in_the_same_bits():

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from hyperfactor.errors import DivergedError, StoreError
+from hyperfactor.errors import CheckpointError, DivergedError
 from hyperfactor.images.dataset import training_points, training_set
 from hyperfactor.runs.run import Run, build_model, evaluate, snapshot_name, summarize, torch_threads
 from hyperfactor.runs.spec import RunSpec
@@ -48,9 +48,10 @@ def train(
     `track.tracker`.  report: called with the number of steps done.  tell: called with a line where there is
     something to wait for.
 
-    Raises StoreError where the store cannot be written or the checkpoint is damaged, BusyError where another
-    process trains the run and wait is False, and DivergedError where the loss is no longer finite: the
-    reason is recorded, the last good checkpoint is kept, and the run is not tried again.
+    Raises StoreError where the store cannot be written, a file of the run is damaged or the checkpoint is another
+    run's, MachineError where the disk is full or gone, BusyError where another process trains the run and wait is
+    False, and DivergedError where the loss is no longer finite: the reason is recorded, the last good checkpoint
+    is kept, and the run is not tried again.
     """
     opened = Store(store)
     if opened.manifest(spec.id) is None:
@@ -113,14 +114,10 @@ def _fit(
         reason = f"run {spec.id}: {error}; the last good checkpoint is kept"
         store.fail(spec, reason, {"finished": _now(), "device": device, "versions": versions()})
         raise DivergedError(reason) from None
-    except StoreError:
-        raise
-    except (RuntimeError, KeyError, ValueError) as error:
-        if checkpoint is None:
-            raise
-        first = str(error).splitlines()[0]
-        raise StoreError(
-            f"run {spec.id}: the checkpoint does not fit the spec ({first}), needs the run's own"
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"run {spec.id}: the checkpoint does not fit the spec ({error}), needs the run's own; "
+            f"`hyperfactor runs remove {spec.id}` lets the run begin again"
         ) from None
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hyperfactor import rng
-from hyperfactor.errors import DivergedError
+from hyperfactor.errors import CheckpointError, DivergedError
 from hyperfactor.strict import Strict
 
 
@@ -99,7 +99,8 @@ def fit(
     """Train `model` on images (n, 1, N, N) with conditions (n, c); return its average and the history.
 
     checkpoint: where to go on from.  save, evaluate, snapshot, record, report: called when due, with a checkpoint,
-    the averaged model, a step and the averaged model, a row of the history, and the steps done.  Raises DivergedError on a non-finite loss.
+    the averaged model, a step and the averaged model, a row of the history, and the steps done.  Raises DivergedError on a non-finite loss, and
+    CheckpointError for a checkpoint of another model or of more steps.
     """
     average = AveragedModel(model)
     averaged = cast(AnyModel, average.module)
@@ -109,7 +110,7 @@ def fit(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=spec.learning_rate, betas=spec.betas, weight_decay=spec.weight_decay, fused=True
     )
-    first, history = _restore(checkpoint, model, average, optimizer) if checkpoint else (0, [])
+    first, history = _restore(checkpoint, model, average, optimizer, spec.steps) if checkpoint else (0, [])
     began, earlier = time.perf_counter(), history[-1]["seconds"] if history else 0.0
     losses, norms = [], []
     if first == 0 and 0 in spec.snapshots:
@@ -169,9 +170,12 @@ def _checkpoint(
 
 
 def _restore(
-    checkpoint: Checkpoint, model: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer
+    checkpoint: Checkpoint, model: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer, steps: int
 ) -> tuple[int, list[dict[str, float]]]:
+    """Take up the state of a checkpoint; the steps done and the history.  CheckpointError where it does not fit."""
     tensors, text = checkpoint
+    _check(tensors, model, average)
+    done, history = _progress(text, steps)
 
     def part(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
@@ -186,4 +190,33 @@ def _restore(
             value = torch.empty_like(weights[int(index)]).copy_(value)
         state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(text["step"]), json.loads(text["history"])
+    return done, history
+
+
+def _check(tensors: dict[str, Tensor], model: nn.Module, average: AveragedModel) -> None:
+    """Compare the names and shapes of a checkpoint with those of the model, its average and the optimizer's state."""
+    fits = {f"model.{name}": value.shape for name, value in model.state_dict().items()}
+    fits |= {f"average.{name}": value.shape for name, value in average.state_dict().items()}
+    for index, weight in enumerate(model.parameters()):
+        if f"optimizer.{index}.step" in tensors:  # a weight without a gradient has no state
+            moments = {"exp_avg": weight.shape, "exp_avg_sq": weight.shape, "step": torch.Size()}
+            fits |= {f"optimizer.{index}.{name}": shape for name, shape in moments.items()}
+    for name in sorted(fits.keys() | tensors.keys()):
+        got, needs = (
+            tuple(of[name]) if name in of else "none" for of in ({k: v.shape for k, v in tensors.items()}, fits)
+        )
+        if got != needs:
+            raise CheckpointError(f"checkpoint, {name}: got shape {got}, needs {needs}")
+
+
+def _progress(text: dict[str, str], steps: int) -> tuple[int, list[dict[str, float]]]:
+    """The steps done and the history that a checkpoint's text holds."""
+    try:
+        done, history = int(text["step"]), json.loads(text["history"])
+        if any(not isinstance(row["seconds"], float) for row in history):
+            raise TypeError
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError("checkpoint: got no steps and history that can be read, needs both") from None
+    if not 0 < done <= steps:
+        raise CheckpointError(f"checkpoint: got {done} steps, needs 1 to the {steps} of the spec")
+    return done, history
