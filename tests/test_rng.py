@@ -1,7 +1,21 @@
+import re
+import zlib
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from hyperfactor import rng
+from hyperfactor.errors import RequestError
+from hyperfactor.factors.space import Factor, FactorSpace
+from hyperfactor.measures.embedding import umap
+from hyperfactor.measures.geometry import clifford_torus, compare
+from hyperfactor.measures.topology import persistence
+from hyperfactor.percolation import boolean_model, site_percolation
+from hyperfactor.runs.run import _streams
 
 
 def test_a_stream_is_its_name_and_nothing_else():
@@ -16,6 +30,86 @@ def test_streams_of_other_names_are_other_streams():
     assert len(first) == len(names)
     seeds = {rng.torch_stream(*name).initial_seed() for name in names}
     assert len(seeds) == len(names)
+
+
+NUMBERS = st.integers(0, 3) | st.integers(2**32 - 2, 2**32 + 2) | st.integers(0, 2**80)
+NAMES = st.tuples(st.integers(0, 1) | st.integers(0, 2**128 - 1), st.sampled_from("ab"), st.lists(NUMBERS, max_size=4))
+
+
+@given(NAMES, NAMES)
+@example((0, "a", [2**32]), (0, "a", [0, 1]))
+@example((0, "a", [2**32, 5]), (0, "a", [0, 2**32 * 5 + 1]))
+@example((2**96, "a", [1]), (0, "a", [0, 1]))
+def test_no_two_names_share_a_stream(one, other):
+    first, second = (
+        rng.stream(seed, purpose, *index).bit_generator.seed_seq.entropy for seed, purpose, index in (one, other)
+    )
+    draws = [
+        rng.stream(seed, purpose, *index).integers(2**63, size=2).tolist() for seed, purpose, index in (one, other)
+    ]
+    assert (draws[0] == draws[1]) == (one == other)
+    assert (first, second) == (one[0], other[0])
+
+
+def test_names_of_numbers_below_2_to_the_32_have_the_streams_of_numpy_s_spawn_keys():
+    for index in ((), (0,), (7, 2**32 - 1), (0, 0, 1)):
+        expected = np.random.SeedSequence(2**32 - 1, spawn_key=(zlib.crc32(b"a"), *index))
+        assert rng.stream(2**32 - 1, "a", *index).random() == np.random.Generator(np.random.PCG64(expected)).random()
+
+
+def test_the_noise_of_a_picture_keeps_its_bits_and_no_two_points_share_it():
+    space = FactorSpace((Factor("x", -4, 31), Factor("y", -4, 31)))
+    points = np.array([[0.0, 3.0], [3.0, 0.0], [0.5, 1 / 3], [3.0, 0.0], [-0.0, 0.0], [0.0, 5e-324]])
+    seeds = [stream.initial_seed() for stream in _streams(points, space, 5)]
+    for point, again, found in zip(points[:4], (0, 0, 0, 1), seeds, strict=False):
+        key = (zlib.crc32(b"sample"), *point.view(np.uint64).tolist(), again)
+        expected = np.random.SeedSequence(5, spawn_key=key).generate_state(1, np.uint64)[0]
+        assert found == int(expected >> np.uint64(1))
+    assert len(set(seeds)) == len(points)
+
+
+def test_purposes_have_words_of_their_own():
+    source = Path(rng.__file__).parent.rglob("*.py")
+    purposes = {
+        name
+        for path in source
+        for name in re.findall(r"(?:stream|torch_seeded)\([^\"\n]*\"([^\"]+)\"", path.read_text())
+    }
+    assert {"sample", "model.weights", "training.noise", "topology.null"} <= purposes
+    assert len({*(zlib.crc32(name.encode()) for name in purposes), rng.WIDE}) == len(purposes) + 1
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, 1.0, None, True, np.True_, "1", np.float64(2), 2**128, [1], float("nan")])
+def test_what_is_no_seed_is_refused(seed):
+    for draw in (rng.stream, rng.torch_stream):
+        with pytest.raises(RequestError, match=r"^seed: got .*, needs an integer of at least 0 and below 2\^128$"):
+            draw(seed, "a")
+
+
+@pytest.mark.parametrize("index", [-1, 1.5, None, True, "1"])
+def test_what_is_no_index_is_refused(index):
+    with pytest.raises(RequestError, match=r"^index of the stream 'a': got .*, needs an integer of at least 0$"):
+        rng.stream(0, "a", 0, index)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, None])
+def test_every_measure_names_the_seed_that_it_refuses(seed):
+    asked = [
+        lambda: persistence(np.eye(5), seed=seed),
+        lambda: compare(clifford_torus(6), seed=seed),
+        lambda: umap(np.random.default_rng(0).random((30, 3)), seed=seed),
+        lambda: site_percolation((8, 8), seed=seed),
+        lambda: boolean_model(100, seed=seed),
+    ]
+    for request in asked:
+        with pytest.raises(RequestError, match="^seed: got "):
+            request()
+
+
+def test_integers_of_numpy_and_torch_are_seeds():
+    expected = rng.stream(3, "a", 4).random()
+    for three, four in ((np.uint8(3), np.int64(4)), (torch.tensor(3), np.array(4))):
+        assert rng.stream(three, "a", four).random() == expected
 
 
 def test_streams_do_not_depend_on_the_library_s_version():

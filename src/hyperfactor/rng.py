@@ -3,30 +3,92 @@
 There is no global generator.  Every draw names its stream by (seed, purpose, index), so a draw
 depends on nothing that happened before it: not on the batch size, the order of requests, or an
 interruption.
+
+Two names never share a stream.  A name becomes a list of 32-bit words: four of the seed, one of the
+purpose (its CRC-32), and the index.  Where each number of the index takes one word, these words follow as
+they are.  Where one takes more, the word WIDE comes first, and before each number stands how many words it
+takes; without this, the words of 2^32 would be those of (0, 1).
 """
 
+import operator
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from hyperfactor.errors import RequestError
 
 if TYPE_CHECKING:
     import torch
 
+SEED_BITS = 128  # that numpy mixes into a stream before the words of its name
+WIDE = zlib.crc32(b"rng.wide")  # stands where the word of a purpose does, and is that of none
+
+
+def check_seed(seed: Any) -> int:
+    """The seed as an integer; RequestError unless it is one of at least 0 and below 2^128."""
+    whole = _integer(seed)
+    if whole is None or not 0 <= whole < 2**SEED_BITS:
+        raise RequestError(f"seed: got {_quoted(seed)}, needs an integer of at least 0 and below 2^{SEED_BITS}")
+    return whole
+
+
+def words(number: int) -> tuple[int, ...]:
+    """The 32-bit words of a number of at least 0, the lowest first; one for 0."""
+    parts = [number & 0xFFFFFFFF]
+    while number := number >> 32:
+        parts.append(number & 0xFFFFFFFF)
+    return tuple(parts)
+
+
+def _integer(value: Any) -> int | None:
+    """The value where it is an integer of Python, numpy or torch; None for all else, truth values among it."""
+    if isinstance(value, bool | np.bool_):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _quoted(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
 
 def _sequence(seed: int, purpose: str, index: tuple[int, ...]) -> np.random.SeedSequence:
-    return np.random.SeedSequence(seed, spawn_key=(zlib.crc32(purpose.encode()), *index))
+    numbers = [_integer(number) for number in index]
+    for given, number in zip(index, numbers, strict=True):
+        if number is None or number < 0:
+            raise RequestError(f"index of the stream {purpose!r}: got {_quoted(given)}, needs an integer of at least 0")
+    parts = [words(number) for number in numbers if number is not None]
+    key = [zlib.crc32(purpose.encode()), *(word for part in parts for word in part)]
+    if any(len(part) > 1 for part in parts):
+        key = [WIDE, key[0], *(word for part in parts for word in (len(part), *part))]
+    return np.random.SeedSequence(check_seed(seed), spawn_key=key)
 
 
 def stream(seed: int, purpose: str, *index: int) -> np.random.Generator:
-    """The numpy generator of (seed, purpose, index); all integers are non-negative."""
+    """The numpy generator of a name.
+
+    Parameters
+    ----------
+    seed: an integer of at least 0 and below 2^128.
+    purpose: what is drawn.
+    index: integers of at least 0.
+
+    Raises
+    ------
+    RequestError
+        For another seed or index.
+    """
     return np.random.Generator(np.random.PCG64(_sequence(seed, purpose, index)))
 
 
 def torch_stream(seed: int, purpose: str, *index: int) -> "torch.Generator":
-    """The CPU torch generator of (seed, purpose, index)."""
+    """The CPU torch generator of a name, as for `stream`."""
     import torch
 
     key = _sequence(seed, purpose, index).generate_state(1, np.uint64)[0]

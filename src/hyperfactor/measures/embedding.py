@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.measures import arrays
 
@@ -40,12 +41,14 @@ def umap(
 
     The same points and seed give the same coordinates; for this it runs on one thread.
     """
+    seed = rng.check_seed(seed)
     points = arrays.points(points, least=components + 3)
     if not 2 <= neighbours < len(points):
         raise RequestError(f"neighbours: got {neighbours}, needs an integer in 2..{len(points) - 1}")
     from umap import UMAP  # up to 20 s to import and compile the first time
 
+    state = seed if seed < 2**32 else int(rng.stream(seed, "embedding.umap").integers(2**32))  # all that it takes
     reducer = UMAP(
-        n_components=components, n_neighbors=neighbours, min_dist=minimum_distance, random_state=seed, n_jobs=1
+        n_components=components, n_neighbors=neighbours, min_dist=minimum_distance, random_state=state, n_jobs=1
     )
     return np.asarray(reducer.fit_transform(points), dtype=np.float64)

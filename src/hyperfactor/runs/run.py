@@ -63,15 +63,19 @@ def draw(model: Diffusion, spec: RunSpec, points: Float[np.ndarray, "n k"], seed
 
 
 def _streams(points: np.ndarray, space: FactorSpace, seed: int) -> Iterator[torch.Generator]:
-    """A stream for each point, named by its values; the high end of a periodic factor is its low end."""
-    wrapped = points + 0.0  # a copy in which -0.0 is 0.0
+    """A stream for each point, named by its values; the high end of a periodic factor is its low end.
+
+    A value enters the name as the words of its 64 bits.  Only 0 takes one word and only its last word is 0, so
+    read from the end two points never have the same words.
+    """
+    wrapped = np.where(np.abs(points) < np.finfo(np.float64).tiny, 0.0, points)  # -0.0 and subnormal numbers are 0.0
     for k, factor in enumerate(space.factors):
         if factor.period is not None:
             wrapped[wrapped[:, k] == factor.high, k] = factor.low
     seen: dict[tuple[int, ...], int] = {}
     for bits in map(tuple, np.ascontiguousarray(wrapped).view(np.uint64).tolist()):
         seen[bits] = seen.get(bits, -1) + 1
-        yield rng.torch_stream(seed, "sample", *bits, seen[bits])
+        yield rng.torch_stream(seed, "sample", *(word for value in bits for word in rng.words(value)), seen[bits])
 
 
 def judge(spec: RunSpec, region: str, points: np.ndarray, images: np.ndarray) -> pl.DataFrame:
@@ -202,8 +206,7 @@ class Run:
         Equal rows get different noise.  step: of training, one that was kept.  Raises RequestError for
         values outside the factor space.
         """
-        if seed < 0:
-            raise RequestError(f"seed: got {seed}, needs an integer of at least 0")
+        seed = rng.check_seed(seed)
         return draw(self.model_at(step), self.spec, self.spec.data.picture.space().check(factors), seed)
 
     def activations(
