@@ -1,30 +1,62 @@
-"""Claims, on a folder and on a bucket; times are short, so that the tests are."""
+"""Claims, on a folder and on a bucket, by a clock that the tests set."""
 
 import json
 import multiprocessing
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hyperfactor.errors import BusyError
 from hyperfactor.runs import claims
-from hyperfactor.runs.claims import Claims
+from hyperfactor.runs.claims import DEAD, Claim, Claims
 from hyperfactor.runs.files import files_at
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now = 1000.0
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(claims, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+@pytest.fixture(autouse=True)
+def _no_claim_lives_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The heart of a claim that a test does not release would beat until the last test."""
+    begun: list[Claim] = []
+    begin = Claim.begin
+    monkeypatch.setattr(Claim, "begin", lambda claim: (begun.append(claim), begin(claim)))
+    yield
+    for claim in begun:
+        claim._ended.set()
+        claim._thread.join()
+
+
 def watcher(place: str) -> Claims:
-    return Claims(files_at(place), beat=0.1, dead=0.6)
+    """One whose claims beat only when a test says so."""
+    return Claims(files_at(place), beat=3600)
 
 
-def test_a_run_has_one_holder_until_it_is_released(place: str):
+def test_a_run_has_one_holder_until_it_is_released(place: str, clock: Clock):
     first = watcher(place).take("run")
     assert first is not None
     other = watcher(place)
-    for _ in range(8):  # for longer than a claim without beats would live
+    for _ in range(3):  # for longer than a claim without beats would live
         assert other.take("run") is None
-        time.sleep(0.1)
+        clock.pass_(0.9 * DEAD)
+        first._beat()
     assert other.take("another run") is not None
     first.check()
     first.release()
@@ -33,6 +65,21 @@ def test_a_run_has_one_holder_until_it_is_released(place: str):
     with pytest.raises(BusyError, match="run run: taken over by another process"):
         first.check()
     second.check()
+
+
+def test_a_holder_beats_while_it_lives(tmp_path: Path):
+    claim = Claims(files_at(tmp_path), beat=0.01).take("run")
+    assert claim is not None
+
+    def beats() -> int:
+        return json.loads(files_at(tmp_path).read(f"{claims.FOLDER}/run.1"))["beats"]
+
+    patience = time.monotonic() + 60
+    while beats() < 3:
+        assert time.monotonic() < patience
+        time.sleep(0.01)
+    claim.release()
+    assert files_at(tmp_path).children(claims.FOLDER) == []
 
 
 def test_of_many_that_want_a_run_one_has_it(place: str):
@@ -59,27 +106,28 @@ def abandon(place: str, machine: str, number: int = 1) -> None:
     assert files_at(place).create(f"{claims.FOLDER}/run.{number}", json.dumps(content).encode())
 
 
-def test_a_holder_elsewhere_is_dead_when_its_beats_stood_still(place: str):
+def test_a_holder_elsewhere_is_dead_when_its_beats_stood_still(place: str, clock: Clock):
     abandon(place, "another machine", number=3)
     mine = watcher(place)
-    began = time.monotonic()
-    while (claim := mine.take("run")) is None:
-        assert time.monotonic() - began < 5
-        time.sleep(0.05)
-    assert time.monotonic() - began >= 0.6
+    assert mine.take("run") is None
+    clock.pass_(0.99 * DEAD)
+    assert mine.take("run") is None
+    clock.pass_(0.01 * DEAD)
+    claim = mine.take("run")
+    assert claim is not None
     assert files_at(place).children(claims.FOLDER) == ["run.4"]  # the dead one's is cleared away
     claim.release()
     assert files_at(place).children(claims.FOLDER) == []
 
 
-def test_who_is_told_that_a_claim_is_dead_takes_it_at_once(place: str):
+def test_who_is_told_that_a_claim_is_dead_takes_it_at_once(place: str, clock: Clock):
     """A worker that begins to look now learns from the sweep, which has looked for long."""
     abandon(place, "another machine")
     watching = watcher(place)
     assert watching.dead("run") == 0
-    time.sleep(0.7)
+    clock.pass_(DEAD)
     assert watching.dead("run") == 1
-    fresh = Claims(files_at(place))
+    fresh = watcher(place)
     assert fresh.take("run") is None
     claim = fresh.take("run", dead=1)
     assert claim is not None
@@ -92,13 +140,14 @@ def test_a_holder_of_this_machine_is_dead_when_its_process_is(tmp_path: Path):
     assert Claims(files_at(tmp_path)).take("run") is not None
 
 
-def test_a_holder_that_slept_stops_when_it_was_taken_over(place: str):
-    asleep = Claims(files_at(place), beat=3600).take("run")
+def test_a_holder_that_slept_stops_when_it_was_taken_over(place: str, clock: Clock):
+    asleep = watcher(place).take("run")
     assert asleep is not None
     mine = watcher(place)
-    while (claim := mine.take("run")) is None:
-        mine._dead = 0.2
-        time.sleep(0.05)
+    assert mine.take("run") is None
+    clock.pass_(DEAD)
+    claim = mine.take("run")
+    assert claim is not None
     with pytest.raises(BusyError):
         asleep.check()
     asleep._beat()  # waking up writes nothing
@@ -109,7 +158,7 @@ def test_a_holder_that_slept_stops_when_it_was_taken_over(place: str):
 
 def test_a_claim_of_the_same_number_is_told_from_an_earlier_one(place: str):
     """The sleeper held number 1; it was taken over, released, and number 1 was given out again."""
-    asleep = Claims(files_at(place), beat=3600).take("run")
+    asleep = watcher(place).take("run")
     assert asleep is not None
     files_at(place).delete(f"{claims.FOLDER}/run.1")
     later = watcher(place).take("run")
@@ -124,28 +173,26 @@ def _hold(place: str, held, release) -> None:
     claim = Claims(files_at(place)).take("run")
     assert claim is not None
     held.set()
-    release.wait(60)
+    release.wait(600)
 
 
-def test_a_killed_holder_is_taken_over_at_once(place: str):
+def test_a_killed_holder_is_taken_over_at_once(bucket: str, monkeypatch: pytest.MonkeyPatch):
+    """By a watcher that never takes a claim for dead because its beats stand still."""
+    monkeypatch.setattr(claims, "POLL", 0.01)
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()
-    holder = context.Process(target=_hold, args=(place, held, release))
+    holder = context.Process(target=_hold, args=(bucket, held, release))
     holder.start()
-    assert held.wait(60)
-    mine, lines = Claims(files_at(place)), []
+    assert held.wait(600)
+    mine, said, found = Claims(files_at(bucket), dead=float("inf")), [], []
     assert mine.take("run") is None
-    thread = threading.Thread(target=lambda: lines.append(mine.wait("run", lines.append)))
-    thread.start()
-    patience = time.monotonic() + 30
-    while not lines and time.monotonic() < patience:
-        time.sleep(0.05)
-    time.sleep(0.5)  # it waits on, and says so once
-    assert len(lines) == 1
-    assert lines[0].startswith(f"run run: waiting for process {holder.pid} on ")
+    waiting = threading.Thread(target=lambda: found.append(mine.wait("run", said.append)), daemon=True)
+    waiting.start()
+    waiting.join(0.5)
+    assert not found
     holder.kill()
+    waiting.join(600)
+    found[0].check()
+    assert len(said) == 1  # once, however long it waits
+    assert said[0].startswith(f"run run: waiting for process {holder.pid} on ")
     holder.join()
-    killed = time.monotonic()
-    thread.join(10)
-    assert time.monotonic() - killed < 5  # far sooner than claims.DEAD
-    lines[1].check()
