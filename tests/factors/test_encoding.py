@@ -60,6 +60,17 @@ def test_known_values():
     assert np.isclose(Bump(sigma=2).code(np.array([4.0]), x)[0, 6], np.exp(-0.5))
 
 
+@pytest.mark.parametrize("factor", [Factor("x", 0, 2), Factor("x", 0, 2, "periodic"), Factor("x", -1, 1)])
+def test_half_way_between_two_values_the_lower_one_is_coded(factor: Factor):
+    """0.15 is a little less than half-way from 0.1 to 0.2 in floating point, 0.35 a little more."""
+    halves = factor.low + 0.1 * np.arange(20) + 0.05
+    assert OneHot(spacing=0.1).code(halves, factor).argmax(axis=1).tolist() == list(range(20))
+    beside = np.concatenate([halves - 0.01, halves + 0.01])
+    last = 0 if factor.period else 20
+    expected = [*range(20), *range(1, 20), last]
+    assert OneHot(spacing=0.1).code(beside, factor).argmax(axis=1).tolist() == expected
+
+
 def test_codes_that_a_factor_cannot_have_are_refused():
     with pytest.raises(RequestError, match="got factor x, which is open, needs periodic"):
         Periodic().width(OPEN)

@@ -1,3 +1,6 @@
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
@@ -86,3 +89,87 @@ def test_boxes_that_do_not_fit_are_refused():
         Rim(low=0, high=31, width=16)
     with pytest.raises(ValueError, match="needs at most 32 to fit"):
         Interior(low=0, high=31, width=33)
+
+
+def exact(region: Region, point: tuple[Fraction, ...], low: Fraction, period: Fraction | None) -> bool:
+    """Membership by the definitions of docs/specs.md, in fractions.  Bounds are hundredths."""
+
+    def number(value: float) -> Fraction:
+        return Fraction(round(value * 900), 900)
+
+    def within(value: Fraction, a: Fraction, b: Fraction) -> bool:
+        if period is None:
+            return a <= value <= b
+        return b - a >= period or (value - a) % period <= (b - a) % period
+
+    def cube(a: Fraction, b: Fraction) -> bool:
+        return all(within(value, a, b) for value in point)
+
+    match region:
+        case Everything():
+            return True
+        case Rectangle():
+            return all(
+                within(value, *map(number, region.bounds[name]))
+                for name, value in zip("xy", point, strict=True)
+                if name in region.bounds
+            )
+        case Strip():
+            return within(point["xy".index(region.factor)], number(region.low), number(region.high))
+        case Cross():
+            return any(within(value, number(region.low), number(region.high)) for value in point)
+        case Rim():
+            a, b, width = number(region.low), number(region.high), number(region.width)
+            return cube(a, b) and not cube(a + width, b - width)
+        case Interior():
+            a, b, width = number(region.low), number(region.high), number(region.width)
+            start = Fraction(math.ceil((a + b - width + 1) / 2))
+            return cube(start, start + width - 1)
+        case Corner():
+            a, b, width = number(region.low), number(region.high), number(region.width)
+            return cube(b - width + 1, b)
+        case Union():
+            return any(exact(part, point, low, period) for part in region.of)
+        case Difference():
+            return exact(region.of, point, low, period) and not exact(region.without, point, low, period)
+    raise AssertionError(region)
+
+
+@pytest.mark.parametrize("kind", ["open", "periodic"])
+@pytest.mark.parametrize("low", [0, -6])
+@pytest.mark.parametrize("spacing", [Fraction(1, 10), Fraction(1, 3), Fraction(7, 10), Fraction(1, 5)])
+def test_every_region_holds_the_values_at_its_bounds(spacing: Fraction, low: int, kind):
+    """Bounds on lattice values that floating point does not hold exactly: 3 x 0.1 is not 0.3."""
+    count = 13
+    extent = spacing * (count if kind == "periodic" else count - 1)
+    space = FactorSpace(tuple(Factor(name, low, float(low + extent), kind) for name in "xy"))
+    lattice = space.lattice(float(spacing))
+    points = [(low + i * spacing, low + j * spacing) for i in range(count) for j in range(count)]
+    assert len(lattice) == len(points)
+    period = extent if kind == "periodic" else None
+    ticks = [float(low + k * spacing) for k in range(count + 1)]
+    for a in (0, 1, 3):
+        p, q = ticks[a], ticks[a + 7]
+        strip, cross = Strip(factor="x", low=p, high=q), Cross(low=p, high=q)
+        regions = [strip, cross, Rectangle(bounds={"x": (p, q), "y": (ticks[1], ticks[a + 2])})]
+        regions += [Rim(low=p, high=q, width=float(2 * spacing)), Rim(low=p, high=q, width=(q - p) / 2)]
+        regions += [Interior(low=p, high=q, width=1), Corner(low=p, high=q, width=1)]
+        regions += [Everything() - strip, strip | Corner(low=p, high=q, width=1), cross - strip]
+        if period:
+            regions += [Strip(factor="x", low=q, high=p), Cross(low=q, high=p), Strip(factor="y", low=p, high=p)]
+            regions += [Strip(factor="x", low=p, high=p + float(extent)), Rectangle(bounds={"y": (q, ticks[count])})]
+        for region in regions:
+            expected = [exact(region, point, Fraction(low), period) for point in points]
+            assert region.contains(lattice, space).tolist() == expected, region
+
+
+def test_what_is_held_out_is_never_left():
+    space = FactorSpace(tuple(Factor(name, 0, 7) for name in "xy"))
+    lattice = space.lattice((0.2, 4.0))
+    left = (Everything() - Strip(factor="x", low=0.2, high=0.6)).contains(lattice, space)
+    assert np.unique(lattice[left, 0])[:2].tolist() == pytest.approx([0, 0.8])
+    held_out = Rim(low=0.1, high=0.3, width=0.1)  # 2 x 0.1 > 0.3 - 0.1 in floating point
+    fine = space.lattice(0.1)
+    assert sorted(map(tuple, fine[held_out.contains(fine, space)].round(9))) == [
+        (x, y) for x in (0.1, 0.2, 0.3) for y in (0.1, 0.2, 0.3) if (x, y) != (0.2, 0.2)
+    ]

@@ -26,6 +26,64 @@ def test_lattice_has_every_combination_once_and_the_last_factor_fastest():
     assert lattice[:4].tolist() == [[0, -2, 0], [0, -2, 1], [0, -2, 2], [0, -1, 0]]
 
 
+@pytest.mark.parametrize(
+    ("factor", "spacing", "count"),
+    [
+        (Factor("x", 0, 31), 0.1, 311),
+        (Factor("x", 0, 31), 1 / 3, 94),
+        (Factor("x", 0, 31), 0.7, 45),  # the last is 30.8
+        (Factor("x", -6, 14), 0.1, 201),
+        (Factor("x", 0.1, 0.7), 0.1, 7),
+        (Factor("x", 0, 31), 100, 1),
+        (Factor("angle", 0, 32, "periodic"), 0.1, 320),
+        (Factor("angle", 0, 2 * np.pi, "periodic"), 2 * np.pi / 7, 7),
+        (Factor("angle", 0.3, 1.3, "periodic"), 0.1, 10),
+    ],
+)
+def test_a_lattice_has_every_value_once_whatever_the_spacing(factor: Factor, spacing: float, count: int):
+    values = factor.lattice(spacing)
+    assert len(values) == factor.count(spacing) == count
+    assert values == pytest.approx([factor.low + k * spacing for k in range(count)], rel=1e-12)
+    assert values.min() >= factor.low
+    assert values.max() <= factor.high  # and no seam twice:
+    assert len(values) == 1 or np.abs(factor.difference(values, np.roll(values, 1))).min() > spacing / 2
+    assert FactorSpace((factor,)).check(values[:, None])[:, 0].tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("spacing", [5, 24, 1e-12 + 5, 1e12, 12.1, 0, -1, np.nan, np.inf])
+def test_spacings_that_a_periodic_factor_cannot_have(spacing: float):
+    with pytest.raises(RequestError, match="factor angle: got spacing"):
+        WHEEL.lattice(spacing)
+
+
+def test_values_beyond_an_end_by_rounding_are_moved_onto_it():
+    line = FactorSpace((Factor("x", 0, 0.3),))
+    assert line.check([[0.1 + 0.2], [-1e-17]])[:, 0].tolist() == [0.3, 0.0]  # 0.1 + 0.2 > 0.3
+    with pytest.raises(RequestError, match="row 1, x: got 0.301"):
+        line.check([[0.3], [0.301]])
+    given = np.array([[0.1 + 0.2]])
+    line.check(given)
+    assert given[0, 0] > 0.3  # the caller's array is left alone
+
+
+def test_between_goes_all_the_way_round_where_the_bounds_are_a_turn_apart():
+    values = np.arange(12.0)
+    assert WHEEL.between(values, 0, 12).all()
+    assert WHEEL.between(values, -3, 30).all()
+    assert np.flatnonzero(WHEEL.between(values, 5, 5)).tolist() == [5]
+    assert np.flatnonzero(WHEEL.between(values, 12, 0)).tolist() == [0]
+    assert np.flatnonzero(WHEEL.between(values, 0.1 + 0.2 + 4.7, 5)).tolist() == [5]  # low above high by rounding
+    assert np.flatnonzero(WHEEL.between(values, 12 + 1e-13, 0)).tolist() == [0]
+
+
+def test_among_finds_equal_points_over_the_seam_and_no_others():
+    trained = np.array([[0.0, 0.1 + 0.2, 1.0], [6.0, -2.0, 0.0]])
+    asked = [[12.0, 0.3, 1], [12 - 1e-13, 0.3, 1], [6, -2, 0], [6, -2, 1], [6, -2 + 1e-4, 0], [5.999, -2, 0]]
+    assert SPACE.among(np.array(asked), trained).tolist() == [True, True, True, False, False, False]
+    assert SPACE.among(np.array(asked), trained[:0]).sum() == 0
+    assert SPACE.among(np.zeros((0, 3)), trained).shape == (0,)
+
+
 @given(st.floats(0, 12), st.floats(0, 12), st.integers(-3, 3))
 def test_periodic_difference_is_the_shorter_way_and_ignores_turns(a: float, b: float, turns: int):
     d = WHEEL.difference(np.array(a + 12 * turns), np.array(b))
@@ -51,16 +109,27 @@ def test_between_crosses_the_seam_of_a_periodic_factor_only():
         ([[0, 0, 0], [0, 3.5, 0]], "row 1, x: got 3.5, needs a value in -2..3"),
         ([[np.nan, 0, 0]], "row 0, angle: got nan"),
         ([[0, 0, 0.5]], "row 0, shape: got 0.5, needs a whole number in 0..2"),
+        ([["1", "2", "0"]], "got list of <U1, needs an array of numbers"),
+        (None, "got NoneType of object, needs an array of numbers"),
+        ([[1, 2, 0], [3]], "got list .*, needs an array of numbers"),
+        ([[1, None, 0]], "got list of object, needs an array of numbers"),
+        ([[True, False, True]], "got list of bool, needs an array of numbers"),
+        (np.array([[1 + 2j, 0, 0]]), "got ndarray of complex128, needs an array of numbers"),
+        (np.ma.masked_array([[1.0, 0, 0]], [[True, False, False]]), "got masked values, needs numbers without a mask"),
+        ([1.0, 2.0, 0.0], r"got an array of shape \(3,\), needs \(n, 3\)"),
     ],
 )
 def test_points_outside_are_named(points, message: str):
-    with pytest.raises(RequestError, match=message):
-        SPACE.check(np.array(points))
+    with pytest.raises(RequestError, match=message) as caught:
+        SPACE.check(points)
+    assert "\n" not in str(caught.value)
 
 
 def test_wrong_factors_are_refused():
     with pytest.raises(RequestError, match="x: got the range 1..0"):
         Factor("x", 1, 0)
+    with pytest.raises(RequestError, match=r"x: got the range 0\.\.inf, needs finite ends"):
+        Factor("x", 0, float("inf"))
     with pytest.raises(RequestError, match="got spacing 5, needs one that divides the period 12"):
         WHEEL.lattice(5)
     with pytest.raises(RequestError, match="got 'z', needs one of angle, x, shape"):

@@ -86,3 +86,10 @@ def test_in_the_bump_family_the_canvas_holds_whole_stripes():
 def test_wrong_pictures_are_refused(change):
     with pytest.raises(ValueError, match="canvas|size|sigma"):
         Picture.model_validate(change)
+
+
+def test_the_edge_of_the_window_allows_for_rounding():
+    """-0.5 is inside and 7.5 outside, and so are values that rounding has put beside them."""
+    edges = np.array([-0.5 - 1e-13, -0.5 + 1e-13, 7.5 - 1e-13, 7.5 + 1e-13, -0.501, 7.499])
+    shown = Picture(size=8, canvas=21).visible(np.stack([edges, edges], axis=1))
+    assert shown[:, 0].tolist() == shown[:, 1].tolist() == [True, True, False, False, False, True]

@@ -79,15 +79,18 @@ class Periodic(_Encoding):
 
 
 class OneHot(_Encoding):
-    """1 at the nearest of the lattice values spaced by `spacing`, 0 elsewhere."""
+    """1 at the nearest of the lattice values spaced by `spacing`, 0 elsewhere; half-way between two, at the lower."""
 
     kind: Literal["one-hot"] = "one-hot"
     spacing: float = Field(default=1.0, gt=0)
 
     def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
-        centres = factor.lattice(self.spacing)
-        nearest = np.abs(factor.difference(values[:, None], centres)).argmin(axis=1)
-        return np.eye(len(centres))[nearest]
+        count, spacing = factor.count(self.spacing), 1.0 if factor.kind == "categorical" else self.spacing
+        nearest = np.ceil((values - factor.low - factor.rounding) / spacing - 0.5).astype(np.intp)
+        nearest = nearest % count if factor.period else nearest.clip(0, count - 1)
+        code = np.zeros((len(values), count), dtype=np.float32)
+        code[np.arange(len(values)), nearest] = 1
+        return code
 
 
 class Ramp(_Encoding):

@@ -1,8 +1,8 @@
 """Regions: sets of points in factor space, for what is trained on, held out and tested.
 
 A region is a small frozen value that reads and writes as YAML.  `|` joins two, `-` takes one
-from another.  Bounds are inclusive; on a periodic factor a range goes up from low to high and
-may cross the seam.
+from another.  Bounds are inclusive and compared by `Factor.between`, which allows for the rounding of
+floating point.  On a periodic factor a range goes up from low to high and may cross the seam.
 
     window = Rectangle(bounds={"x": (0, 31), "y": (0, 31)})
     held_out = Cross(low=13, high=19)
@@ -15,8 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 
-from hyperfactor.errors import RequestError
-from hyperfactor.factors.space import FactorSpace
+from hyperfactor.factors.space import ROUNDING, FactorSpace
 from hyperfactor.strict import Strict
 
 Points = Float[np.ndarray, "n k"]
@@ -37,8 +36,6 @@ class _Region(Strict):
 
 def _inside(points: Points, space: FactorSpace, low: float, high: float) -> Bool[np.ndarray, "n k"]:
     """For each factor, which points have a value in [low, high]."""
-    if low > high and not all(factor.period for factor in space.factors):
-        raise RequestError(f"region: got low {low:g} above high {high:g}, needs low at most high on an open factor")
     return np.stack([f.between(points[:, k], low, high) for k, f in enumerate(space.factors)], axis=1)
 
 
@@ -60,7 +57,8 @@ class Rectangle(_Region):
     def contains(self, points: Points, space: FactorSpace) -> Mask:
         inside = np.ones(len(points), dtype=bool)
         for name, (low, high) in self.bounds.items():
-            inside &= Strip(factor=name, low=low, high=high).contains(points, space)
+            k = space.index(name)
+            inside &= space.factors[k].between(points[:, k], low, high)
         return inside
 
 
@@ -74,11 +72,6 @@ class Strip(_Region):
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
         k = space.index(self.factor)
-        if self.low > self.high and space.factors[k].period is None:
-            raise RequestError(
-                f"region strip of {self.factor}: got low {self.low:g} above high {self.high:g}, "
-                "needs low at most high on an open factor"
-            )
         return space.factors[k].between(points[:, k], self.low, self.high)
 
 
@@ -103,7 +96,7 @@ class Rim(_Region):
 
     @model_validator(mode="after")
     def _leaves_a_core(self):
-        if 2 * self.width > self.high - self.low:
+        if 2 * self.width > (1 + ROUNDING) * (self.high - self.low):
             raise ValueError(f"got width {self.width:g}, needs at most half of {self.low:g}..{self.high:g}")
         return self
 
@@ -116,11 +109,11 @@ class Rim(_Region):
 class _Cube(_Region):
     low: float
     high: float
-    width: float = Field(gt=0)
+    width: float = Field(ge=1)
 
     @model_validator(mode="after")
     def _fits(self):
-        if self.width > self.high - self.low + 1:
+        if self.width > (1 + ROUNDING) * (self.high - self.low + 1):
             raise ValueError(f"got width {self.width:g}, needs at most {self.high - self.low + 1:g} to fit")
         return self
 
@@ -132,7 +125,7 @@ class Interior(_Cube):
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
         middle, half = (self.low + self.high) / 2, (self.width - 1) / 2
-        start = np.ceil(middle - half)
+        start = np.ceil(middle - half - ROUNDING * (self.high - self.low))
         return np.all(_inside(points, space, start, start + self.width - 1), axis=1)
 
 

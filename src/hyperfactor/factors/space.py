@@ -1,13 +1,16 @@
 """Factors, factor spaces and lattices: what varies, and over which values."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from hyperfactor.errors import RequestError
+
+ROUNDING = 1e-9  # of a factor's range: values that differ by less are the same value
 
 
 @dataclass(frozen=True)
@@ -24,30 +27,50 @@ class Factor:
     kind: Literal["open", "periodic", "categorical"] = "open"
 
     def __post_init__(self):
-        if not self.low < self.high and not (self.kind == "categorical" and self.low == self.high):
-            raise RequestError(f"factor {self.name}: got the range {self.low}..{self.high}, needs low below high")
+        ordered = self.low < self.high or (self.kind == "categorical" and self.low == self.high)
+        if not (ordered and math.isfinite(self.low) and math.isfinite(self.high)):
+            raise RequestError(
+                f"factor {self.name}: got the range {self.low}..{self.high}, needs finite ends, low below high"
+            )
 
     @property
     def period(self) -> float | None:
         return self.high - self.low if self.kind == "periodic" else None
 
+    @property
+    def rounding(self) -> float:
+        """The distance below which two values are the same value: `ROUNDING` of the range, and never less than what
+        float64 resolves.  Every comparison of a value with an end or a bound allows it, so that 3 x 0.1 is 0.3."""
+        resolved = 8 * np.finfo(float).eps * max(abs(self.low), abs(self.high))
+        return max(ROUNDING * (self.high - self.low), resolved)
+
+    def count(self, spacing: float = 1.0) -> int:
+        """Number of values in `lattice(spacing)`.
+
+        Raises RequestError for a spacing that is not a positive number, or does not divide the period of a periodic
+        factor.
+        """
+        if not 0 < spacing < math.inf:
+            raise RequestError(f"factor {self.name}: got spacing {spacing}, needs a number above 0")
+        if self.kind == "categorical":
+            return round(self.high - self.low) + 1
+        extent = self.high - self.low
+        if self.kind == "open":
+            return math.floor((extent + self.rounding) / spacing) + 1
+        steps = round(extent / spacing)
+        if steps < 1 or abs(steps * spacing - extent) > self.rounding:
+            raise RequestError(
+                f"factor {self.name}: got spacing {spacing:g}, needs one that divides the period {extent:g}"
+            )
+        return steps
+
     def lattice(self, spacing: float = 1.0) -> Float[np.ndarray, " n"]:
         """Values from low in steps of `spacing`: up to high, or short of it for a periodic factor.
 
-        Raises RequestError where the spacing does not divide the period of a periodic factor.
+        Raises RequestError as `count` does.
         """
-        if not spacing > 0:
-            raise RequestError(f"factor {self.name}: got spacing {spacing}, needs a number above 0")
-        if self.kind == "categorical":
-            spacing = 1.0
-        steps = (self.high - self.low) / spacing
-        if self.kind == "periodic":
-            if abs(steps - round(steps)) > 1e-9:
-                raise RequestError(
-                    f"factor {self.name}: got spacing {spacing:g}, needs one that divides the period {self.period:g}"
-                )
-            return self.low + spacing * np.arange(round(steps))
-        return self.low + spacing * np.arange(int(np.floor(steps + 1e-9)) + 1)
+        step = 1.0 if self.kind == "categorical" else spacing
+        return np.minimum(self.low + step * np.arange(self.count(spacing)), self.high)
 
     def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """a - b, by the shorter way round where the factor is periodic; 0 or 1 for categories."""
@@ -59,10 +82,25 @@ class Factor:
         return d
 
     def between(self, values: np.ndarray, low: float, high: float) -> np.ndarray:
-        """Which values lie in [low, high]; for a periodic factor, going up from low to high."""
+        """Which values lie in [low, high], bounds included, within `rounding`.
+
+        On a periodic factor the range goes up from low to high: over the seam where low is above high, and all the way
+        round where high is a period or more above low.  Raises RequestError where low is above high on another factor.
+        """
+        span = high - low
         if self.period is None:
-            return (values >= low) & (values <= high)
-        return (values - low) % self.period <= (high - low) % self.period
+            if span < -self.rounding:
+                raise RequestError(
+                    f"region: got low {low:g} above high {high:g}, needs low at most high on the {self.kind} "
+                    f"factor {self.name}"
+                )
+            return (values >= low - self.rounding) & (values <= high + self.rounding)
+        if span < -self.rounding:
+            span %= self.period
+            span = 0.0 if span > self.period - self.rounding else span
+        if span > self.period - self.rounding:
+            return np.ones(np.shape(values), dtype=bool)
+        return (values - low + self.rounding) % self.period <= max(span, 0.0) + 2 * self.rounding
 
 
 @dataclass(frozen=True)
@@ -93,26 +131,64 @@ class FactorSpace:
         """Every lattice point; the last factor varies fastest."""
         return np.stack([axis.ravel() for axis in np.meshgrid(*self.axes(spacing), indexing="ij")], axis=1)
 
-    def check(self, points: np.ndarray) -> Float[np.ndarray, "n k"]:
-        """The points as float64, or RequestError naming the first that is not in the space."""
-        points = np.asarray(points, dtype=np.float64)
-        if points.ndim != 2 or points.shape[1] != len(self):
+    def check(self, points: Any) -> Float[np.ndarray, "n k"]:
+        """The points as float64, values beyond an end by rounding moved onto it.
+
+        Raises RequestError for what is not an array of numbers of shape (n, k), and for the first value that is not in
+        the space.
+        """
+        given = np.array(_numbers(points), dtype=np.float64)
+        if given.ndim != 2 or given.shape[1] != len(self):
             raise RequestError(
-                f"factors: got an array of shape {points.shape}, needs (n, {len(self)}) for {', '.join(self.names)}"
+                f"factors: got an array of shape {given.shape}, needs (n, {len(self)}) for {', '.join(self.names)}"
             )
         for k, factor in enumerate(self.factors):
-            bad = ~((points[:, k] >= factor.low) & (points[:, k] <= factor.high))
+            values = given[:, k]
+            bad = ~((values >= factor.low - factor.rounding) & (values <= factor.high + factor.rounding))
             if factor.kind == "categorical":
-                bad |= points[:, k] != np.round(points[:, k])
+                bad |= values != np.round(values)
             if bad.any():
                 row = int(np.flatnonzero(bad)[0])
                 allowed = "a whole number" if factor.kind == "categorical" else "a value"
                 raise RequestError(
-                    f"factors row {row}, {factor.name}: got {points[row, k]:g}, "
+                    f"factors row {row}, {factor.name}: got {values[row]:.12g}, "
                     f"needs {allowed} in {factor.low:g}..{factor.high:g}"
                 )
-        return points
+            values.clip(factor.low, factor.high, out=values)
+        return given
+
+    def among(self, points: Float[np.ndarray, "n k"], others: Float[np.ndarray, "m k"]) -> Bool[np.ndarray, " n"]:
+        """Which points are equal to one of `others`: in every factor, within its `rounding`, periods respected."""
+        from scipy.spatial import KDTree  # 0.2 s to import
+
+        if not len(points) or not len(others):
+            return np.zeros(len(points), dtype=bool)
+        unit = np.array([factor.rounding for factor in self.factors])
+        period = np.array([factor.period or 0.0 for factor in self.factors]) / unit
+
+        def scaled(values: np.ndarray) -> np.ndarray:
+            offset = (values - [factor.low for factor in self.factors]) / unit
+            turned = np.mod(offset, period, out=offset, where=period > 0)
+            return np.where((period > 0) & (turned >= period), 0.0, turned)  # a tiny negative number rounds up
+
+        tree = KDTree(scaled(others), boxsize=period)
+        distance, _ = tree.query(scaled(points), p=np.inf, distance_upper_bound=1.0 + 1e-6)
+        return np.isfinite(distance)
 
     def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """a - b factor by factor, shape broadcast to (..., k); periodic factors by the shorter way."""
         return np.stack([f.difference(a[..., k], b[..., k]) for k, f in enumerate(self.factors)], axis=-1)
+
+
+def _numbers(given: Any) -> np.ndarray:
+    """An array of real numbers, or RequestError."""
+    try:
+        array = np.ma.asanyarray(given) if isinstance(given, np.ma.MaskedArray) else np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RequestError(f"factors: got {type(given).__name__} ({reason}), needs an array of numbers") from None
+    if array.dtype.kind not in "iuf" and array.size:
+        raise RequestError(f"factors: got {type(given).__name__} of {array.dtype}, needs an array of numbers")
+    if np.ma.is_masked(array):
+        raise RequestError("factors: got masked values, needs numbers without a mask")
+    return np.asarray(array)

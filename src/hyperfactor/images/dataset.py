@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 
 from hyperfactor import rng
@@ -65,7 +65,7 @@ def training_points(spec: DataSpec, seed: int) -> Float[np.ndarray, "n k"]:
     """The lattice points trained on; RequestError where there is none."""
     lattice = spec.lattice()
     points = lattice[spec.train.contains(lattice, spec.picture.space())]
-    keep = round(spec.fraction * len(points))
+    keep = round(round(spec.fraction * len(points), 6))  # 0.575 of 100 is 57.5, which floating point puts below it
     if keep == 0:
         raise RequestError(
             f"data.train: got {keep} of the {len(lattice)} lattice points, needs a region and a fraction "
@@ -74,6 +74,22 @@ def training_points(spec: DataSpec, seed: int) -> Float[np.ndarray, "n k"]:
     if keep < len(points):
         points = points[np.sort(rng.stream(seed, "data.fraction").permutation(len(points))[:keep])]
     return points
+
+
+def trained_on(points: Float[np.ndarray, "n k"], spec: DataSpec, seed: int) -> Bool[np.ndarray, " n"]:
+    """Which points were trained on: those equal to a training point within the rounding of each factor.
+
+    Parameters
+    ----------
+    points : (n, k), factor values in the factors' units.
+    spec, seed : the data spec and the seed of the run.
+
+    Raises
+    ------
+    RequestError : for points that are not in the factor space.
+    """
+    space = spec.picture.space()
+    return space.among(space.check(points), training_points(spec, seed))
 
 
 def training_set(spec: DataSpec, seed: int) -> Dataset:

@@ -79,7 +79,8 @@ class Picture(Strict):
         """Which centres lie inside the window, whose edges are half a pixel outside its outer pixels."""
         if self.boundary == "periodic":
             return np.ones(points.shape, dtype=bool)
-        return (points >= -0.5) & (points < self.size - 0.5)
+        rounding = self.space().factors[0].rounding
+        return (points >= -0.5 - rounding) & (points < self.size - 0.5 - rounding)
 
     def profiles(self, centres: Float[np.ndarray, " n"], axis: int) -> Float[np.ndarray, "n size"]:
         """g at each pixel along one axis (0: x, 1: y), not cut at the window."""

@@ -111,5 +111,6 @@ def copying_baseline(
     for i in range(0, len(points), AT_ONCE):
         difference = space.difference(points[i : i + AT_ONCE, None], trained[None])  # (AT_ONCE, m, 2)
         nearest[i : i + AT_ONCE] = (difference**2).sum(axis=2).argmin(axis=1)
-    close = np.abs(space.difference(points, trained[nearest])) <= tolerance
+    rounding = [factor.rounding for factor in space.factors]
+    close = np.abs(space.difference(points, trained[nearest])) <= tolerance + np.array(rounding)
     return (close & picture.visible(trained)[nearest]) | ~picture.visible(points)
