@@ -48,7 +48,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run(tiny: RunSpec, store: Path) -> Run:
-    return train(tiny, store)
+    return train(tiny, store, threads=1)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,6 @@ import platform
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 from unittest import mock
 
@@ -27,7 +26,7 @@ def test_a_finished_run_is_returned_at_once(run: Run, tiny: RunSpec, store: Path
 
 
 def test_the_same_spec_gives_the_same_bits(run: Run, tiny: RunSpec, tmp_path: Path):
-    assert weights(train(tiny, tmp_path, threads=1)) == weights(train(tiny, tmp_path / "again", threads=1))
+    assert weights(train(tiny, tmp_path / "again", threads=1)) == weights(run)
     assert weights(train(tiny.model_copy(update={"seed": 1}), tmp_path)) != weights(run)
 
 
@@ -66,55 +65,93 @@ def test_training_keeps_the_memory_that_it_frees():
     assert kept < 100
 
 
-TRAIN = """
-import sys
+KILLED = """
+import json, os, signal, sys
 from hyperfactor import RunSpec, train
-train(RunSpec.model_validate_json(sys.argv[1]), sys.argv[2], threads=1)
+from hyperfactor.training.diffusion import Diffusion, noise_scheduler
+
+spec, store, moments = RunSpec.model_validate_json(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+noise_scheduler(spec.diffusion)  # imported once, for all children
+
+def dies_at(moment):
+    left = [moment]
+    def tick():
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def counted(function):
+        def call(*arguments, **options):
+            tick()
+            result = function(*arguments, **options)
+            tick()
+            return result
+        return call
+    for where, name in ((os, "fsync"), (os, "replace"), (os, "unlink"), (Diffusion, "loss")):
+        setattr(where, name, counted(getattr(where, name)))
+
+killed = 0
+for moment in [*moments, 0]:
+    child = os.fork()
+    if not child:
+        dies_at(moment)
+        train(spec, store, threads=1)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert status in (0, signal.SIGKILL), status
+    killed += status == signal.SIGKILL
+print(killed)
 """
 
 
-def test_a_run_killed_at_any_moment_ends_in_the_same_weights(tiny: RunSpec, tmp_path: Path):
-    """SIGKILL at random moments after the first checkpoint, again and again, until the run is through."""
-    spec = tiny.model_copy(
-        update={"training": tiny.training.model_copy(update={"steps": 300, "snapshots": (0, 3, 150)})}
-    )
-    undisturbed = train(spec, tmp_path / "undisturbed", threads=1)
-    store, moments, kills = Store(tmp_path / "killed"), random.Random(0), 0
-    checkpoint = store.folder(spec.id) / CHECKPOINT
-    while store.manifest(spec.id) is None:
-        process = subprocess.Popen([sys.executable, "-c", TRAIN, spec.canonical(), str(store.path)])
-        seen = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        while process.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == seen):
-            time.sleep(0.01)
-        if kills < 3:
-            time.sleep(moments.uniform(0, 0.3))
-            process.kill()
-            kills += 1
-        process.wait()
-    again = Run(store, spec.id)
-    assert kills == 3
-    assert weights(again) == weights(undisturbed)
-    assert again.history.drop("seconds").equals(undisturbed.history.drop("seconds"))
-    assert again.evaluate().equals(undisturbed.evaluate())
+def test_a_run_killed_at_any_moment_ends_in_the_same_weights(run: Run, tiny: RunSpec, tmp_path: Path):
+    """SIGKILL before or after a file is flushed, renamed or deleted, or a loss is computed, again and again."""
+    random_ = random.Random(0)
+    moments = [1, 2, 3, *(random_.randrange(1, 24) for _ in range(9))]
+    command = [sys.executable, "-c", KILLED, tiny.canonical(), str(tmp_path / "killed"), json.dumps(moments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 6  # of a run that takes about 100 such steps
+    store = Store(tmp_path / "killed")
+    again = Run(store, tiny.id)
+    assert weights(again) == weights(run)
+    assert again.history.drop("seconds").equals(run.history.drop("seconds"))
+    assert again.evaluate().equals(run.evaluate())
+    assert list(store.verify()) == []
 
 
-def test_a_run_interrupted_in_this_process_ends_in_the_same_weights(tiny: RunSpec, tmp_path: Path):
-    undisturbed = train(tiny, tmp_path / "undisturbed", threads=1)
+def test_a_run_interrupted_in_this_process_ends_in_the_same_weights(run: Run, tiny: RunSpec, tmp_path: Path):
     store = interrupted(tiny, tmp_path / "interrupted")
     checkpoint = store.checkpoint(tiny.id)
     assert checkpoint is not None
     earlier = json.loads(checkpoint[1]["history"])[-1]["seconds"]
     again = train(tiny, store.path, threads=1)
-    assert weights(again) == weights(undisturbed)
+    assert weights(again) == weights(run)
     assert again.manifest["seconds"]["train"] == again.history["seconds"][-1] > earlier  # of both sittings
 
 
+TWICE = """
+import os, sys
+from hyperfactor import RunSpec, train
+from hyperfactor.training.diffusion import noise_scheduler
+
+spec, steps = RunSpec.model_validate_json(sys.argv[1]), []
+noise_scheduler(spec.diffusion)
+others = []
+for _ in range(2):
+    child = os.fork()
+    if not child:
+        train(spec, sys.argv[2], threads=1, report=steps.append)
+        os._exit(len(steps))
+    others.append(child)
+print(*sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in others))
+"""
+
+
 def test_two_processes_that_want_a_run_train_it_once(tiny: RunSpec, tmp_path: Path):
-    command = [sys.executable, "-c", TRAIN, tiny.canonical(), str(tmp_path)]
-    processes = [subprocess.Popen(command) for _ in range(2)]
-    assert [process.wait() for process in processes] == [0, 0]
-    files = [path for path in (tmp_path / tiny.id).iterdir() if path.name.startswith(".")]
-    assert files == []  # no temporary file is left
+    command = [sys.executable, "-c", TWICE, tiny.canonical(), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.split() == ["0", "6"], done.stderr  # reports of steps
+    assert list(Store(tmp_path).verify()) == []  # which finds temporary files too
     assert Run(Store(tmp_path), tiny.id).manifest["artifacts"]
 
 
@@ -218,7 +255,8 @@ def test_a_sweep_trains_equal_specs_once_and_goes_on_after_a_failure(tiny: RunSp
 def test_the_environment_is_left_as_it_was(tiny: RunSpec, tmp_path: Path):
     import torch
 
+    training = tiny.training.model_copy(update={"steps": 2, "evaluate_every": 0, "snapshots": ()})
     before, variables = torch.get_num_threads(), dict(os.environ)
-    train(tiny, tmp_path, threads=2)
+    train(tiny.model_copy(update={"training": training}), tmp_path, threads=2)
     assert torch.get_num_threads() == before
     assert dict(os.environ) == variables
