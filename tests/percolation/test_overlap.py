@@ -37,3 +37,28 @@ def test_pictures_of_wide_bumps_overlap_as_in_the_plane_and_of_tiny_ones_do_not(
 def test_bad_requests(sigma: float, threshold: float):
     with pytest.raises(RequestError, match="needs a number"):
         reach(sigma, threshold)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.float16, np.float32, np.longdouble])
+def test_small_types_overlap_as_float64_does(kind):
+    distances = np.array([0, 1, 20, 100])
+    assert np.array_equal(overlap(distances.astype(kind), 50.0), overlap(distances.astype(float), 50.0))
+    assert overlap(kind(100), kind(50)) == overlap(100.0, 50.0)
+    assert reach(kind(100), 0.5) == reach(100.0, 0.5)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e300])
+def test_the_unit_of_length_does_not_matter(scale):
+    assert overlap(np.array([0.5, 1.0, 3.0]) * scale, scale) == pytest.approx(overlap(np.array([0.5, 1.0, 3.0]), 1.0))
+
+
+@pytest.mark.parametrize("distance", [1j, np.ma.masked_array([1.0, 2.0], [True, False]), "far", None])
+def test_distances_that_are_no_numbers_are_refused(distance):
+    with pytest.raises(RequestError, match="^distance: got "):
+        overlap(distance, 1.0)
+
+
+@pytest.mark.parametrize("sigma", [0, -1, float("nan"), float("inf"), None, "wide"])
+def test_widths_that_are_no_numbers_are_refused(sigma):
+    with pytest.raises(RequestError, match="^sigma: got .*, needs a number above 0$"):
+        overlap(1.0, sigma)

@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float
 
 from hyperfactor.errors import RequestError
 from hyperfactor.images.gaussian import Picture
+from hyperfactor.measures import arrays
 
 VALID_CORRELATION = 0.9
 RESOLUTION = 1 / 512  # pixel
@@ -45,7 +46,7 @@ class Accuracy:
 
 def estimate_centres(images: Float[np.ndarray, "n N N"], picture: Picture) -> Float[np.ndarray, "n 2"]:
     """The centre (x, y) of each drawing, in pixels, to RESOLUTION."""
-    signal = np.asarray(images, dtype=np.float64) - picture.background
+    signal = arrays.numbers(images, "images") - picture.background
     signal = signal if picture.polarity == "bright" else -signal
     return np.stack(
         [_match(signal.mean(axis=1), picture, axis=0), _match(signal.mean(axis=2), picture, axis=1)], axis=1
@@ -83,6 +84,7 @@ def measure(
 
     Raises RequestError where the shapes do not fit.
     """
+    images, points = arrays.numbers(images, "images"), arrays.numbers(points, "points")
     n, size = len(points), picture.size
     if images.shape != (n, size, size):
         raise RequestError(f"images: got an array of shape {images.shape}, needs {(n, size, size)}")
@@ -91,7 +93,7 @@ def measure(
     correct = (np.abs(space.difference(centres, points)) <= tolerance + RESOLUTION) | ~shown
 
     ideal = picture.render(np.where(shown & np.isfinite(centres), centres, points)).reshape(n, -1)
-    drawn = np.asarray(images, dtype=np.float64).reshape(n, -1)
+    drawn = images.reshape(n, -1)
     correlation = (_unit(drawn) * _unit(ideal)).sum(axis=1)
 
     truth = picture.render(points).reshape(n, -1)

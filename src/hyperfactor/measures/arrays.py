@@ -1,15 +1,73 @@
-"""What the measures accept: points, and representations on a lattice.  Checked here, once."""
+"""What the measures accept: points, and representations on a lattice.  Checked and normalised here, once.
+
+Numbers are taken where float64 holds them exactly, whatever their type and layout, and refused elsewhere: a masked
+array with something masked, complex numbers, text, integers beyond 2^53 that float64 would round.
+
+Measures see *normalised* values: their centre is 0, and an exact power of two, the unit, brings the largest to
+between 1 and 4.  So neither the scale of what is given matters, from 1e-300 to 1e300, nor where it lies: float64 holds 16
+digits of each number, so a cloud that lies s of its radii from 0 keeps 16 - log10(s) digits.
+"""
+
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from scipy.spatial import KDTree
 
+from hyperfactor import rng
 from hyperfactor.errors import RequestError
 
+EXACT = 2**53  # float64 holds every integer up to here
+NEAR = 1e-5  # of the radius of a cloud: points nearer than this to each other are one
+SIDES = 4  # dimensions in which near points are sought
 
-def points(array: np.ndarray, name: str = "points", least: int = 2) -> Float[np.ndarray, "n d"]:
-    """The array as float64 (n, d), or RequestError: not two axes, fewer than `least` points, not
-    finite, or all points equal."""
-    values = _numbers(array, name)
+
+@dataclass(frozen=True)
+class Normalised:
+    """Values with the centre 0 and the largest between 1 and 4.
+
+    values      what was given, less its centre, divided by `unit`
+    unit        a power of two, of the numbers given
+    rounding    how far float64 may have rounded a value, in units
+    """
+
+    values: np.ndarray
+    unit: float
+    rounding: float
+
+
+def numbers(array: Any, name: str) -> np.ndarray:
+    """The array as float64, in any shape and not all finite; RequestError for what float64 does not hold (see the
+    module)."""
+    try:
+        given = _plain(array, name)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, RequestError):
+            raise
+        raise RequestError(f"{name}: got what is not an array of numbers, needs one") from None
+    if given.dtype.kind == "O":
+        _check_objects(given, name)
+    elif given.dtype.kind not in "fiub":
+        kind = {"U": "text", "S": "text", "c": "complex numbers"}.get(given.dtype.kind, f"values of type {given.dtype}")
+        raise RequestError(f"{name}: got what is not an array of numbers but of {kind}, needs real numbers")
+    try:
+        with np.errstate(over="ignore"):
+            values = given.astype(np.float64)
+    except OverflowError:
+        raise RequestError(f"{name}: got an integer that float64 does not hold, needs numbers that it does") from None
+    if (rounded := _rounded(given, values)).any():
+        where = _first(rounded)
+        raise RequestError(f"{name}: got {given[where]} at {where}, needs numbers that float64 holds exactly")
+    return values
+
+
+def points(array: Any, name: str = "points", least: int = 2) -> Float[np.ndarray, "n d"]:
+    """The array as float64 (n, d), or RequestError: no numbers that float64 holds (see the module), not two axes, fewer
+    than `least` points, not finite, or all points equal."""
+    values = _finite(numbers(array, name), name)
     if values.ndim != 2 or values.shape[1] == 0:
         raise RequestError(f"{name}: got an array of shape {values.shape}, needs (n, d)")
     if len(values) < least:
@@ -17,10 +75,10 @@ def points(array: np.ndarray, name: str = "points", least: int = 2) -> Float[np.
     return _varied(values, name)
 
 
-def lattice(array: np.ndarray, name: str = "R") -> Float[np.ndarray, "..."]:
-    """The array as float64 (n_1, ..., n_k, d), or RequestError: fewer than two axes, a factor with one
-    value, not finite, or all points equal."""
-    values = _numbers(array, name)
+def lattice(array: Any, name: str = "R") -> Float[np.ndarray, "..."]:
+    """The array as float64 (n_1, ..., n_k, d), or RequestError: no numbers that float64 holds (see the module), fewer
+    than two axes, a factor with one value, not finite, or all points equal."""
+    values = _finite(numbers(array, name), name)
     if values.ndim < 2 or values.shape[-1] == 0:
         raise RequestError(f"{name}: got an array of shape {values.shape}, needs (n_1, ..., n_k, d)")
     for k, n in enumerate(values.shape[:-1]):
@@ -29,19 +87,101 @@ def lattice(array: np.ndarray, name: str = "R") -> Float[np.ndarray, "..."]:
     return _varied(values, name)
 
 
-def _numbers(array: np.ndarray, name: str) -> np.ndarray:
-    try:
-        values = np.asarray(array, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise RequestError(f"{name}: got what is not an array of numbers, needs one") from None
+def normalised(values: Float[np.ndarray, "*n d"]) -> Normalised:
+    """The values with centre 0 and of order 1."""
+    first = _exponent(values)
+    scaled = np.ldexp(values, -first)
+    centred = scaled - scaled.mean(axis=tuple(range(values.ndim - 1)))
+    second = min(_exponent(centred), 1023 - first)  # 2^1024 is infinite
+    rounding = math.ldexp(np.finfo(np.float64).eps, -second)
+    return Normalised(np.ldexp(centred, -second), math.ldexp(1.0, first + second), rounding)
+
+
+def distinct(values: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " m"]:
+    """Indices of points that are no repetitions of others, in an order that does not depend on the order given.
+
+    A point counts once, and so do points nearer to each other than NEAR times the radius of the cloud, the root mean
+    square distance of its points from their mean.  Of such points the first in lexicographic order is kept.
+
+    values: normalised.
+    """
+    _, kept = np.unique(values, axis=0, return_index=True)
+    cloud = values[kept]
+    within = NEAR * np.sqrt(np.mean(np.sum((cloud - cloud.mean(axis=0)) ** 2, axis=1)))
+    seen = cloud
+    if cloud.shape[1] > SIDES:  # a projection makes no distance longer
+        directions = rng.stream(0, "arrays.projection").normal(size=(cloud.shape[1], SIDES))
+        seen = cloud @ np.linalg.qr(directions)[0]
+    tree = KDTree(seen)
+    alive = np.ones(len(cloud), dtype=bool)
+    for i in np.flatnonzero(tree.query(seen, k=2)[0][:, 1] <= within):
+        if alive[i]:
+            others = np.array(tree.query_ball_point(seen[i], within))
+            others = others[others > i]
+            alive[others[np.linalg.norm(cloud[others] - cloud[i], axis=1) <= within]] = False
+    return kept[alive]
+
+
+def _exponent(values: np.ndarray) -> int:
+    """e such that the largest magnitude lies in 2^e .. 2^(e + 1); 0 where all are 0."""
+    largest = max(float(values.max()), -float(values.min()))
+    return math.frexp(largest)[1] - 1 if largest else 0
+
+
+def _finite(values: np.ndarray, name: str) -> np.ndarray:
     bad = ~np.isfinite(values)
     if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = _first(bad)
         raise RequestError(f"{name}: got {values[where]} at {where}, needs finite numbers")
     return values
 
 
+def _plain(array: Any, name: str) -> np.ndarray:
+    """A numpy array of what is given, tensors of torch, masked arrays and lists of them among it."""
+    tensors = (sys.modules["torch"].Tensor,) if "torch" in sys.modules else ()
+    if isinstance(array, tensors):
+        tensor = array.detach().cpu()
+        tensor = tensor.to_dense() if str(tensor.layout) != "torch.strided" else tensor
+        return (tensor.double() if tensor.is_floating_point() else tensor.resolve_conj()).numpy()
+    if isinstance(array, np.ma.MaskedArray):
+        if hidden := int(np.ma.getmaskarray(array).sum()):
+            raise RequestError(f"{name}: got a masked array with {hidden} numbers masked, needs none masked")
+        return np.asarray(array.data)
+    if isinstance(array, list | tuple):
+        checked = (list, tuple, np.ma.MaskedArray, *tensors)
+        array = [_plain(part, name) if isinstance(part, checked) else part for part in array]
+    return np.asarray(array)
+
+
+def _check_objects(given: np.ndarray, name: str) -> None:
+    for where, value in np.ndenumerate(given):
+        if not isinstance(value, int | float | np.integer | np.floating | np.bool_):
+            what = "None" if value is None else type(value).__name__
+            raise RequestError(f"{name}: got what is not an array of numbers but {what} at {where}, needs real numbers")
+
+
+def _rounded(given: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Where a conversion to float64 has changed a number."""
+    if given.dtype.kind == "f":
+        return (values.astype(given.dtype) != given) & ~np.isnan(values)
+    changed = np.zeros(values.shape, dtype=bool)
+    for where in map(tuple, np.argwhere(np.abs(values) >= EXACT)):
+        whole = isinstance(given[where], int | np.integer)
+        changed[where] = int(given[where]) != int(values[where]) if whole else given[where] != values[where]
+    return changed
+
+
+def _first(where: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(where)[0])
+
+
 def _varied(values: np.ndarray, name: str) -> np.ndarray:
-    if (values == values.reshape(-1, values.shape[-1])[0]).all():
+    flat = values.reshape(-1, values.shape[-1])
+    if (flat == flat[0]).all():
         raise RequestError(f"{name}: got points that are all equal, needs some that differ")
+    small = normalised(flat)
+    if np.abs(small.values).max() <= 4 * small.rounding:
+        raise RequestError(
+            f"{name}: got points that are all equal but for the rounding of float64, needs some that differ"
+        )
     return values

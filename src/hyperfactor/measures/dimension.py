@@ -1,7 +1,10 @@
 """How many dimensions a cloud of points takes.
 
 participation_ratio and spectrum speak of the linear space around it; two_nn and levina_bickel of the
-manifold on which it lies.  None changes under rotation, shift, scale, or embedding in more dimensions.
+manifold on which it lies.  None changes under rotation, shift, scale, embedding in more dimensions or order
+of the points, as far as float64 holds them (see `arrays`); nor do the last two where points are repeated: equal points
+count once, and so do points nearer to each other than 1e-5 of the radius of the cloud, its root mean square
+distance from the mean.
 """
 
 import numpy as np
@@ -15,7 +18,7 @@ Points = Float[np.ndarray, "n d"]
 
 def spectrum(points: Points) -> Float[np.ndarray, " r"]:
     """Shares of the variance along the principal axes, largest first; min(n, d) of them, which sum to 1."""
-    variance = _variances(arrays.points(points))
+    variance = _variances(arrays.normalised(arrays.points(points)).values)
     return variance / variance.sum()
 
 
@@ -32,7 +35,7 @@ def participation_ratio(points: Points, corrected: bool = False) -> float:
     Raises RequestError for fewer than 4 points where it is to be corrected.
     """
     points = arrays.points(points, least=4 if corrected else 2)
-    variance = _variances(points)
+    variance = _variances(arrays.normalised(points).values)
     trace, square = variance.sum(), np.sum(variance**2)
     if corrected:
         N = len(points) - 1
@@ -43,8 +46,8 @@ def participation_ratio(points: Points, corrected: bool = False) -> float:
     return float(trace**2 / square)
 
 
-def _variances(points: Points) -> Float[np.ndarray, " r"]:
-    return np.linalg.svd(points - points.mean(axis=0), compute_uv=False) ** 2 / (len(points) - 1)
+def _variances(centred: Points) -> Float[np.ndarray, " r"]:
+    return np.linalg.svd(centred, compute_uv=False) ** 2 / (len(centred) - 1)
 
 
 def two_nn(points: Points) -> float:
@@ -52,7 +55,7 @@ def two_nn(points: Points) -> float:
 
     TwoNN (Facco et al., Sci. Rep. 7 (2017) 12140), of scikit-dimension.  Points are taken to be random:
     on a lattice, where both distances are nearly equal, the estimate is far too large; use
-    `levina_bickel` there.  Of equal points one is kept.  Raises RequestError for fewer than 10 points, and
+    `levina_bickel` there.  Repeated points count once (see the module).  Raises RequestError for fewer than 10 points, and
     where the estimate is over 2 d, when no manifold has over d.
     """
     from skdim.id import TwoNN  # 2 s to import
@@ -73,7 +76,8 @@ def levina_bickel(points: Points, neighbours: int = 20) -> float:
     With T_j the distance from a point to its j-th neighbour, k = neighbours, each point gives
         1 / d = 1 / (k - 2) sum_{j < k} ln(T_k / T_j)
     and the inverses are averaged over points (Levina and Bickel, NIPS 2004; the mean of inverses is
-    MacKay and Ghahramani's).  Of equal points one is kept.  Raises RequestError for too few points.
+    MacKay and Ghahramani's).  Repeated points count once (see the module).  Raises RequestError for too few
+    points, and where all are equally far apart.
     """
     from sklearn.neighbors import NearestNeighbors  # 1 s to import
 
@@ -82,10 +86,14 @@ def levina_bickel(points: Points, neighbours: int = 20) -> float:
     distinct = _distinct(points, neighbours + 1)
     distances, _ = NearestNeighbors(n_neighbors=neighbours).fit(distinct).kneighbors()
     inverse = np.log(distances[:, -1:] / distances[:, :-1]).sum(axis=1) / (neighbours - 2)
-    if not inverse.any():
+    if inverse.mean() < 1e-12:  # one-hot codes, but for rounding
         raise RequestError("points: got ones that are all equally far apart, needs some that are nearer than others")
     return float(1 / inverse.mean())
 
 
 def _distinct(points: Points, least: int) -> Points:
-    return arrays.points(np.unique(arrays.points(points), axis=0), "distinct points", least)
+    values = arrays.normalised(arrays.points(points)).values
+    kept = arrays.distinct(values)
+    if len(kept) < least:
+        raise RequestError(f"distinct points: got {len(kept)}, needs at least {least}")
+    return values[kept]

@@ -23,15 +23,14 @@ class Principal:
 
 def pca(points: Points, components: int = 3) -> Principal:
     """The leading principal components.  The sign of an axis is fixed: its largest entry is positive."""
-    points = arrays.points(points)
-    most = min(points.shape)
+    found = arrays.normalised(arrays.points(points))
+    most = min(found.values.shape)
     if not 1 <= components <= most:
         raise RequestError(f"components: got {components}, needs an integer in 1..{most}")
-    centred = points - points.mean(axis=0)
-    _, size, axes = np.linalg.svd(centred, full_matrices=False)
+    _, size, axes = np.linalg.svd(found.values, full_matrices=False)
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1, keepdims=True), axis=1)
     axes = (axes * np.where(largest < 0, -1, 1))[:components]
-    return Principal(centred @ axes.T, axes, size[:components] ** 2 / np.sum(size**2))
+    return Principal(found.values @ axes.T * found.unit, axes, size[:components] ** 2 / np.sum(size**2))
 
 
 def umap(
@@ -42,7 +41,7 @@ def umap(
     The same points and seed give the same coordinates; for this it runs on one thread.
     """
     seed = rng.check_seed(seed)
-    points = arrays.points(points, least=components + 3)
+    points = arrays.normalised(arrays.points(points, least=components + 3)).values
     if not 2 <= neighbours < len(points):
         raise RequestError(f"neighbours: got {neighbours}, needs an integer in 2..{len(points) - 1}")
     from umap import UMAP  # up to 20 s to import and compile the first time
