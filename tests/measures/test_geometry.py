@@ -1,9 +1,13 @@
+import json
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperfactor.errors import RequestError
+from hyperfactor.measures import geometry
 from hyperfactor.measures.geometry import (
     additivity,
     clifford_torus,
@@ -278,7 +282,140 @@ def test_bad_requests_are_refused():
         subspace_overlap(np.eye(3), np.eye(3), variance=0)
     with pytest.raises(RequestError, match="radii"):
         torus_3d(4, 1, 2)
+    for lag in (1.5, True, "1"):
+        with pytest.raises(RequestError, match="lag: got .*, needs an integer of at least 1"):
+            displacement_cosines(R, lag=lag)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(RequestError, match="bootstrap: got 0"):
+        compare(R, bootstrap=0)
     with pytest.raises(RequestError, match="n: got 1"):
         clifford_torus(1)
     with pytest.raises(RequestError, match="width"):
         hyper_factorized_torus(4, -1)
+
+
+# ---- units, types, and what does not vary ----
+
+
+def cell() -> np.ndarray:
+    """A unit that answers to one conjunction of values."""
+    R = np.zeros((8, 8, 4))
+    R[3, 5] = [1, 2, 3, 4]
+    return R
+
+
+def gate() -> np.ndarray:
+    """x matters at one value of y only."""
+    x = np.random.default_rng(0).normal(size=(8, 1, 4)) * (np.arange(8) == 2)[None, :, None]
+    return x + np.random.default_rng(1).normal(size=(1, 8, 4))
+
+
+def one_unit() -> np.ndarray:
+    return (np.cos(np.arange(6))[:, None] + np.sin(np.arange(5) ** 2))[..., None] * [0, 1, 0]
+
+
+def two_values() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(2, 2, 3))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e-60, 1e30, 1e160, 1e300])
+@pytest.mark.parametrize("shift", [0.0, 1e3])
+def test_no_scale_changes_anything(scale, shift):
+    R = torus_3d(6) + 0.1 * np.random.default_rng(0).normal(size=(6, 6, 3))
+    other = (R + shift) * scale
+    assert additivity(other).main == pytest.approx(additivity(R).main, abs=1e-9)
+    a, b = displacement_cosines(R, periodic=True), displacement_cosines(other, periodic=True)
+    for p, q in zip((a.cross, *a.across, *a.within), (b.cross, *b.across, *b.within), strict=True):
+        assert q == pytest.approx(p, abs=1e-9)
+    assert subspace_overlap(other[:, 0], R[:, 1]) == pytest.approx(subspace_overlap(R[:, 0], R[:, 1]), abs=1e-9)
+    found, expected = compare(other, bootstrap=5), compare(R, bootstrap=5)
+    assert found.total == pytest.approx(expected.total, abs=1e-9)
+    assert found.nearest == expected.nearest
+
+
+@pytest.mark.parametrize(
+    ("R", "missing"),
+    [
+        (cell(), {"x-on-x orthogonality", "y-on-y orthogonality", "x-on-x parallelism", "y-on-y parallelism"}),
+        (gate(), {"x-on-x orthogonality", "x-on-x parallelism"}),
+        (one_unit(), set()),
+        (two_values(), set()),
+    ],
+)
+def test_what_has_no_length_is_left_out_and_named(R, missing):
+    found = compare(R, bootstrap=10)
+    assert set(found.missing) == missing == set(found.to_json()["not_measured"])
+    assert not set(found.statistics) & missing
+    every = set(compare(clifford_torus(4), bootstrap=1).statistics) | set(found.missing)
+    assert every == set(found.statistics) | missing
+    for shape, total in found.total.items():
+        assert set(found.distances[shape]) == set(found.statistics)
+        assert total == pytest.approx(np.mean(list(found.distances[shape].values())))
+    json.dumps(found.to_json(), allow_nan=False)
+    json.dumps(displacement_cosines(R, periodic=True).to_json(), allow_nan=False)
+    turned = compare(embedded(R, 0), bootstrap=10)
+    assert turned.missing == found.missing
+    assert turned.total == pytest.approx(found.total, abs=1e-6)
+    if missing:
+        with pytest.raises(
+            RequestError, match="statistic: got 'x-on-x orthogonality', needs one that has values: x-on-y"
+        ):
+            found.margin("x-on-x orthogonality", ("3D torus", "x within"), ("3D torus", "y within"))
+
+
+def test_the_steps_of_a_cell_are_those_into_it_and_out_of_it():
+    found = displacement_cosines(cell(), periodic=True)
+    assert found.cross == pytest.approx([1.0])  # the two steps from its value
+    assert [values.size for values in found.across] == [0, 0]
+    assert [values.tolist() for values in found.within] == [pytest.approx([-1]), pytest.approx([-1])]
+    assert found.to_json()["across"][0] == {"n": 0, "mean": None, "mean_magnitude": None}
+
+
+def test_a_single_step_is_refused_in_one_line():
+    corner = np.zeros((5, 2))
+    corner[0] = 1
+    with pytest.raises(
+        RequestError, match="R: got too few curves and steps that have a length, needs two of one factor"
+    ):
+        compare(corner, periodic=False)
+
+
+# ---- large lattices ----
+
+
+def test_a_random_part_of_a_large_lattice_stands_for_all(monkeypatch):
+    generator = np.random.default_rng(0)
+    R = clifford_torus((8, 9, 10)) + 0.05 * generator.normal(size=(8, 9, 10, 6))
+    whole, cosines = compare(R, bootstrap=5), displacement_cosines(R, periodic=True)
+    monkeypatch.setattr(geometry, "PAIRS", 1000)
+    monkeypatch.setattr(geometry, "CURVES", 20)
+    monkeypatch.setattr(geometry, "BLOCK", 5000)
+    part = compare(R, bootstrap=5)
+    assert part.total == pytest.approx(whole.total, abs=0.02)
+    assert all(values.size <= 2000 for name, values in part.statistics.items() if "-on-y parallelism" not in name[1:])
+    assert part.statistics["x-on-y orthogonality"].size == 20 * 20
+    some = displacement_cosines(R, periodic=True)
+    for few, every in zip((*some.across, *some.within), (*cosines.across, *cosines.within), strict=True):
+        assert few.size <= 1000 < every.size
+        assert set(few.round(9)) <= set(every.round(9))
+        assert few.mean() == pytest.approx(every.mean(), abs=0.05)
+    for values, apart, n in zip(some.within, some.separation, (8, 9, 10), strict=True):
+        assert np.abs(values - chord(apart, n)).mean() < 0.1
+    assert np.array_equal(some.across[0], displacement_cosines(R, periodic=True).across[0])
+    assert not np.array_equal(some.across[0], displacement_cosines(R, periodic=True, seed=1).across[0])
+
+
+def test_a_curve_of_very_many_values_is_thinned(monkeypatch):
+    monkeypatch.setattr(geometry, "PAIRS", 500)
+    found = displacement_cosines(clifford_torus((64,)), periodic=True)
+    assert found.within[0].size <= 500
+    assert found.within[0] == pytest.approx(chord(found.separation[0], 64), abs=1e-9)
+
+
+def test_a_large_lattice_takes_little_memory():
+    R = clifford_torus((40, 40, 40))
+    tracemalloc.start()
+    found = displacement_cosines(R, periodic=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * R.nbytes + 2**26
+    assert max(values.size for values in found.across) <= geometry.PAIRS

@@ -9,6 +9,7 @@ digits of each number, so a cloud that lies s of its radii from 0 keeps 16 - log
 """
 
 import math
+import operator
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,16 @@ class Normalised:
     values: np.ndarray
     unit: float
     rounding: float
+
+    @property
+    def radius(self) -> float:
+        """Root mean square distance of the points from their mean, in units."""
+        return math.sqrt(np.mean(np.sum(self.values**2, axis=-1)))
+
+    @property
+    def least(self) -> float:
+        """Points nearer than this to each other, in units, may be equal but for rounding."""
+        return max(1e-12 * self.radius, 8 * self.rounding * math.sqrt(self.values.shape[-1]))
 
 
 def numbers(array: Any, name: str) -> np.ndarray:
@@ -85,6 +96,17 @@ def lattice(array: Any, name: str = "R") -> Float[np.ndarray, "..."]:
         if n < 2:
             raise RequestError(f"{name}, factor {k}: got {n} lattice value, needs at least 2")
     return _varied(values, name)
+
+
+def whole(value: Any, name: str, least: int) -> int:
+    """The value as an integer, or RequestError unless it is one of at least `least`."""
+    try:
+        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise RequestError(f"{name}: got {value!r}, needs an integer of at least {least}")
+    return number
 
 
 def normalised(values: Float[np.ndarray, "*n d"]) -> Normalised:
@@ -180,7 +202,7 @@ def _varied(values: np.ndarray, name: str) -> np.ndarray:
     if (flat == flat[0]).all():
         raise RequestError(f"{name}: got points that are all equal, needs some that differ")
     small = normalised(flat)
-    if np.abs(small.values).max() <= 4 * small.rounding:
+    if small.radius <= small.least:
         raise RequestError(
             f"{name}: got points that are all equal but for the rounding of float64, needs some that differ"
         )

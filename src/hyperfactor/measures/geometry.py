@@ -3,7 +3,11 @@
 A representation R has shape (n_1, ..., n_k, d): a vector of d numbers at each point of a lattice of k
 factors.  A *curve* of factor p is what R draws when p alone varies: R[:, j] for p = x.  Its *steps*
 are D_x[i, j] = R[i + lag, j] - R[i, j].  No measure here changes when R is rotated, shifted, scaled
-as a whole, or embedded in more dimensions.
+as a whole, or embedded in more dimensions, as far as float64 holds it (see `arrays`).
+
+Pairs of curves and of steps grow as their square.  Where there are more than PAIRS pairs of steps of a kind, or more
+than CURVES curves of a factor, a random part of the curves stands for all (of the steps, too, where one curve has more
+than PAIRS pairs); the seed decides which.  Up to 64 x 64, or 12 x 12 x 12, all are taken.
 
 Reference shapes for two periodic factors, from the least factorized to the most:
     3D torus              a doughnut: y turns in a plane that x carries round
@@ -12,6 +16,7 @@ Reference shapes for two periodic factors, from the least factorized to the most
                           far values of one factor are orthogonal too; its limit is a one-hot code
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
@@ -27,6 +32,9 @@ from hyperfactor.measures import arrays
 
 Representation = Float[np.ndarray, "..."]  # (n_1, ..., n_k, d)
 Periodic = bool | Sequence[bool]
+PAIRS = 2**17  # of steps, of each kind
+CURVES = 256  # of a factor, whose subspaces are compared
+BLOCK = 2**22  # numbers at a time, for the sake of memory
 VARIANCE = 0.95  # of a curve, that its leading principal subspace holds
 LEVELS = (np.arange(200) + 0.5) / 200  # of quantiles, between which the bootstrap takes distances
 
@@ -50,9 +58,8 @@ def additivity(R: Representation) -> Additivity:
         main[k] = sum |m_k - m|^2 / sum |R - m|^2,    interaction = 1 - sum_k main[k]
     where sums run over the lattice (Fisher, Statistical Methods for Research Workers, 1925).
     """
-    R = arrays.lattice(R)
-    factors = range(R.ndim - 1)
-    centred = R - R.mean(axis=tuple(factors))
+    centred = arrays.normalised(arrays.lattice(R)).values
+    factors = range(centred.ndim - 1)
     total = np.mean(np.sum(centred**2, axis=-1))
     main = []
     for k in factors:
@@ -77,9 +84,11 @@ class DisplacementCosines:
     separation: tuple[np.ndarray, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Mean, and mean magnitude, of each kind."""
+        """Mean, and mean magnitude, of each kind; None where there are no values."""
 
-        def summary(values: np.ndarray) -> dict[str, float | int]:
+        def summary(values: np.ndarray) -> dict[str, float | int | None]:
+            if not values.size:
+                return {"n": 0, "mean": None, "mean_magnitude": None}
             return {"n": values.size, "mean": float(values.mean()), "mean_magnitude": float(np.abs(values).mean())}
 
         return {
@@ -89,60 +98,95 @@ class DisplacementCosines:
         }
 
 
-def displacement_cosines(R: Representation, lag: int = 1, periodic: Periodic = False) -> DisplacementCosines:
+def displacement_cosines(
+    R: Representation, lag: int = 1, periodic: Periodic = False, seed: int = 0
+) -> DisplacementCosines:
     """How the steps of R point.
-
-    lag: lattice steps to a step of R.  periodic: whether the last value of a factor is followed by its
-    first, for all factors or for each.  A step of length 0 has no direction and is left out.
 
     Truths: on a Clifford torus of n equal angles cross is 0, across 1, within cos(2 pi (i - i') / n);
     for one-hot codes at lag 1, 0, 1, and -1/2 between neighbours, 0 beyond.
 
-    Raises RequestError where a factor has too few values for two steps, or none of its steps has a length.
+    Parameters
+    ----------
+    R: shape (n_1, ..., n_k, d).
+    lag: lattice steps to a step of R.
+    periodic: whether the last value of a factor is followed by its first, for all factors or for each.
+    seed: of the curves that stand for all where there are too many (see the module).
+
+    Returns
+    -------
+    The cosines.  A step of length 0 has no direction and is left out, so some of the arrays may be empty.
+
+    Raises
+    ------
+    RequestError
+        Where a factor has too few values for two steps, or none of its steps has a length.
     """
-    R = arrays.lattice(R)
-    steps = _unit_steps(R, lag, periodic)
+    steps = _unit_steps(arrays.normalised(arrays.lattice(R)), lag, periodic)
     across, within, separation = [], [], []
-    for u in steps:
-        n, curves = u.shape[0], u.reshape(len(u), -1, u.shape[-1])  # (n, m, d): step, curve
+    for k, u in enumerate(steps):
+        curves, _ = _part(u, k, True, seed)
         first, second = np.triu_indices(curves.shape[1], 1)
         across.append(_defined((curves @ curves.transpose(0, 2, 1))[:, first, second]))
+        curves, numbers = _part(u, k, False, seed)
         by_curve = curves.transpose(1, 0, 2)
-        cosines = by_curve @ by_curve.transpose(0, 2, 1)  # (m, n, n)
-        first, second = np.triu_indices(n, 1)
-        pairs = cosines[:, first, second]
+        first, second = np.triu_indices(len(numbers), 1)
+        pairs = (by_curve @ by_curve.transpose(0, 2, 1))[:, first, second]
         within.append(_defined(pairs))
-        separation.append(np.broadcast_to(second - first, pairs.shape)[~np.isnan(pairs)])
+        separation.append(np.broadcast_to(numbers[second] - numbers[first], pairs.shape)[~np.isnan(pairs)])
     cross = [_matched(steps, p, q).ravel() for p, q in combinations(range(len(steps)), 2)]
     return DisplacementCosines(
         _defined(np.concatenate([np.zeros(0), *cross])), tuple(across), tuple(within), tuple(separation)
     )
 
 
-def _unit_steps(R: np.ndarray, lag: int, periodic: Periodic) -> list[np.ndarray]:
+def _unit_steps(R: arrays.Normalised, lag: int, periodic: Periodic, name: str = "R") -> list[np.ndarray]:
     """For each factor its steps as unit vectors, that factor's axis first, NaN where a step has no length."""
-    k = R.ndim - 1
+    k = R.values.ndim - 1
     wraps = [bool(periodic)] * k if isinstance(periodic, bool | np.bool_) else list(periodic)
     if len(wraps) != k:
         raise RequestError(f"periodic: got {len(wraps)} values, needs one, or one for each of {k} factors")
-    if lag < 1:
-        raise RequestError(f"lag: got {lag}, needs an integer of at least 1")
+    lag = arrays.whole(lag, "lag", 1)
     steps = []
     for axis, wrap in enumerate(wraps):
-        n = R.shape[axis]
+        n = R.values.shape[axis]
         count = n if wrap else n - lag
         if count < 2 or lag >= n:
             raise RequestError(
-                f"R, factor {axis}: got {n} lattice values, needs at least {lag + 1 if wrap else lag + 2} at lag {lag}"
+                f"{name}, factor {axis}: got {n} lattice values, needs at least {lag + 1 if wrap else lag + 2} at lag {lag}"
             )
-        moved = np.moveaxis(R, axis, 0)
-        step = np.roll(moved, -lag, axis=0)[:count] - moved[:count]
+        moved = np.moveaxis(R.values, axis, 0)
+        step = np.roll(moved, -lag, axis=0)[:count]
+        step -= moved[:count]
         length = np.linalg.norm(step, axis=-1, keepdims=True)
-        tiny = length <= 1e-12 * np.abs(R).max()
-        if tiny.all():
-            raise RequestError(f"R, factor {axis}: got points that do not depend on it, needs some that do")
-        steps.append(np.where(tiny, np.nan, step / np.where(tiny, 1, length)))
+        none = length <= R.least
+        if none.all():
+            raise RequestError(f"{name}, factor {axis}: got points that do not depend on it, needs some that do")
+        step /= np.where(none, np.nan, length)
+        steps.append(step)
     return steps
+
+
+def _part(u: np.ndarray, factor: int, across: bool, seed: int) -> tuple[Float[np.ndarray, "n m d"], np.ndarray]:
+    """The steps (n, ..., d) of a factor by curve, (n, m, d), and their numbers; with PAIRS pairs at most of equal steps
+    of two curves (across), or of two steps of a curve.  Curves without any step are left out."""
+    u = u.reshape(len(u), -1, u.shape[-1])
+    curves = np.flatnonzero(~np.isnan(u[..., 0]).all(axis=0))
+    steps = np.arange(len(u))
+    generator = rng.stream(seed, "geometry.part", factor, int(across))
+    most = PAIRS if across else math.isqrt(2 * PAIRS)
+    steps = _some(steps, most, generator)
+    curves = _some(
+        curves,
+        max(2, math.isqrt(2 * PAIRS // len(steps))) if across else max(1, 2 * PAIRS // len(steps) ** 2),
+        generator,
+    )
+    return u[:, curves] if len(steps) == len(u) else u[np.ix_(steps, curves)], steps
+
+
+def _some(numbers: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:
+    """All the numbers, or `most` of them at random, in order."""
+    return numbers if len(numbers) <= most else np.sort(generator.choice(numbers, most, replace=False))
 
 
 def _matched(steps: list[np.ndarray], p: int, q: int) -> np.ndarray:
@@ -167,6 +211,7 @@ def subspace_overlap(A: Float[np.ndarray, "n d"], B: Float[np.ndarray, "m d"], v
         raise RequestError(f"A and B: got {A.shape[1]} and {B.shape[1]} dimensions, needs the same")
     if not 0 < variance <= 1:
         raise RequestError(f"variance: got {variance}, needs a number above 0 and at most 1")
+    A, B = arrays.normalised(A).values, arrays.normalised(B).values
     return float(_overlaps(A[None], B[None], variance)[0, 0])
 
 
@@ -180,23 +225,27 @@ def _overlaps(A: Float[np.ndarray, "a n d"], B: Float[np.ndarray, "b m d"], vari
     basis = directions * leading[..., None]
     basis = basis[:, : leading.sum(axis=1).max()]  # (b, r', d); the rest is zero
     b, r, d = basis.shape
-    inside = (A.reshape(-1, d) @ basis.reshape(b * r, d).T) ** 2
-    inside = inside.reshape(*A.shape[:2], b, r).sum(axis=(1, 3))  # (a, b)
-    return inside / np.sum(A**2, axis=(1, 2))[:, None]
+    at_once = max(1, BLOCK // (A.shape[1] * b * r))
+    inside = []
+    for i in range(0, len(A), at_once):
+        some = A[i : i + at_once]
+        powers = (some.reshape(-1, d) @ basis.reshape(b * r, d).T) ** 2
+        inside.append(powers.reshape(*some.shape[:2], b, r).sum(axis=(1, 3)))  # (at_once, b)
+    return np.concatenate([np.zeros((0, b)), *inside]) / np.sum(A**2, axis=(1, 2))[:, None]
 
 
 def torus_3d(n: int, major: float = 2.0, minor: float = 1.0) -> Float[np.ndarray, "n n 3"]:
     """((major + minor cos b) cos a, (major + minor cos b) sin a, minor sin b) at n equal angles a, b."""
     if not 0 < minor <= major:
         raise RequestError(f"torus_3d: got radii {major} and {minor}, needs 0 < minor <= major")
-    a, b = np.meshgrid(*_angles((n, n)), indexing="ij")
+    a, b = np.meshgrid(*_angles(_sizes(n)), indexing="ij")
     ring = major + minor * np.cos(b)
     return np.stack([ring * np.cos(a), ring * np.sin(a), minor * np.sin(b)], axis=-1)
 
 
 def clifford_torus(n: int | Sequence[int]) -> Representation:
     """(cos a, sin a, cos b, sin b, ...) at equal angles: n for each of two factors, or n_1, ..., n_k."""
-    sizes = (n, n) if isinstance(n, int) else tuple(n)
+    sizes = _sizes(n)
     return _product([np.stack([np.cos(a), np.sin(a)], axis=-1) for a in _angles(sizes)])
 
 
@@ -206,8 +255,8 @@ def hyper_factorized_torus(n: int | Sequence[int], width: float = 1.0) -> Repres
     With |i - j| taken round the ring the code of value i is exp(-|i - j|^2 / 2 width^2), j = 1 .. n;
     one-hot for a width of 0.  n as for `clifford_torus`; d = n_1 + ... + n_k.
     """
-    sizes = (n, n) if isinstance(n, int) else tuple(n)
-    if width < 0:
+    sizes, width = _sizes(n), float(width)
+    if not 0 <= width < math.inf:
         raise RequestError(f"hyper_factorized_torus: got width {width}, needs a number of at least 0")
     codes = []
     for size in sizes:
@@ -217,9 +266,11 @@ def hyper_factorized_torus(n: int | Sequence[int], width: float = 1.0) -> Repres
     return _product(codes)
 
 
+def _sizes(n: int | Sequence[int]) -> tuple[int, ...]:
+    return tuple(arrays.whole(size, "n", 2) for size in (n if isinstance(n, Sequence) else (n, n)))
+
+
 def _angles(sizes: Sequence[int]) -> list[np.ndarray]:
-    if min(sizes) < 2:
-        raise RequestError(f"n: got {min(sizes)}, needs at least 2 lattice values")
     return [2 * np.pi * np.arange(size) / size for size in sizes]
 
 
@@ -254,6 +305,8 @@ class Comparison:
     nearest         the reference with the smallest total
     support         share of the bootstrap samples in which it is the nearest
     resampled       name -> its quantiles at LEVELS in each bootstrap sample, (samples, levels)
+    missing         names of the statistics that have no value, because too few curves or steps have a length; the
+                    totals are means over the others
     """
 
     statistics: dict[str, np.ndarray]
@@ -264,6 +317,7 @@ class Comparison:
     nearest: str
     support: float
     resampled: dict[str, np.ndarray]
+    missing: tuple[str, ...]
 
     def margin(self, name: str, nearer: tuple[str, str], farther: tuple[str, str]) -> tuple[float, float, float]:
         """How much farther a statistic of R is from one ideal statistic than from another.
@@ -280,7 +334,15 @@ class Comparison:
         -------
         value, low, high
             The difference of the two Wasserstein distances, with its 95 % bootstrap interval.
+
+        Raises
+        ------
+        RequestError
+            For a statistic that has no value.
         """
+        for values, statistic in ((self.statistics, name), *((self.references[s], n) for s, n in (nearer, farther))):
+            if statistic not in values:
+                raise RequestError(f"statistic: got {statistic!r}, needs one that has values: {', '.join(values)}")
         measured, drawn = 0.0, np.zeros(len(self.resampled[name]))
         for sign, (shape, statistic) in ((1, farther), (-1, nearer)):
             ideal = self.references[shape][statistic]
@@ -298,6 +360,7 @@ class Comparison:
             "interval": {name: list(ends) for name, ends in self.interval.items()},
             "nearest": self.nearest,
             "support": self.support,
+            "not_measured": list(self.missing),
         }
 
 
@@ -311,17 +374,33 @@ def compare(
 ) -> Comparison:
     """Which reference shape R is laid out like.
 
-    periodic: as for `displacement_cosines`, of R and of the references.  width: of the hyper-factorized
-    reference, in lattice steps.  names: of the factors, x, y, z, ... where left out.
-    bootstrap: samples, of whole curves and steps with replacement.  The 3D torus is a reference for two
-    factors of equally many values only.
-
     Statistics, over all pairs of curves or steps; 1 - overlap is called orthogonality:
         "x-on-y orthogonality", "x-on-x orthogonality", ...     see `subspace_overlap`
         "x-on-y parallelism", "x-on-x parallelism", ...         cross and across of `displacement_cosines`
         "x within", ...                                         within of `displacement_cosines`
+
+    Curves along which R does not vary and steps of length 0 are left out.  A statistic of which nothing is left is
+    named in `missing`, and the comparison is over the others.
+
+    Parameters
+    ----------
+    R: shape (n_1, ..., n_k, d).
+    periodic: as for `displacement_cosines`, of R and of the references.
+    width: of the hyper-factorized reference, in lattice steps.
+    names: of the factors; x, y, z, ... where left out.
+    bootstrap: samples, of whole curves and steps with replacement.
+    seed: of the bootstrap, and of the curves that stand for all where there are too many (see the module).
+
+    Returns
+    -------
+    The comparison.  The 3D torus is a reference for two factors of equally many values only.
+
+    Raises
+    ------
+    RequestError
+        As `displacement_cosines` does, and where no statistic has a value.
     """
-    R = arrays.lattice(R)
+    R, bootstrap = arrays.lattice(R), arrays.whole(bootstrap, "bootstrap", 1)
     sizes = R.shape[:-1]
     names = factor_names(len(sizes), names)
     shapes: dict[str, Representation] = {
@@ -330,12 +409,23 @@ def compare(
     }
     if len(sizes) == 2 and sizes[0] == sizes[1]:
         shapes = {"3D torus": torus_3d(sizes[0]), **shapes}
-    grouped = _statistics(R, periodic, names)
-    found = {name: np.concatenate(rows) for name, rows in grouped.items()}
-    ideal = {
-        shape: {name: np.concatenate(rows) for name, rows in _statistics(ideal, periodic, names).items()}
+    grouped = _statistics(R, periodic, names, seed)
+    every = {
+        shape: {
+            name: np.concatenate([*rows, np.zeros(0)])
+            for name, rows in _statistics(ideal, periodic, names, seed, shape).items()
+        }
         for shape, ideal in shapes.items()
     }
+    measured = [name for name, rows in grouped.items() if rows and all(of[name].size for of in every.values())]
+    if not measured:
+        raise RequestError("R: got too few curves and steps that have a length, needs two of one factor")
+    grouped, missing = (
+        {name: grouped[name] for name in measured},
+        tuple(name for name in grouped if name not in measured),
+    )
+    ideal = {shape: {name: of_shape[name] for name in measured} for shape, of_shape in every.items()}
+    found = {name: np.concatenate(rows) for name, rows in grouped.items()}
     distances = {
         shape: {name: float(wasserstein_distance(found[name], values)) for name, values in of_shape.items()}
         for shape, of_shape in ideal.items()
@@ -356,14 +446,17 @@ def compare(
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     interval = {shape: (float(low[k]), float(high[k])) for k, shape in enumerate(shapes)}
     support = float(np.mean(drawn.argmin(axis=1) == list(shapes).index(nearest)))
-    return Comparison(found, ideal, distances, total, interval, nearest, support, resampled)
+    return Comparison(found, ideal, distances, total, interval, nearest, support, resampled, missing)
 
 
-def _statistics(R: np.ndarray, periodic: Periodic, names: Sequence[str]) -> dict[str, list[np.ndarray]]:
-    """Each statistic of `compare` as a list of groups of values: those of one curve, or of one step."""
-    steps = _unit_steps(R, 1, periodic)
-    curves = [np.moveaxis(R, k, -2).reshape(-1, R.shape[k], R.shape[-1]) for k in range(R.ndim - 1)]  # (m, n_k, d)
-    varied = [c[np.ptp(c, axis=1).max(axis=1) > 0] for c in curves]
+def _statistics(
+    R: np.ndarray, periodic: Periodic, names: Sequence[str], seed: int, name: str = "R"
+) -> dict[str, list[np.ndarray]]:
+    """Each statistic of `compare` as a list of groups of values: those of one curve, or of one step.  No list holds a
+    group without values, so that of a statistic without any is empty."""
+    whole = arrays.normalised(R)
+    steps = _unit_steps(whole, 1, periodic, name)
+    varied = [_varied_curves(whole, k, seed) for k in range(len(names))]
     found: dict[str, list[np.ndarray]] = {}
     for p, q in combinations_with_replacement(range(len(names)), 2):
         apart = 1 - _overlaps(varied[p], varied[q], VARIANCE)
@@ -372,15 +465,21 @@ def _statistics(R: np.ndarray, periodic: Periodic, names: Sequence[str]) -> dict
     for p, q in combinations(range(len(names)), 2):
         cosines = _matched(steps, p, q)
         found[f"{names[p]}-on-{names[q]} parallelism"] = list(cosines.reshape(len(cosines), -1))
-    for u, name in zip(steps, names, strict=True):
-        by_step = u.reshape(len(u), -1, u.shape[-1])  # (n, m, d)
-        by_curve = by_step.transpose(1, 0, 2)
-        found[f"{name}-on-{name} parallelism"] = _other(by_step @ by_step.transpose(0, 2, 1))
-        found[f"{name} within"] = _other(by_curve @ by_curve.transpose(0, 2, 1))
+    for k, (u, factor) in enumerate(zip(steps, names, strict=True)):
+        by_step = _part(u, k, True, seed)[0]
+        by_curve = _part(u, k, False, seed)[0].transpose(1, 0, 2)
+        found[f"{factor}-on-{factor} parallelism"] = _other(by_step @ by_step.transpose(0, 2, 1))
+        found[f"{factor} within"] = _other(by_curve @ by_curve.transpose(0, 2, 1))
     kept = {name: [_defined(group) for group in groups] for name, groups in found.items()}
-    return {
-        name: [group for group in groups if group.size] for name, groups in kept.items() if any(map(np.size, groups))
-    }
+    return {name: [group for group in groups if group.size] for name, groups in kept.items()}
+
+
+def _varied_curves(R: arrays.Normalised, factor: int, seed: int) -> Float[np.ndarray, "m n d"]:
+    """The curves of a factor along which R varies; CURVES of them at most."""
+    moved = np.moveaxis(R.values, factor, -2)
+    curves = moved.reshape(-1, *moved.shape[-2:])
+    extent = np.linalg.norm(np.ptp(curves, axis=1), axis=1)
+    return curves[_some(np.flatnonzero(extent > R.least), CURVES, rng.stream(seed, "geometry.curves", factor))]
 
 
 def _other(cosines: Float[np.ndarray, "g n n"]) -> list[np.ndarray]:
@@ -400,8 +499,17 @@ def _bootstrap(
     found = {}
     for number, (name, groups) in enumerate(grouped.items()):
         generator = rng.stream(seed, "geometry.bootstrap", number)
-        chosen = (generator.integers(len(groups), size=len(groups)) for _ in range(samples))
-        found[name] = np.stack([_quantiles(np.concatenate([groups[i] for i in some])) for some in chosen])
+        values, group = (
+            np.concatenate(groups),
+            np.repeat(np.arange(len(groups)), [len(of_group) for of_group in groups]),
+        )
+        order = np.argsort(values)
+        values, group = values[order], group[order]
+        found[name] = np.empty((samples, len(LEVELS)))
+        for row in found[name]:
+            times = np.bincount(generator.integers(len(groups), size=len(groups)), minlength=len(groups))
+            up_to = np.cumsum(times[group])
+            row[:] = values[np.searchsorted(up_to, (LEVELS * up_to[-1]).astype(int), side="right")]
     return found
 
 
