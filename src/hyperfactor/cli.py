@@ -1,14 +1,20 @@
 """The command line.  It reads requests, calls the library and prints; imports are lazy."""
 
+import io
 import json
+import os
+import signal
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hyperfactor.errors import HyperfactorError, RequestError, machine_fault
+from hyperfactor.process import prepare_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,8 +106,6 @@ def reproduce(
 
 def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
     """What `reproduce` would train: a line a run, and what all of it costs."""
-    import os
-
     import polars as pl
 
     from hyperfactor.runs import cost
@@ -185,10 +189,10 @@ def _train_all(
                 specs, store, workers=workers, scheduler=scheduler, gpu=gpu, track=track,
                 report=progress.step, finished=progress.finished, tell=progress.say,
             )  # fmt: skip
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             opened = Store(store)
             through = sum(opened.manifest(run) is not None for run in {spec.id for spec in specs})
-            raise KeyboardInterrupt(f"{through} of {len(roles)} runs are finished") from None
+            raise type(stop)(f"{through} of {len(roles)} runs are finished") from None
     for run, error in failures.items():
         _complain(f"{roles[run]}: {error}")
     return done, failures
@@ -204,7 +208,7 @@ def train(
     spec_file: Annotated[Path, typer.Argument(metavar="SPEC.yaml")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Set a key: training.steps=100.")] = None,
     store: StoreOption = DEFAULT_STORE,
-    threads: Annotated[int | None, typer.Option(help="Threads; torch's choice where left out.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads that train the run; each number has bits of its own.")] = 1,
     track: TrackOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -212,8 +216,6 @@ def train(
     from hyperfactor.runs.execute import train as train_run
     from hyperfactor.runs.spec import RunSpec
 
-    if threads is not None and threads < 1:
-        raise RequestError(f"threads: got {threads}, needs an integer of at least 1")
     spec = RunSpec.load(spec_file, overrides or [])
     with _Progress([spec], {spec.id: spec_file.name}, quiet) as progress:
         run = train_run(
@@ -232,8 +234,6 @@ def sample(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Draw a picture at each row of factor values."""
-    import io
-
     import numpy as np
 
     from hyperfactor.runs.files import write_whole
@@ -394,8 +394,6 @@ def runs_list(
     out: Annotated[Path | None, typer.Option(help="Write here, not to the terminal.")] = None,
 ) -> None:
     """A line a run: what it is, its state, its accuracy."""
-    import io
-
     from hyperfactor.runs.files import write_whole
     from hyperfactor.runs.store import Store
     from hyperfactor.runs.table import table
@@ -486,25 +484,105 @@ def runs_remove(
 
 
 def main() -> None:
-    """Run the command line; 0 done, 1 a run or the machine failed, 2 the request was wrong."""
+    """Run the command line and end the process: 0 done, 1 a run or the machine failed, 2 the request was wrong."""
+    prepare_command()
+    out = _open_streams()
+    status = _run(sys.argv[1:])
+    sys.stdout.flush()
+    if out and out.failure and not isinstance(out.failure, BrokenPipeError):  # a reader may go away
+        _complain(f"standard output: {out.failure.strerror}, needs room; what the command keeps is kept")
+        status = status or 1
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """The status of a command."""
     try:
-        sys.exit(app(standalone_mode=False))
+        with _terminated_as_interrupted():
+            command = typer.main.get_command(app)
+            with command.make_context("hyperfactor", arguments) as context:
+                command.invoke(context)
+        return 0
+    except typer.Exit as end:
+        return end.exit_code
     except HyperfactorError as error:
         _complain(str(error))
-        sys.exit(_status({"": error}))
+        return _status({"": error})
     except typer.TyperException as error:
         if message := error.format_message():  # none where the help was printed for want of arguments
             _complain(f"{message} (see hyperfactor --help)")
-        sys.exit(2)
+        return 2
     except (KeyboardInterrupt, typer.Abort) as stop:
         said = f"; {stop}" if str(stop) else ""
         _complain(f"stopped{said}; the same command goes on from the last checkpoint")
-        sys.exit(130)
+        return 143 if isinstance(stop, _TerminatedError) else 130
     except (MemoryError, OSError, RuntimeError) as error:
-        if (fault := machine_fault(error)) is None:
+        if fault := machine_fault(error):
+            _complain(str(fault))
+            return 1
+        if not isinstance(error, OSError):
             raise
-        _complain(str(fault))
-        sys.exit(1)
+        _complain(f"{error.filename or 'current folder'}: {error.strerror or error}")
+        return 2
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM, as a batch system sends it at the end of a job's time."""
+
+
+@contextmanager
+def _terminated_as_interrupted() -> "Iterator[None]":
+    """Within the block SIGTERM ends the command as Ctrl-C does, so that claims are given back and workers stopped."""
+
+    def end(*_: object) -> None:
+        raise _TerminatedError
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Output(io.FileIO):
+    """Standard output or error, where a write that fails does not stop the work: the first failure is remembered."""
+
+    failure: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            self.failure = self.failure or error
+            return len(content)
+
+
+def _open_streams() -> _Output | None:
+    """Open what the caller has closed, and let nothing that is printed stop the work.
+
+    Returns standard output; None where this process has replaced it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    out = None
+    for name, number in (("stderr", 2), ("stdout", 1)):
+        stream = getattr(sys, name)
+        if stream is getattr(sys, f"__{name}__"):
+            out = _Output(number, "wb", closefd=False)
+            encoding = getattr(stream, "encoding", "utf-8")
+            text = io.TextIOWrapper(
+                io.BufferedWriter(out), encoding, "backslashreplace", line_buffering=number == 2 or out.isatty()
+            )
+            setattr(sys, name, text)
+        else:
+            out = None
+    return out
 
 
 def _complain(message: str) -> None:

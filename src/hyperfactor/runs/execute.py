@@ -1,6 +1,5 @@
 """A spec -> a run: train, draw, judge, record."""
 
-import ctypes
 import io
 import platform
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from hyperfactor.errors import CheckpointError, DivergedError
+from hyperfactor.errors import CheckpointError, DivergedError, RequestError
 from hyperfactor.images.dataset import training_points, training_set
 from hyperfactor.runs.run import Run, build_model, evaluate, snapshot_name, summarize, torch_threads
 from hyperfactor.runs.spec import RunSpec
@@ -24,14 +23,13 @@ from hyperfactor.training.loop import fit
 STORE = "hyperfactor-store"
 PACKAGES = ("hyperfactor", "torch", "diffusers", "numpy")
 EVALUATED = 16  # points of each region that are judged during training
-GLIBC = {-1: 2**30, -3: 2**25}  # bytes: M_TRIM_THRESHOLD and M_MMAP_THRESHOLD, of its mallopt
 
 
 def train(
     spec: RunSpec,
     store: str | Path = STORE,
     *,
-    threads: int | None = None,
+    threads: int = 1,
     device: str | None = None,
     wait: bool = True,
     dead: int = 0,
@@ -41,9 +39,8 @@ def train(
 ) -> Run:
     """The run of a spec: returned at once if it is finished, taken up where it was interrupted.
 
-    store: a folder of runs, or a bucket (`s3://bucket/prefix?endpoint_url=...`).  threads: of torch, None
-    for torch's choice; the same number gives the same bits.  device: where to train, None for a GPU if
-    there is one.  wait: for another process that trains the run.  dead: the number of a
+    store: a folder of runs, or a bucket (`s3://bucket/prefix?endpoint_url=...`).  threads: that torch uses while it trains;
+    the same number gives the same bits.  device: where to train, None for a GPU if there is one.  wait: for another process that trains the run.  dead: the number of a
     claim that the caller has found dead (see `claims`).  track: a tracker that watches, see
     `track.tracker`.  report: called with the number of steps done.  tell: called with a line where there is
     something to wait for.
@@ -53,6 +50,8 @@ def train(
     False, and DivergedError where the loss is no longer finite: the reason is recorded, the last good checkpoint
     is kept, and the run is not tried again.
     """
+    if threads < 1:
+        raise RequestError(f"threads: got {threads}, needs an integer of at least 1")
     opened = Store(store)
     if opened.manifest(spec.id) is None:
         with opened.claim(spec.id, wait, tell, dead), torch_threads(threads):
@@ -60,21 +59,12 @@ def train(
                 if reason := opened.failure(spec.id):
                     raise DivergedError(f"{reason}; `hyperfactor runs remove {spec.id}` lets it be tried again")
                 device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-                keep_freed_memory()
                 with tracker(track, spec) as record:
                     model, history = _fit(spec, opened, device, record, report)
                 _record(spec, opened, model, history, device)
     else:
         opened.clear_up([spec.id])
     return Run(opened, spec.id)
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep up to 1 GiB of what it frees, where the C library is glibc.  By default large pieces go back
-    to the system in every training step and come again filled with zeros, page by page."""
-    if platform.libc_ver()[0] == "glibc":
-        for parameter, size in GLIBC.items():
-            ctypes.CDLL(None).mallopt(parameter, size)
 
 
 def _fit(

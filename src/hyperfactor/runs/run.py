@@ -1,6 +1,7 @@
 """Run: one trained model, with all that was recorded of it."""
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -29,6 +30,9 @@ from hyperfactor.training.diffusion import TIME_CODE, Diffusion
 BATCH = 64  # pictures drawn at a time; it changes no picture
 CAPTURE = 2**32  # bytes that the activations asked for at once may take
 TRAIN = "train"  # the name of the training region in an evaluation
+
+# A forked child lacks the threads that torch started in its parent, and would wait for them for ever.
+os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def build_model(spec: RunSpec) -> Diffusion:

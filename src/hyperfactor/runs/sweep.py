@@ -11,7 +11,6 @@ is settled by the store's claims, not by Dask: a run that somebody else is train
 looked at again.
 """
 
-import ctypes
 import hashlib
 import logging
 import os
@@ -35,6 +34,7 @@ from hyperfactor.errors import (
     WriteError,
     machine_fault,
 )
+from hyperfactor.process import keep_freed_memory
 from hyperfactor.runs.execute import train
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
@@ -312,7 +312,7 @@ def _train_one(canonical: str, store: str, device: str, track: str | None, dead:
 
     if device == "cuda" and not torch.cuda.is_available():
         return "RunError", "gpu: got a worker that declares a GPU and has none that torch can use, needs one"
-    _keep_freed_memory()
+    keep_freed_memory()
     spec, worker = RunSpec.model_validate_json(canonical), get_worker()
     try:
         train(
@@ -326,14 +326,3 @@ def _train_one(canonical: str, store: str, device: str, track: str | None, dead:
         said = machine_fault(error) or f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         return "RunError", f"run {spec.id}: {said}"
     return None
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep what is freed.  Dask has its workers return it to the system at once, and training takes
-    and frees the same memory at every step: without this, page faults took a fifth of a worker's time.
-    Elsewhere than on glibc it does nothing."""
-    trim_threshold, mmap_threshold = -1, -3  # names of mallopt(3)
-    with suppress(OSError, AttributeError):
-        library = ctypes.CDLL("libc.so.6")
-        library.mallopt(trim_threshold, 2**28)
-        library.mallopt(mmap_threshold, 2**25)
