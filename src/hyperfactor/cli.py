@@ -610,14 +610,15 @@ def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
 class _Progress:
     """A bar over the steps of all runs, with the time left, and a line a finished run.
 
-    Nothing is drawn with --quiet; without a terminal there are the lines and no bar.
+    With --quiet there are neither; without a terminal there are the lines and no bar.
     """
 
     def __init__(self, specs: list[Any], roles: dict[str, str], quiet: bool):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        self._console = Console(stderr=True, quiet=quiet)
+        self._console = Console(stderr=True)
+        self._quiet = quiet
         self._roles = roles
         self._done: dict[str, int] = {}
         self._weights = {spec.id: spec.training.batch for spec in specs}
@@ -642,14 +643,16 @@ class _Progress:
         self._bar.update(self._task, completed=sum(self._weights[run] * done for run, done in self._done.items()))
 
     def say(self, line: str) -> None:
-        self._console.print(line, highlight=False)
+        """Say what the user should know, with --quiet too."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def finished(self, run: Any) -> None:
+        """Say that a run is trained, unless with --quiet."""
         seconds = run.manifest["seconds"]
-        self._console.print(
-            f"{self._roles[run.id]}: trained in {seconds['train']:.0f} s, judged in {seconds['evaluate']:.0f} s ({run.id})",
-            highlight=False,
-        )
+        if not self._quiet:
+            self.say(
+                f"{self._roles[run.id]}: trained in {seconds['train']:.0f} s, judged in {seconds['evaluate']:.0f} s ({run.id})"
+            )
 
 
 def _print_table(frame: "pl.DataFrame", title: str) -> None:

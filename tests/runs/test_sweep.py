@@ -235,7 +235,9 @@ def test_workers_that_do_not_fit_are_told():
 def test_a_bucket(tiny: RunSpec, undisturbed: dict[str, bytes], bucket: str):
     specs = [spec_of(tiny, seed) for seed in range(RUNS)]
     finished: list[Run] = []
+    variables = dict(os.environ)
     train_all(specs, bucket, workers=2, finished=finished.append)
+    assert dict(os.environ) == variables  # Dask sets some for its workers
     assert sorted(run.id for run in finished) == sorted(undisturbed)
     checked(Store(bucket), undisturbed)
     train_all(specs, bucket, workers=2, finished=finished.append)

@@ -15,8 +15,8 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,7 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any,
             yield client, lambda: None
             return
         stack.enter_context(dask.config.set(QUIET))
+        stack.enter_context(_kept(dask.config.get("distributed.nanny.pre-spawn-environ")))
         options = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", "silence_logs": SILENT}
         each = [
             {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": str(k % torch.cuda.device_count())}}
@@ -156,6 +157,20 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any,
             )
         )
         yield stack.enter_context(Client(cluster)), _Workers(cluster).keep_up
+
+
+@contextmanager
+def _kept(names: Iterable[str]) -> Iterator[None]:
+    """Put these environment variables back after the block: Dask sets them here, for the processes that it starts."""
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 class _Workers:
