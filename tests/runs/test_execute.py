@@ -143,6 +143,30 @@ def test_divergence_fails_once_keeps_the_checkpoint_and_records_the_reason(tiny:
     assert steps == []
 
 
+@pytest.mark.parametrize(
+    ("training", "reason"),
+    [
+        ({"evaluate_every": 0, "learning_rate": 1e30}, "drawing: got a picture that is not finite"),
+        ({"evaluate_every": 1, "learning_rate": 1e30}, "drawing: got a picture that is not finite"),
+        (
+            {"evaluate_every": 0, "learning_rate": 1e38, "weight_decay": 10.0},
+            "training: got weights that are not finite by step 1",
+        ),
+    ],
+)
+def test_a_run_whose_pictures_are_not_finite_has_failed(tiny: RunSpec, tmp_path: Path, training, reason: str):
+    """One step of a rate so large that the weights are of no use, while the loss before it was finite."""
+    changes = {"steps": 1, "warmup": 0, "record_every": 1, "checkpoint_every": 0}
+    spec = RunSpec.parse({**tiny.model_dump(), "training": {**changes, **training}})
+    with pytest.raises(DivergedError, match=f"run {spec.id}: {reason}"):
+        train(spec, tmp_path)
+    store = Store(tmp_path)
+    assert store.manifest(spec.id) is None
+    assert reason in (store.failure(spec.id) or "")
+    with pytest.raises(DivergedError, match=f"{reason}.*`hyperfactor runs remove {spec.id}` lets it be tried again"):
+        train(spec, tmp_path)
+
+
 @pytest.mark.parametrize("keep", [0.5, 0.99])
 def test_a_truncated_checkpoint_is_told(tiny: RunSpec, tmp_path: Path, keep: float):
     store = interrupted(tiny, tmp_path)

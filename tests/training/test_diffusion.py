@@ -9,6 +9,7 @@ from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultist
 from scipy import stats
 from torch import Tensor, nn
 
+from hyperfactor import DivergedError, RequestError
 from hyperfactor.training.diffusion import TIME_CODE, Diffusion, DiffusionSpec, SamplingSpec, noise_scheduler
 
 
@@ -147,7 +148,138 @@ def test_samplers_agree_with_diffusers_called_directly(prediction, sampler):
         for t in direct.timesteps:
             extra = {"generator": generators} if sampler == "ddpm" else {}
             x = direct.step(model(x, t.expand(2), NONE), t, x, **extra).prev_sample
-    assert torch.allclose(ours, (x.clamp(-1, 1) + 1) / 2, atol=1e-6)
+    assert torch.equal(ours, (x.clamp(-1, 1) + 1) / 2)
+
+
+def alphas_of(spec: DiffusionSpec) -> np.ndarray:
+    """alpha_t of the published schedules (arXiv 2006.11239, section 4; 2102.09672, equation 17), in float64."""
+    if spec.schedule == "linear":
+        return np.cumprod(1 - np.linspace(spec.beta_start, spec.beta_end, spec.timesteps))
+    bar = np.cos((np.arange(spec.timesteps + 1) / spec.timesteps + 0.008) / 1.008 * np.pi / 2) ** 2
+    return np.cumprod(1 - np.minimum(1 - bar[1:] / bar[:-1], 0.999))
+
+
+class Knowing(Diffusion):
+    """Predicts from the true picture X0; records each timestep that it is told, and the noise that x then holds."""
+
+    def __init__(self, spec: DiffusionSpec):
+        super().__init__(nn.Identity(), spec)
+        self.told: list[tuple[int, Tensor]] = []
+
+    def forward(self, x, timestep, condition):
+        a = float(alphas_of(self.spec)[int(timestep[0])])
+        noise = (x - a**0.5 * X0) / (1 - a) ** 0.5
+        self.told.append((int(timestep[0]), noise))
+        v = a**0.5 * noise - (1 - a) ** 0.5 * X0
+        return {"sample": X0.expand_as(x), "epsilon": noise, "v": v}[self.spec.prediction]
+
+
+STEPS = [(1000, 7), (1000, 30), (1000, 48), (100, 60), (20, 15), (20, 20), (20, 1), (7, 5), (2, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
+@pytest.mark.parametrize("prediction", ["sample", "epsilon", "v"])
+@pytest.mark.parametrize("sampler", ["ddim", "dpm-solver++"])
+def test_each_state_has_the_noise_level_of_the_timestep_that_the_network_is_told(sampler, prediction, schedule):
+    """With a network that knows the picture, a deterministic sampler keeps the noise: x_t = sqrt(a) x_0 + sqrt(1-a) e."""
+    for total, steps in STEPS:
+        model = Knowing(DiffusionSpec(prediction=prediction, timesteps=total, schedule=schedule))
+        drawn = model.sample(NONE, 8, SamplingSpec(sampler=sampler, steps=steps), streams(2))
+        assert len(model.told) == steps
+        first = model.told[0][1]
+        for timestep, noise in model.told[1:]:
+            assert torch.allclose(noise, first, atol=0.01 * float(first.abs().max())), (total, steps, timestep)
+        assert torch.allclose(2 * drawn - 1, X0.expand_as(drawn), atol=2e-3), (total, steps)
+
+
+def test_ddpm_s_states_have_the_noise_level_that_is_told():
+    model, sampling = Knowing(DiffusionSpec()), SamplingSpec(sampler="ddpm", steps=31)
+    drawn = model.sample(torch.zeros(400, 0), 8, sampling, streams(400))
+    assert [noise.std().item() for _, noise in model.told] == pytest.approx([1.0] * 31, abs=0.03)
+    assert torch.allclose(2 * drawn - 1, X0.expand_as(drawn), atol=1e-3)
+
+
+def test_there_are_as_many_timesteps_as_steps_and_none_twice_or_below_0():
+    for total in (2, 3, 10, 64, 250, 1000):
+        for steps in range(1, total + 1):
+            told = SamplingSpec(steps=steps).timesteps(total)
+            assert len(told) == steps
+            assert told[0] == total - 1
+            assert told[-1] >= 0
+            gaps = -np.diff(told)
+            assert (gaps >= 1).all()
+            assert (np.abs(gaps - total / steps) <= 1).all()
+            if total % steps == 0:
+                assert told == list(range(total - 1, -1, -total // steps))
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpm-solver++"])
+def test_the_scheduler_has_the_sampler_s_timesteps(sampler):
+    for steps in (1, 15, 16, 29, 31, 60, 100):
+        sampling = SamplingSpec(sampler=sampler, steps=steps)
+        scheduler = noise_scheduler(DiffusionSpec(timesteps=100), sampling)
+        assert scheduler.timesteps.tolist() == sampling.timesteps(100)
+
+
+@pytest.mark.parametrize("spec", [DiffusionSpec(), DiffusionSpec(schedule="squaredcos_cap_v2", timesteps=37)])
+def test_the_schedules_are_the_published_ones(spec):
+    ours = spec.alphas()
+    assert torch.equal(ours, noise_scheduler(spec).alphas_cumprod)
+    assert ours.numpy() == pytest.approx(alphas_of(spec), rel=1e-3)
+
+
+NOISY, WEAK = {"beta_end": 0.9}, {"beta_start": 1e-9, "beta_end": 1e-9, "timesteps": 5}
+COSINE = {"schedule": "squaredcos_cap_v2"}
+
+
+@pytest.mark.parametrize(
+    ("diffusion", "sampling", "works"),
+    [
+        ({"prediction": "epsilon", **NOISY}, {}, False),
+        ({"prediction": "epsilon", **NOISY}, {"sampler": "dpm-solver++"}, False),
+        ({"prediction": "epsilon", **NOISY}, {"sampler": "ddpm"}, False),
+        (NOISY, {"sampler": "dpm-solver++"}, False),
+        (NOISY, {"sampler": "ddpm"}, False),
+        ({"prediction": "v", **NOISY}, {"sampler": "ddpm"}, False),
+        (NOISY, {"sampler": "ddpm", "steps": 1}, True),
+        (NOISY, {}, True),  # nothing is divided by alpha
+        ({"prediction": "v", **NOISY}, {}, True),
+        ({"prediction": "epsilon", "beta_end": 0.16}, {"sampler": "dpm-solver++"}, True),
+        (COSINE, {}, True),
+        ({"prediction": "epsilon", **COSINE}, {"sampler": "dpm-solver++"}, True),
+        ({"prediction": "epsilon", **COSINE, "timesteps": 2}, {"sampler": "ddpm", "steps": 2}, True),
+        (WEAK, {"steps": 5}, False),
+        (WEAK, {"steps": 5, "sampler": "ddpm"}, False),
+        ({"prediction": "v", **WEAK}, {"steps": 5, "sampler": "dpm-solver++"}, False),
+        ({"prediction": "v", **WEAK}, {"steps": 5}, True),
+        *(({"timesteps": 20}, {"sampler": "dpm-solver++", "steps": n}, True) for n in (1, 2, 3, 14, 15, 16, 20)),
+        ({"timesteps": 20}, {"steps": 21}, False),
+    ],
+)
+def test_settings_that_divide_by_0_are_refused_and_all_others_draw(diffusion, sampling, works):
+    class Net(nn.Module):
+        def forward(self, x, condition):
+            return torch.tanh(0.3 * x)
+
+    spec, drawing = DiffusionSpec(**diffusion), SamplingSpec(**sampling)
+    model = Diffusion(Net(), spec)
+    if works:
+        drawing.check(spec)
+        assert model.sample(NONE, 8, drawing, streams(2)).isfinite().all()
+    else:
+        with pytest.raises(RequestError, match="got .*, needs ") as caught:
+            drawing.check(spec)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_pictures_that_are_not_finite_are_an_error_and_not_a_picture(value):
+    class Net(nn.Module):
+        def forward(self, x, condition):
+            return torch.full_like(x, value)
+
+    with pytest.raises(DivergedError, match="drawing: got a picture that is not finite"):
+        Diffusion(Net(), DiffusionSpec(prediction="epsilon")).sample(NONE, 8, SamplingSpec(steps=2), streams(2))
 
 
 @pytest.mark.parametrize("prediction", ["sample", "epsilon", "v"])

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hyperfactor import DivergedError
 from hyperfactor.errors import CheckpointError
@@ -129,6 +130,43 @@ def test_the_average_is_the_stated_running_mean():
     assert torch.allclose(average.weight, mean, atol=1e-6)
 
 
+class Normed(Regression):
+    """A model with buffers: the running statistics of a BatchNorm, and a count that it moves itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.register_buffer("seen", torch.zeros(1, dtype=torch.int64))
+
+    def loss(self, images: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
+        self.seen += len(images)
+        return super().loss(images, self.norm(condition), generator)
+
+
+def test_the_average_has_the_last_step_s_buffers_also_after_a_resume():
+    torch.manual_seed(0)
+    model, saved = Normed(), []
+    average, _ = fit(model, TARGETS, INPUTS, SPEC, 0, save=saved.append)
+    assert average.seen.item() == 60 * 4
+    assert average.norm.num_batches_tracked.item() == 60
+    for mean, value in zip(average.buffers(), model.buffers(), strict=True):
+        assert torch.equal(mean, value)
+    again, _ = fit(Normed(), TARGETS, INPUTS, SPEC, 0, saved[2])
+    assert all(torch.equal(a, b) for a, b in zip(again.buffers(), model.buffers(), strict=True))
+
+
+def test_the_average_is_that_of_torch_to_the_bit():
+    """AveragedModel.update_parameters after every step."""
+    spec, ours = SPEC.model_copy(update={"snapshots": tuple(range(1, 61))}), []
+    average, _ = fit(Normed(), TARGETS, INPUTS, spec, 0, snapshot=lambda _, mean: ours.append(mean.weight.clone()))
+    model, path = Normed(), []
+    theirs = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(SPEC.ema))
+    fit(model, TARGETS, INPUTS, SPEC.model_copy(update={"record_every": 1, "evaluate_every": 0, "checkpoint_every": 0}),
+        0, report=lambda _: (theirs.update_parameters(model), path.append(theirs.module.weight.clone())))  # fmt: skip
+    assert all(torch.equal(a, b) for a, b in zip(ours, path, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(average.buffers(), theirs.module.buffers(), strict=True))
+
+
 def test_the_rate_rises_linearly_and_falls_as_a_cosine():
     spec = TrainingSpec(steps=110, warmup=10, learning_rate=1.0, final_rate=0.1)
     assert [spec.rate(step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
@@ -150,6 +188,15 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_the_last_checkpoint_is_good
     tensors, text = saved[-1]
     assert text["step"] == "30"
     assert all(value.isfinite().all() for value in tensors.values())
+
+
+def test_weights_that_are_not_finite_stop_the_run():
+    """The rate is so large that the last step's weights overflow, while its loss was still finite."""
+    spec = SPEC.model_copy(update={"steps": 1, "warmup": 0, "learning_rate": 1e38, "weight_decay": 10.0})
+    model = Regression()
+    model.weight.data += 1
+    with pytest.raises(DivergedError, match="training: got weights that are not finite by step 1, needs finite ones"):
+        fit(model, TARGETS, INPUTS, spec, 0)
 
 
 def test_the_gradient_is_clipped_before_the_step():

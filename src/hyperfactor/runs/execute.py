@@ -47,8 +47,8 @@ def train(
 
     Raises StoreError where the store cannot be written, a file of the run is damaged or the checkpoint is another
     run's, MachineError where the disk is full or gone, BusyError where another process trains the run and wait is
-    False, and DivergedError where the loss is no longer finite: the reason is recorded, the last good checkpoint
-    is kept, and the run is not tried again.
+    False, and DivergedError where the loss, the weights or a picture is not finite: the reason is recorded, the
+    last good checkpoint is kept, and the run is not tried again.
     """
     if threads < 1:
         raise RequestError(f"threads: got {threads}, needs an integer of at least 1")
@@ -59,9 +59,14 @@ def train(
                 if reason := opened.failure(spec.id):
                     raise DivergedError(f"{reason}; `hyperfactor runs remove {spec.id}` lets it be tried again")
                 device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-                with tracker(track, spec) as record:
-                    model, history = _fit(spec, opened, device, record, report)
-                _record(spec, opened, model, history, device)
+                try:
+                    with tracker(track, spec) as record:
+                        model, history = _fit(spec, opened, device, record, report)
+                    _record(spec, opened, model, history, device)
+                except DivergedError as error:
+                    reason = f"run {spec.id}: {error}; the last good checkpoint is kept"
+                    opened.fail(spec, reason, {"finished": _now(), "device": device, "versions": versions()})
+                    raise DivergedError(reason) from None
     else:
         opened.clear_up([spec.id])
     return Run(opened, spec.id)
@@ -100,10 +105,6 @@ def _fit(
             record=record,
             report=report,
         )
-    except DivergedError as error:
-        reason = f"run {spec.id}: {error}; the last good checkpoint is kept"
-        store.fail(spec, reason, {"finished": _now(), "device": device, "versions": versions()})
-        raise DivergedError(reason) from None
     except CheckpointError as error:
         raise CheckpointError(
             f"run {spec.id}: the checkpoint does not fit the spec ({error}), needs the run's own; "

@@ -45,11 +45,7 @@ class RunSpec(Strict):
             except RequestError as error:
                 raise ValueError(f"data.test.{name}: {error}") from None
         self.encoding.width(self.data.picture.space())
-        if self.sampling.steps > self.diffusion.timesteps:
-            raise ValueError(
-                f"sampling.steps: got {self.sampling.steps}, needs at most diffusion.timesteps, "
-                f"{self.diffusion.timesteps}"
-            )
+        self.sampling.check(self.diffusion)
         self.model.check(self.data.picture.size)
         return self
 

@@ -5,20 +5,26 @@ e standard normal noise:
     x_t = sqrt(alpha_t) x_0 + sqrt(1 - alpha_t) e
 and the network, given x_t, t and the condition, predicts
     sample: x_0     epsilon: e     v: sqrt(alpha_t) e - sqrt(1 - alpha_t) x_0
-(DDPM, arXiv 2006.11239; v, arXiv 2202.00512).  Schedules and samplers are diffusers' own.
+(DDPM, arXiv 2006.11239; v, arXiv 2202.00512).  The noise schedules and the samplers DDPM and DPM-Solver++ are
+diffusers'; the timesteps and the step of DDIM are here, because diffusers' DDIM takes all steps to be equally long.
 """
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from hyperfactor.errors import DivergedError, RequestError
 from hyperfactor.strict import Strict
 from hyperfactor.training.loop import Model
 
+CLEAN = -1  # where the last step of drawing leads: below timestep 0, without noise
 TIME_CODE = 16  # length of the timestep's code; a long one drowns the factors and slows learning
 
 
@@ -40,6 +46,15 @@ class DiffusionSpec(Strict):
     time_bias: float = Field(default=2.0, ge=1)
     signal_weight: float = Field(default=20.0, ge=0)
 
+    def alphas(self) -> Float[Tensor, " timesteps"]:
+        """alpha_t of every timestep, in float32, to the bit as diffusers has it."""
+        if self.schedule == "linear":
+            betas = torch.linspace(self.beta_start, self.beta_end, self.timesteps, dtype=torch.float32)
+        else:  # arXiv 2102.09672, equation 17
+            bar = [math.cos((t / self.timesteps + 0.008) / 1.008 * math.pi / 2) ** 2 for t in range(self.timesteps + 1)]
+            betas = torch.tensor([min(1 - b / a, 0.999) for a, b in pairwise(bar)], dtype=torch.float32)
+        return torch.cumprod(1 - betas, dim=0)
+
 
 class SamplingSpec(Strict):
     """How pictures are drawn from noise.  ddim is deterministic (eta = 0) given the first noise."""
@@ -47,31 +62,65 @@ class SamplingSpec(Strict):
     sampler: Literal["ddpm", "ddim", "dpm-solver++"] = "ddim"
     steps: int = Field(default=10, ge=1)
 
+    def timesteps(self, total: int) -> list[int]:
+        """The timesteps at which the network is called, out of 0 .. total - 1: `steps` of them, falling.
+
+        They are spaced "trailing" (arXiv 2305.08891, table 2): evenly, to the nearest whole number, from total - 1,
+        where the picture is pure noise.
+        """
+        return [int(t) - 1 for t in np.round(total * np.arange(self.steps, 0, -1) / self.steps)]
+
+    def check(self, diffusion: DiffusionSpec) -> None:
+        """RequestError where a step of the sampler cannot be computed on this noise schedule.
+
+        The steps of DDPM divide by alpha_s, s the timestep that follows, those of DPM-Solver++ by alpha_t, and an
+        epsilon is turned into a picture by dividing by sqrt(alpha_t): in float32 these vanish on a long or strong
+        schedule.  All but DDIM on epsilon or v divide by 1 - alpha_t, which vanishes on a weak one.
+        """
+        if self.steps > diffusion.timesteps:
+            raise RequestError(
+                f"sampling.steps: got {self.steps}, needs at most diffusion.timesteps, {diffusion.timesteps}"
+            )
+        told = self.timesteps(diffusion.timesteps)
+        noisiest = told[:1] if diffusion.prediction == "epsilon" or self.sampler == "dpm-solver++" else []
+        noisiest = noisiest or (told[1:2] if self.sampler == "ddpm" else [])
+        alphas = diffusion.alphas()
+        settings = f"{diffusion.prediction} prediction and {self.sampler}"
+        schedule = f"{diffusion.schedule}, {diffusion.beta_start:g} to {diffusion.beta_end:g}"
+        if any(alphas[t] < torch.finfo(torch.float32).tiny for t in noisiest):
+            raise RequestError(
+                f"diffusion: got betas ({schedule}) that leave nothing of the picture at timestep {noisiest[0]}, needs "
+                f"less noise for {settings}: smaller betas or fewer timesteps"
+            )
+        if alphas[told[-1]] == 1 and (self.sampler != "ddim" or diffusion.prediction == "sample"):
+            raise RequestError(
+                f"diffusion: got betas ({schedule}) that add no noise by timestep {told[-1]}, needs larger ones for "
+                f"{settings}"
+            )
+
 
 def noise_scheduler(spec: DiffusionSpec, sampling: SamplingSpec | None = None) -> Any:
-    """The diffusers scheduler of a sampler (DDPM's where none is given), its steps set.
+    """The diffusers scheduler of a noise schedule, with the timesteps of a sampler where one is given.
 
-    Timesteps are spaced "trailing": from T - 1, where the picture is pure noise, down.
+    It is DDPM's for DDIM too, whose step is `Diffusion._ddim`.
     """
     # 3 s to import
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
     from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
-    kinds = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler, "dpm-solver++": DPMSolverMultistepScheduler}
-    sampler = sampling.sampler if sampling else "ddpm"
-    clipping = {} if sampler == "dpm-solver++" else {"clip_sample": True, "clip_sample_range": 1.0}
-    scheduler = kinds[sampler](
+    solver = sampling is not None and sampling.sampler == "dpm-solver++"
+    clipping = {} if solver else {"clip_sample": True, "clip_sample_range": 1.0}
+    kind: Any = DPMSolverMultistepScheduler if solver else DDPMScheduler
+    scheduler = kind(
         num_train_timesteps=spec.timesteps,
         beta_start=spec.beta_start,
         beta_end=spec.beta_end,
         beta_schedule=spec.schedule,
         prediction_type={"v": "v_prediction"}.get(spec.prediction, spec.prediction),
-        timestep_spacing="trailing",
         **clipping,
     )
     if sampling:
-        scheduler.set_timesteps(sampling.steps)
+        scheduler.set_timesteps(timesteps=sampling.timesteps(spec.timesteps))
     return scheduler
 
 
@@ -120,7 +169,10 @@ class Diffusion(Model):
     def sample(
         self, condition: Float[Tensor, "b c"], size: int, sampling: SamplingSpec, streams: Sequence[torch.Generator]
     ) -> Float[Tensor, "b 1 size size"]:
-        """Draw one picture in [0, 1] for each condition, all noise of picture i from streams[i]."""
+        """Draw one picture in [0, 1] for each condition, all noise of picture i from streams[i].
+
+        Raises DivergedError where a picture is not finite.
+        """
         return (self.state(condition, size, sampling, streams).clamp(-1, 1) + 1) / 2
 
     @torch.no_grad()
@@ -134,34 +186,51 @@ class Diffusion(Model):
     ) -> Float[Tensor, "b 1 size size"]:
         """Where drawing stands at a timestep: noisy pictures x_t, scaled to [-1, 1]; at 0 the finished ones.
 
-        A timestep between two of the sampler's is reached from the one before by a DDIM step (eta = 0),
-            x_t = sqrt(alpha_t) x_0 + sqrt(1 - alpha_t) e    with the x_0 and e that the network predicts.
+        A timestep between two of the sampler's is reached from the one before by a DDIM step (eta = 0).  Raises
+        DivergedError where a picture is not finite.
         """
-        device = condition.device
+        noise = torch.stack([torch.randn(1, size, size, generator=stream) for stream in streams])
+        x = self._drawn(noise.to(condition.device), condition, sampling, streams, timestep)
+        if not x.isfinite().all():
+            raise DivergedError("drawing: got a picture that is not finite, needs a model whose pictures are finite")
+        return x
+
+    def _drawn(
+        self,
+        x: Tensor,
+        condition: Tensor,
+        sampling: SamplingSpec,
+        streams: Sequence[torch.Generator],
+        timestep: int,
+    ) -> Tensor:
+        """x, pure noise, drawn down to a timestep."""
         scheduler = noise_scheduler(self.spec, sampling)
-        noise = [torch.randn(1, size, size, generator=stream) for stream in streams]
-        x = torch.stack(noise).to(device) * scheduler.init_noise_sigma
         stochastic: dict[str, Any] = {"generator": list(streams)} if sampling.sampler == "ddpm" else {}
-        following = [*scheduler.timesteps[1:].tolist(), 0]
-        for now, after in zip(scheduler.timesteps, following, strict=True):
+        for now, after in pairwise([*sampling.timesteps(self.spec.timesteps), CLEAN]):
             if 0 < timestep == now:
-                return x
-            prediction = self(x, now.to(device).expand(len(x)), condition)
-            if after < timestep:
-                return self._ddim(x, prediction, int(now), timestep)
-            x = scheduler.step(prediction, now, x, **stochastic).prev_sample
+                break
+            prediction = self(x, torch.full((len(x),), now, device=x.device), condition)
+            if after < timestep != 0:
+                return self._ddim(x, prediction, now, timestep)
+            if sampling.sampler == "ddim":
+                x = self._ddim(x, prediction, now, after)
+            else:
+                x = scheduler.step(prediction, now, x, **stochastic).prev_sample
         return x
 
     def _ddim(self, x: Tensor, prediction: Tensor, now: int, to: int) -> Tensor:
-        """From x at timestep `now` to timestep `to`, then x_0 clipped to [-1, 1] (arXiv 2010.02502, equation 12)."""
-        alpha_now, alpha_to = self.noising.alphas_cumprod[[now, to]].tolist()
+        """A step of DDIM with eta = 0 from timestep `now` to `to` (arXiv 2010.02502, equation 12):
+            x_to = sqrt(alpha_to) x_0 + sqrt(1 - alpha_to) e
+        with the x_0, clipped to [-1, 1], and the e that the network predicts.  alpha is 1 for `CLEAN`."""
+        alphas = self.noising.alphas_cumprod
+        alpha, alpha_to = alphas[now], alphas[to] if to != CLEAN else torch.ones(())
+        signal, sigma = alpha**0.5, (1 - alpha) ** 0.5
         if self.spec.prediction == "sample":
-            x0 = prediction
+            x0, noise = prediction, (x - signal * prediction) / sigma
         elif self.spec.prediction == "epsilon":
-            x0 = (x - (1 - alpha_now) ** 0.5 * prediction) / alpha_now**0.5
+            x0, noise = (x - sigma * prediction) / signal, prediction
         else:
-            x0 = alpha_now**0.5 * x - (1 - alpha_now) ** 0.5 * prediction
-        noise = (x - alpha_now**0.5 * x0) / (1 - alpha_now) ** 0.5
+            x0, noise = signal * x - sigma * prediction, signal * prediction + sigma * x
         return alpha_to**0.5 * x0.clamp(-1, 1) + (1 - alpha_to) ** 0.5 * noise
 
     def noised(

@@ -96,16 +96,36 @@ def fit(
     record: Callable[[dict[str, float]], None] = lambda _: None,
     report: Callable[[int], None] = lambda _: None,
 ) -> tuple[AnyModel, list[dict[str, float]]]:
-    """Train `model` on images (n, 1, N, N) with conditions (n, c); return its average and the history.
+    """Train `model` and return its running mean and the history.
 
-    checkpoint: where to go on from.  save, evaluate, snapshot, record, report: called when due, with a checkpoint,
-    the averaged model, a step and the averaged model, a row of the history, and the steps done.  Raises DivergedError on a non-finite loss, and
-    CheckpointError for a checkpoint of another model or of more steps.
+    Parameters
+    ----------
+    model : what is trained, in place.
+    images : (n, 1, N, N), in [0, 1].
+    conditions : (n, c), one a picture.
+    spec : how it is trained.
+    seed : of the batches and of the noise.
+    checkpoint : where to go on from; None for the beginning.
+    save(checkpoint) : called every `checkpoint_every` steps.
+    evaluate(average) : called every `evaluate_every` steps and after the last; what it returns joins the row.
+    snapshot(step, average) : called after each step of `snapshots`.
+    record(row) : called with each row of the history, every `record_every` steps and after the last.
+    report(steps) : called with the number of steps done, as often as `record`.
+
+    Returns
+    -------
+    The model with the running mean of the weights and the last step's buffers, and the rows of the history.
+
+    Raises
+    ------
+    DivergedError : for a loss, a gradient or a weight that is not finite.
+    CheckpointError : for a checkpoint of another model or of more steps.
     """
     average = AveragedModel(model)
     averaged = cast(AnyModel, average.module)
     means: list[Tensor] = list(averaged.parameters())
     weights: list[Tensor] = list(model.parameters())
+    buffers = list(zip(averaged.buffers(), model.buffers(), strict=True))
     move = get_ema_multi_avg_fn(spec.ema)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=spec.learning_rate, betas=spec.betas, weight_decay=spec.weight_decay, fused=True
@@ -130,6 +150,8 @@ def fit(
             average.update_parameters(model)
         else:  # as update_parameters would, which looks for all weights anew each time
             move(means, weights, average.n_averaged)
+            for of_average, of_model in buffers:  # such as the statistics of a BatchNorm
+                of_average.copy_(of_model)
             average.n_averaged += 1
         losses.append(loss.detach())
 
@@ -148,6 +170,8 @@ def fit(
             losses, norms = [], []
             if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
                 raise DivergedError(f"training: got a loss of {row['loss']} by step {done}, needs a finite one")
+            if not all(weight.isfinite().all() for weight in (*weights, *means)):
+                raise DivergedError(f"training: got weights that are not finite by step {done}, needs finite ones")
             if spec.evaluate_every and (done % spec.evaluate_every == 0 or done == spec.steps):
                 row |= evaluate(averaged)
             history.append(row)
