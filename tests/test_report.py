@@ -19,7 +19,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = []
     for experiment in (COMPOSITION, INTERPOLATION):
         runs = {role: [train(spec, store)] for role, spec in experiment.specs("smoke", 0).items()}
-        results.append(experiment.result("smoke", (0,), runs, 12.0))
+        results.append(experiment.result("smoke", (0,), runs))
     return write_report(results, out)
 
 
@@ -86,8 +86,11 @@ def test_the_verdicts_stand_on_top_and_lead_to_their_sections(page: Path):
     documents = [json.loads((page.parent / f"{name}.json").read_text()) for name in ("composition", "interpolation")]
     claims = [claim for document in documents for claim in document["claims"]]
     assert re.findall(r'href="#claim-([^"]+)"', table) == [claim["id"] for claim in claims]
-    assert table.count('class="holds"') == sum(claim["holds"] for claim in claims)
-    assert f"{sum(claim['holds'] for claim in claims)} of {len(claims)} claims hold" in table
+    for verdict in ("holds", "fails", "undecided", "not measured"):
+        assert table.count(f'class="{verdict.replace(" ", "-")}"') == sum(
+            claim["verdict"] == verdict for claim in claims
+        )
+    assert f"{sum(claim['verdict'] == 'holds' for claim in claims)} of {len(claims)} claims hold" in table
 
 
 def test_results_hold_every_table_of_claims(page: Path):

@@ -94,7 +94,7 @@ def reproduce(
         if failures:
             raise typer.Exit(_status(failures))
         rounds.add(done)
-    results = rounds.results(files_at(store), began)
+    results = rounds.results(files_at(store))
     page = write_report(results, out)
     for result in results:
         _print_claims(result.claims, f"{result.experiment}, preset {preset}, {seeds} seed{'s' * (seeds > 1)}")
@@ -679,8 +679,9 @@ def _print_claims(claims: "tuple[Claim, ...]", title: str) -> None:
     for heading in ("claim", "bound", "measured", "95 % interval", "verdict"):
         table.add_column(heading)
     for claim in claims:
-        verdict = "holds" if claim.holds else "DOES NOT HOLD"
-        table.add_row(claim.statement, str(claim.bound), f"{claim.measured:.3f}", claim.spread, verdict)
+        measured, interval, _, _ = claim.cells()
+        verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
+        table.add_row(claim.statement, str(claim.bound), measured, interval, verdict)
     Console(width=None if sys.stdout.isatty() else 160).print(table, highlight=False)
 
 

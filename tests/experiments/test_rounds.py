@@ -32,7 +32,7 @@ def searching(name: str, first: int, tries: int) -> Experiment:
 
 
 def finished(specs: list[RunSpec]):
-    return {spec.id: SimpleNamespace(spec=spec, id=spec.id, manifest={}) for spec in specs}
+    return {spec.id: SimpleNamespace(spec=spec, id=spec.id, manifest={"seconds": {}}) for spec in specs}
 
 
 def test_a_search_goes_on_until_it_needs_nothing_and_equal_specs_are_one_run():
@@ -64,7 +64,7 @@ def test_a_search_that_is_longer_for_one_seed_loses_no_run(tmp_path: Path):
     rounds = Rounds([Experiment("a", "?", (), lambda _preset, seed: {"0": of(1, seed)}, analyse, more)], "smoke", 2)
     while wanted := rounds.missing():
         rounds.add(finished(wanted))  # pyright: ignore[reportArgumentType]
-    rounds.results(files_at(tmp_path), 0.0)
+    rounds.results(files_at(tmp_path))
     assert seen == {"0": [(0, 1), (1, 1)], "1": [(0, 2), (1, 2)], "2": [(1, 3)], "3": [(1, 4)]}
 
 

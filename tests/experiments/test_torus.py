@@ -1,6 +1,6 @@
 """The analysis on representations whose shape is known, and the way through a smoke run."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -9,77 +9,41 @@ import pytest
 from hyperfactor import RequestError
 from hyperfactor.experiments import torus
 from hyperfactor.experiments.battery import battery
-from hyperfactor.experiments.torus import Trained, View, off_torus, specs
+from hyperfactor.experiments.torus import View, specs
+from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import (
     additivity,
     clifford_torus,
-    compare,
     displacement_cosines,
-    hyper_factorized_torus,
 )
-from hyperfactor.measures.topology import persistence
 
 
-def trained(R: np.ndarray, right: float = 1.0) -> Trained:
-    """A model that begins as noise and ends with representation R."""
-    n = R.shape[0] * R.shape[1]
-    outcome = np.arange(n) < right * n
-    noise = np.random.default_rng(0).normal(size=(*R.shape[:2], 40))
-    first, last = View(0, ~outcome, noise), View(100, outcome, R)
-    return Trained(
-        first, last, (), persistence(first.points, landmarks=150), persistence(last.points, landmarks=150),
-        additivity(R), displacement_cosines(R, periodic=True), compare(R, bootstrap=20),
-    )  # fmt: skip
+def view(R: np.ndarray) -> View:
+    return View(seed=0, step=0, right=np.ones(R.shape[0] * R.shape[1], dtype=bool), representation=R)
 
 
-@pytest.fixture(scope="module")
-def flat() -> Trained:
-    return trained(clifford_torus(20))
+def test_the_interval_of_the_dimension_holds_it_and_narrows_with_lines():
+    R = np.random.default_rng(0).normal(size=(32, 32, 6))
+    found, few = view(R).dimension(), view(R[:8, :8]).dimension()
+    assert found.value == pytest.approx(participation_ratio(R.reshape(-1, 6)))
+    assert found.low < found.value < found.high
+    assert few.high - few.low > 2 * (found.high - found.low)
 
 
-@pytest.fixture(scope="module")
-def hyper() -> Trained:
-    return trained(hyper_factorized_torus(20, 2.0))
+def test_estimates_over_lines_are_the_measures():
+    R = np.random.default_rng(1).normal(size=(9, 9, 5)) + 3 * np.random.default_rng(2).normal(size=(9, 1, 5))
+    assert view(R).interaction().value == pytest.approx(additivity(R).interaction)
+    assert view(R).cross().value == pytest.approx(np.abs(displacement_cosines(R, periodic=True).cross).mean())
+    flat = view(clifford_torus(8))
+    assert flat.cross().interval == pytest.approx((0, 0), abs=1e-12)
 
 
-def test_claims_tell_a_hyper_factorized_torus_from_a_flat_one(flat: Trained, hyper: Trained):
-    def holds(end: Trained) -> dict[str, bool]:
-        claims = torus._claims({"torus": [end], "no wrap": [flat]})
-        return {claim.id: claim.holds for claim in claims}
-
-    curved = holds(hyper)
-    assert not curved["control.betti"]  # the control given here is a torus
-    assert all(
-        curved[f"torus.{name}"] for name in ("dimension", "within.x", "within.y", "cross", "interaction", "betti.start")
-    )
-    plain = holds(flat)
-    assert plain["torus.accuracy"]
-    assert plain["torus.betti.end"]
-    assert not plain["torus.dimension"]  # exactly 4
-    assert not plain["torus.within.x"]
-
-
-def test_a_model_that_draws_badly_fails_the_claim_of_accuracy():
-    claims = torus._claims({role: [trained(clifford_torus(12), 0.5)] for role in ("torus", "no wrap")})
-    accuracy = next(claim for claim in claims if claim.id == "torus.accuracy")
-    assert accuracy.measured == 0.5
-    assert not accuracy.holds
-
-
-def test_off_torus_counts_the_missing_and_the_surplus():
-    def betti(*numbers):
-        return SimpleNamespace(betti=lambda: numbers)
-
-    assert [off_torus(betti(*b)) for b in ((1, 2, 1), (1, 0, 0), (2, 2, 2))] == [0, 3, 2]  # pyright: ignore[reportArgumentType]
-
-
-def test_the_interval_of_the_dimension_holds_it_and_narrows_with_points():
-    points = np.random.default_rng(0).normal(size=(2000, 6))
-    value, low, high = torus._dimension(points, 0)
-    assert low < value < high
-    some, few_low, few_high = torus._dimension(points[:200], 0)
-    assert few_high - few_low > 2 * (high - low)
-    assert few_low < some < few_high
+def test_the_bootstrap_belongs_to_the_seed_of_the_run():
+    R = np.random.default_rng(0).normal(size=(9, 9, 5))
+    first, same, other = (replace(view(R), seed=seed).dimension() for seed in (1, 1, 2))
+    assert first == same
+    assert first.value == other.value
+    assert first.interval != other.interval
 
 
 def test_models_differ_in_their_code_alone():

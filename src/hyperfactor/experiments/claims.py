@@ -1,14 +1,23 @@
-"""Claims: statements with bounds, values with intervals, and verdicts."""
+"""Claims: statements with bounds, estimates with intervals, and verdicts.
+
+An estimate of one seed has the interval of its drawings.  `over_seeds` makes one estimate of several seeds, and
+`claim` compares its interval with the bound.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 CONFIDENCE = 0.95
+FEWEST = 3  # seeds from which an interval is over seeds
+
+Verdict = Literal["holds", "fails", "undecided", "not measured"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+Terms = Literal["paper", "ours"]
 
 
 @dataclass(frozen=True)
@@ -18,85 +27,188 @@ class Bound:
     relation: Literal[">=", "<=", ">"]
     value: float
 
-    def holds(self, measured: float) -> bool:
+    def verdict(self, low: float, high: float) -> Verdict:
+        """Whether the interval from low to high lies within the bound, outside, or on both sides."""
         match self.relation:
             case ">=":
-                return measured >= self.value
+                inside, outside = low >= self.value, high < self.value
             case "<=":
-                return measured <= self.value
+                inside, outside = high <= self.value, low > self.value
             case ">":
-                return measured > self.value
+                inside, outside = low > self.value, high <= self.value
+        return "holds" if inside else "fails" if outside else "undecided"
 
     def __str__(self) -> str:
         return f"{self.relation} {self.value:g}"
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A measured value with its 95 % interval.
+
+    value, low, high: the value and the ends of its interval.  method: how the interval was found, and over what.
+    span: the smallest and largest value that the quantity can have.
+    """
+
+    value: float
+    low: float
+    high: float
+    method: str
+    span: tuple[float, float] = (-math.inf, math.inf)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return self.low, self.high
+
+
+@dataclass(frozen=True)
 class Claim:
     """A statement with its verdict.
 
-    seeds: the value of each seed; measured: their mean.  interval: from the lowest lower to the
-    highest upper end of the seeds' own 95 % intervals, so it covers samples and seeds.
-    holds: whether the value of every seed is within the bound.
+    terms: whether it asks in the paper's terms or in ours.  measured: the mean over seeds.  interval: the 95 %
+    interval of that mean.  method: how the interval was found, and over what.  seeds: the value of each seed; empty
+    where one value belongs to all seeds.  reason: why a claim was not measured.  A claim that was not measured has no
+    value and no interval.
     """
 
     id: str
     figure: str
     statement: str
-    measured: float
-    interval: tuple[float, float]
+    terms: Terms
     bound: Bound
+    measured: float | None
+    interval: tuple[float, float] | None
+    method: str
     seeds: tuple[float, ...]
-    holds: bool
+    verdict: Verdict
+    reason: str
 
     @property
-    def spread(self) -> str:
-        """The interval as text; "none" for a value that has none of its own (see `exactly`)."""
-        low, high = self.interval
-        return f"{low:.3f} to {high:.3f}" if low < high else "none"
+    def holds(self) -> bool | None:
+        """True or False where the claim is decided, else None."""
+        return {"holds": True, "fails": False}.get(self.verdict)
 
-    def each(self, seeds: int) -> str:
-        """The value of each seed as text; "together" where one value is of all `seeds`."""
-        return ", ".join(f"{value:.3f}" for value in self.seeds) if len(self.seeds) == seeds else "together"
+    def cells(self) -> tuple[str, str, str, str]:
+        """The value, the interval, its method, and the value of each seed, as text."""
+        if self.measured is None or self.interval is None:
+            return "", "", "", ""
+        low, high = self.interval
+        each = ", ".join(f"{value:.3f}" for value in self.seeds) or "together"
+        return f"{self.measured:.3f}", f"{low:.3f} to {high:.3f}", self.method, each
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "bound": str(self.bound)}
+        return {**asdict(self), "bound": str(self.bound), "holds": self.holds}
 
 
-def claim(id: str, figure: str, statement: str, bound: Bound, values: Sequence[tuple[float, float, float]]) -> Claim:
-    """A claim from (value, low, high) of each seed."""
-    seeds = tuple(float(value) for value, _, _ in values)
-    interval = (float(min(low for _, low, _ in values)), float(max(high for _, _, high in values)))
+def claim(
+    id: str,
+    figure: str,
+    statement: str,
+    bound: Bound,
+    values: Callable[[], Sequence[Estimate]],
+    *,
+    terms: Terms = "ours",
+    unless: Sequence[str | None] = (),
+    of_all: bool = False,
+) -> Claim:
+    """Measure a claim, or say why it cannot be measured.
+
+    Parameters
+    ----------
+    id, figure, statement, bound, terms
+        As for `Claim`.
+    values
+        Returns the estimate of each seed.  It is called only where nothing stands against measuring.
+    unless
+        Reasons that stand against measuring the claim; None for a precondition that is met.
+    of_all
+        Whether `values` returns one estimate, which belongs to all seeds together.
+    """
+    about = {"id": id, "figure": figure, "statement": statement, "terms": terms, "bound": bound}
+    reasons = [reason for reason in unless if reason]
+    estimates = [] if reasons else list(values())
+    found = over_seeds(estimates) if estimates else None
+    if found and not all(map(math.isfinite, (found.value, *found.interval))):
+        reasons, found = ["the value is not a finite number"], None
+    if found is None:
+        return Claim(
+            **about, measured=None, interval=None, method="", seeds=(), verdict="not measured", reason=reasons[0]
+        )
     return Claim(
-        id, figure, statement, float(np.mean(seeds)), interval, bound, seeds, all(bound.holds(v) for v in seeds)
-    )
+        **about, measured=found.value, interval=found.interval, method=found.method,
+        seeds=() if of_all else tuple(estimate.value for estimate in estimates),
+        verdict=bound.verdict(*found.interval), reason="",
+    )  # fmt: skip
 
 
-def proportion(outcomes: np.ndarray) -> tuple[float, float, float]:
-    """The share of true outcomes, with Wilson's 95 % interval (JASA 22 (1927) 209)."""
+def summary(claims: Sequence[Claim]) -> str:
+    """How many claims have each verdict: "5 of 9 claims hold; 1 fails, 2 are undecided, 1 was not measured"."""
+    count = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICTS}
+    rest = [f"{count['fails']} fail{'s' * (count['fails'] == 1)}"]
+    rest.append(f"{count['undecided']} {'is' if count['undecided'] == 1 else 'are'} undecided")
+    rest.append(f"{count['not measured']} {'was' if count['not measured'] == 1 else 'were'} not measured")
+    return f"{count['holds']} of {len(claims)} claims hold; {', '.join(rest)}"
+
+
+def proportion(outcomes: np.ndarray) -> Estimate:
+    """The share of true outcomes, with Wilson's interval (JASA 22 (1927) 209)."""
     k, n = int(np.sum(outcomes)), len(outcomes)
     low, high = binomtest(k, n).proportion_ci(CONFIDENCE, method="wilson")
-    return k / n, low, high
+    return Estimate(k / n, float(low), float(high), "Wilson over drawings", (0.0, 1.0))
 
 
-def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """The mean, with a normal 95 % interval."""
-    mean, half = values.mean(), 1.96 * values.std(ddof=1) / math.sqrt(len(values))
-    return float(mean), float(mean - half), float(mean + half)
+def combine(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
+    """A weighted sum of independent estimates.
+
+    The interval is that of the method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27 (2008)
+    1693): the distances from each value to the ends of its interval add up as squares.  Of two shares with Wilson's
+    intervals it gives the interval of their difference by Newcombe's method 10.
+    """
+    value = low = high = least = most = 0.0
+    for estimate, weight in zip(estimates, weights, strict=True):
+        ends = (weight * estimate.low, weight * estimate.high)
+        spans = (weight * estimate.span[0], weight * estimate.span[1])
+        value += weight * estimate.value
+        low += (weight * estimate.value - min(ends)) ** 2
+        high += (max(ends) - weight * estimate.value) ** 2
+        least, most = least + min(spans), most + max(spans)
+    method = " and ".join(dict.fromkeys(estimate.method for estimate in estimates))
+    return Estimate(value, value - math.sqrt(low), value + math.sqrt(high), method, (least, most))
 
 
-def paired_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
-    """Mean of a - b over the same requests, with a normal 95 % interval."""
-    return mean_interval(a.astype(float) - b.astype(float))
+def less(a: Estimate, b: Estimate) -> Estimate:
+    """a - b, for independent estimates."""
+    return combine((a, b), (1.0, -1.0))
 
 
-def difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
-    """The share of true outcomes in a less that in b, of different requests, with a 95 % interval by Newcombe's
-    method 10 (Statistics in Medicine 17 (1998) 873), which is Wilson's for each share."""
-    (p, low_p, high_p), (q, low_q, high_q) = proportion(a), proportion(b)
-    return p - q, p - q - math.hypot(p - low_p, high_q - q), p - q + math.hypot(high_p - p, q - low_q)
+def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean over seeds, with one interval.
+
+    One seed: the interval of its drawings.  Two seeds: the interval of the drawings of these two models.  Three seeds
+    or more: Student's interval of the seeds' values, which contains the scatter of seeds and of drawings, widened to
+    the interval of the drawings where that is wider (as where all seeds agree to the last drawing).
+    """
+    if len(estimates) == 1:
+        return estimates[0]
+    count = len(estimates)
+    mean = combine(estimates, [1 / count] * count)
+    if count < FEWEST:
+        return Estimate(mean.value, mean.low, mean.high, f"{mean.method} of {count} seeds", mean.span)
+    values = np.array([estimate.value for estimate in estimates])
+    half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1) * values.std(ddof=1) / math.sqrt(count))
+    low = max(mean.span[0], min(mean.low, mean.value - half))
+    high = min(mean.span[1], max(mean.high, mean.value + half))
+    return Estimate(mean.value, low, high, f"Student over {count} seeds, at least {mean.method}", mean.span)
 
 
-def exactly(value: float) -> tuple[float, float, float]:
-    """A value without an interval of its own."""
-    return float(value), float(value), float(value)
+def unlike(trained: Sequence[Estimate], untrained: Sequence[Estimate]) -> str | None:
+    """Why a value cannot be ascribed to learning: the interval of its difference from the untrained networks' value
+    contains 0.  None where the two differ."""
+    apart = over_seeds([less(a, b) for a, b in zip(trained, untrained, strict=True)])
+    if apart.low > 0 or apart.high < 0:
+        return None
+    before, after = (float(np.mean([e.value for e in estimates])) for estimates in (untrained, trained))
+    return (
+        f"the trained value, {after:.3f}, does not differ from that of the untrained network, {before:.3f} "
+        f"(difference {apart.low:.3f} to {apart.high:.3f})"
+    )

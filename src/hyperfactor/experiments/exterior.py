@@ -5,11 +5,12 @@ or at a corner (exterior), for bumps and for sums of stripes.  Every value of ea
 so only pairs are new; the model is asked for those held out.
 """
 
-import numpy as np
+from functools import partial
+
 import polars as pl
 
-from hyperfactor.experiments.base import Analysis, Experiment, Runs, few, preset_spec
-from hyperfactor.experiments.claims import Bound, Claim, claim, difference, proportion
+from hyperfactor.experiments.base import Analysis, Experiment, Runs, few, preset_spec, share, unmet
+from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, less
 from hyperfactor.factors.regions import Corner, Everything, Interior
 from hyperfactor.images.gaussian import Picture
 from hyperfactor.runs.run import summarize
@@ -51,28 +52,29 @@ def analyse(runs: Runs) -> Analysis:
 
 
 def _claims(runs: Runs) -> list[Claim]:
-    widths = sorted({int(role.split()[2]) for role in runs})
+    def shares(role: str) -> list[Estimate]:
+        return share(runs[role], "held out", "both")
 
-    def right(family: str, place: str, widths: list[int]) -> list[np.ndarray]:
-        """Of each seed, the outcomes of all requests at these widths."""
-        of_width = [
-            [run.evaluate("held out")["both"].to_numpy() for run in runs[f"{family} {place} {w}"]] for w in widths
-        ]
-        return [np.concatenate(of_seed) for of_seed in zip(*of_width, strict=True)]
+    def apart(role: str, other: str) -> list[Estimate]:
+        return [less(a, b) for a, b in zip(shares(role), shares(other), strict=True)]
 
-    claims = []
+    least, most, claims = WIDTHS[0], WIDTHS[-1], []
     for family, name in (("bump", "bumps"), ("sos", "SOS")):
-        inside, outside = right(family, "interior", widths), right(family, "corner", widths)
+        small, large = f"{family} interior {least}", f"{family} interior {most}"
         claims += [
-            claim(f"exterior.{family}.small", "12", f"{name}, interior of {widths[0]} x {widths[0]}: right in both",
-                  Bound(">=", 0.9), [proportion(o) for o in right(family, "interior", widths[:1])]),
-            claim(f"exterior.{family}.place", "12", f"{name}, all widths: right in both, interior less corner",
-                  Bound(">", 0), [difference(a, b) for a, b in zip(inside, outside, strict=True)]),
+            claim(f"exterior.{family}.small", "12", f"{name}, interior of {least} x {least}: right in both",
+                  Bound(">=", 0.9), partial(shares, small), terms="paper", unless=unmet(runs, [small], "held out")),
             claim(f"exterior.{family}.width", "12",
-                  f"{name}, interior: right in both, width {widths[0]} less width {widths[-1]}", Bound(">", 0),
-                  [difference(a, b) for a, b in zip(right(family, "interior", widths[:1]),
-                                                    right(family, "interior", widths[-1:]), strict=True)]),
+                  f"{name}, interior: right in both, width {least} less width {most}", Bound(">", 0),
+                  partial(apart, small, large), terms="paper", unless=unmet(runs, [small, large], "held out")),
         ]  # fmt: skip
+        for width in WIDTHS:
+            inside, outside = f"{family} interior {width}", f"{family} corner {width}"
+            claims.append(
+                claim(f"exterior.{family}.place.{width}", "12",
+                      f"{name}, width {width}: right in both, interior less corner", Bound(">", 0),
+                      partial(apart, inside, outside), unless=unmet(runs, [inside, outside], "held out"))
+            )  # fmt: skip
     return claims
 
 

@@ -2,17 +2,20 @@
 
     STORE/.results/<key>    claims, tables and arrays of one analysis: a SHA-256 sum, and an npz file
 
-The key is a hash of the experiment's name, the ids of its runs by role, and the source of this package: other
-runs or other code make another key.  What cannot be read, or not be written, is computed again.
+The key is a hash of the experiment's name, the ids of its runs by role, the source of this package as far as it
+computes, and the versions of what it computes with: other runs, other code or other packages make another key.
+What cannot be read, or not be written, is computed again.
 """
 
 import hashlib
 import io
 import json
+import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +31,33 @@ Analysis = tuple[list[Claim], dict[str, pl.DataFrame], dict[str, np.ndarray]]
 FOLDER = ".results"
 
 
+SHOWS = ("cli.py", "figures", "report", "explorer")  # what shows results and changes none
+COMPUTES = (
+    "torch", "diffusers", "numpy", "scipy", "gudhi", "umap-learn", "pynndescent", "scikit-learn", "scikit-dimension",
+    "numba", "polars",
+)  # fmt: skip
+
+
 @cache
 def _source() -> str:
-    """A hash of every line of this package."""
+    """A hash of every line of this package that computes."""
     root = Path(__file__).parents[1]
     content = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
-        content.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+        place = path.relative_to(root)
+        if place.parts[0] not in SHOWS:
+            content.update(place.as_posix().encode() + b"\0" + path.read_bytes())
     return content.hexdigest()
 
 
+@cache
+def _versions() -> tuple[str, ...]:
+    """Of Python, the processor's kind, and the packages that an analysis computes with."""
+    return (platform.python_version(), platform.machine(), *(f"{name} {version(name)}" for name in COMPUTES))
+
+
 def _name(experiment: str, ids: Ids) -> str:
-    about = [experiment, {role: list(of_role) for role, of_role in ids.items()}, _source()]
+    about = [experiment, {role: list(of_role) for role, of_role in ids.items()}, _source(), _versions()]
     return f"{FOLDER}/{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}"
 
 
@@ -73,5 +91,5 @@ def save(files: Files, experiment: str, ids: Ids, analysis: Analysis) -> None:
 
 
 def _claim(data: dict[str, Any]) -> Claim:
-    lists = {key: tuple(data[key]) for key in ("interval", "seeds")}
-    return Claim(**{**data, **lists, "bound": Bound(**data["bound"])})
+    interval = None if data["interval"] is None else tuple(data["interval"])
+    return Claim(**{**data, "interval": interval, "seeds": tuple(data["seeds"]), "bound": Bound(**data["bound"])})

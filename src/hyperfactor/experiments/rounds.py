@@ -1,6 +1,5 @@
 """Several experiments at once: what they need, each run once, in rounds until a search is over."""
 
-import time
 from collections.abc import Mapping, Sequence
 
 from hyperfactor.experiments.base import Experiment, Result
@@ -70,12 +69,12 @@ class Rounds:
         of_one |= new
         return bool(new)
 
-    def results(self, files: Files, began: float) -> list[Result]:
-        """What each experiment found; analyses are kept in `files`.  began: of the command, by time.perf_counter()."""
+    def results(self, files: Files) -> list[Result]:
+        """What each experiment found; analyses are kept in `files`."""
         found = []
         for experiment in self.experiments:
             of_seed = [self._specs[experiment.name, seed] for seed in self.seeds]
             roles = dict.fromkeys(role for specs in of_seed for role in specs)  # a search may be longer for one seed
             runs = {role: [self._done[specs[role].id] for specs in of_seed if role in specs] for role in roles}
-            found.append(experiment.result(self.preset, self.seeds, runs, time.perf_counter() - began, files))
+            found.append(experiment.result(self.preset, self.seeds, runs, files))
         return found

@@ -72,7 +72,8 @@ def _needed(axes: Axes, result: Result) -> None:
         n, needed = found["size"].to_numpy().astype(float), found["needed"].to_numpy()
         bars = np.abs(np.stack([needed - found["too_few"].to_numpy(), found["enough"].to_numpy() - needed]))
         label = family
-        if claim := exponents.get(CLAIMS[family]):
+        claim = exponents[CLAIMS[family]]
+        if claim.measured is not None and claim.interval is not None:
             axes.plot(ends, _power(n, needed, claim.measured, ends), color=colour, linewidth=0.9)
             label += f": N^{claim.measured:.2f} ({claim.interval[0]:.2f} to {claim.interval[1]:.2f})"
         axes.errorbar(n, needed, yerr=bars, fmt="o", color=colour, markersize=3, linewidth=0.8, label=label)

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.experiments.base import Result
+from hyperfactor.experiments.claims import summary
 from hyperfactor.figures import draw, style
 from hyperfactor.runs.execute import versions
 from hyperfactor.runs.files import write_whole
@@ -45,7 +46,7 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
     )  # fmt: skip
     claims = [claim for result in results for claim in result.claims]
     page = environment.get_template("page.html.j2").render(
-        sections=sections, versions=versions(), claims=claims, held=sum(claim.holds for claim in claims)
+        sections=sections, versions=versions(), claims=claims, summary=summary
     )
     write_whole(out / "results.md", _summary(results).encode())
     write_whole(out / "report.html", page.encode())
@@ -62,11 +63,11 @@ def _summary(results: Sequence[Result]) -> str:
     lines = [
         f"# Results of {len(seeds)} seed{'s' * (len(seeds) > 1)}",
         "",
-        f"{sum(claim.holds for claim in claims)} of {len(claims)} claims hold.  A claim holds when every seed is within its "
-        "bound.",
+        f"{summary(claims)}. A claim holds where its 95 % interval lies within the bound, fails where it lies outside, and is "
+        "undecided where it contains the bound. It is not measured where its precondition fails.",
         "",
         f"{len(notes)} models on {devices}: {trained:.0f} minutes of training and {judged:.0f} of judging, summed over one-thread "
-        f"processes.  This table was written on a machine of {os.cpu_count()} {platform.machine()} cores and "
+        f"processes. This table was written on a machine of {os.cpu_count()} {platform.machine()} cores and "
         f"{memory:.0f} GiB of memory; " + ", ".join(f"{name} {version}" for name, version in versions().items()) + ".",
     ]
     for result in results:
@@ -86,13 +87,13 @@ def _claims_table(result: Result) -> str:
     lines = [
         f"Preset {result.preset}, {seeds}; finished {max(note.manifest['finished'] for note in result.runs)[:10]}.",
         "",
-        "| claim | figure | bound | measured | 95 % interval | each seed | verdict |",
-        "|---|---|---|---|---|---|---|",
+        "| claim | terms | figure | bound | measured | 95 % interval | method of the interval | each seed | verdict |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for claim in result.claims:
-        verdict = "holds" if claim.holds else "does not hold"
-        numbers = (f"{claim.measured:.3f}", claim.spread, claim.each(len(result.seeds)))
-        lines.append(f"| {' | '.join(map(str, (claim.statement, claim.figure, claim.bound, *numbers, verdict)))} |")
+        verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
+        cells = (claim.statement, claim.terms, claim.figure, claim.bound, *claim.cells(), verdict)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 
 
