@@ -16,6 +16,10 @@ class StoreError(RequestError):
     """The store that was named cannot be used: it is none, may not be read, or a file in it is damaged."""
 
 
+class DamagedError(StoreError):
+    """A file of the store is not as it was written."""
+
+
 class CheckpointError(StoreError):
     """A checkpoint is whole, and is not one of this run."""
 
@@ -42,7 +46,7 @@ class DivergedError(RunError):
 
 # What the system answers to a name or a permission that is wrong; every other answer is a fault of the machine.
 _REQUEST = {
-    errno.EACCES, errno.EEXIST, errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT,
+    errno.EACCES, errno.EBADF, errno.EEXIST, errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT,
     errno.ENOTDIR, errno.ENOTEMPTY, errno.EPERM, errno.ETXTBSY,
 }  # fmt: skip
 _MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.I)

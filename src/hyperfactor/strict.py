@@ -1,5 +1,7 @@
-"""The base of every spec section: frozen, closed to unknown keys, with errors of one line."""
+"""The base of every spec section: frozen, closed to unknown keys, with errors of one line; and strict JSON."""
 
+import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
@@ -36,6 +38,34 @@ def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def finite(data: Any) -> Any:
+    """Plain data in which every number that is not finite is None: JSON has no name for it."""
+    match data:
+        case float():
+            return data if math.isfinite(data) else None
+        case dict():
+            return {key: finite(value) for key, value in data.items()}
+        case list() | tuple():
+            return [finite(value) for value in data]
+        case _:
+            return data
+
+
+def dump_json(data: Any, indent: int | None = None, sort_keys: bool = False) -> str:
+    """JSON that any reader takes.
+
+    Parameters
+    ----------
+    data : Any
+        Mappings, lists, text, numbers, truth values and None; a number that is not finite becomes null.
+    indent : int or None
+        Spaces a level; None for one line.
+    sort_keys : bool
+        Whether keys are put in order.
+    """
+    return json.dumps(finite(data), indent=indent, sort_keys=sort_keys, allow_nan=False)
 
 
 def one_line(error: ValidationError) -> str:

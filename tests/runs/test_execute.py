@@ -183,7 +183,8 @@ def test_a_checkpoint_of_another_run_is_told(tiny: RunSpec, tmp_path: Path):
     store = interrupted(other, tmp_path)
     with store.claim(tiny.id):
         store.start(tiny)
-    (store.folder(tiny.id) / CHECKPOINT).write_bytes((store.folder(other.id) / CHECKPOINT).read_bytes())
+    for name in (CHECKPOINT, "snapshot-0.safetensors"):
+        (store.folder(tiny.id) / name).write_bytes((store.folder(other.id) / name).read_bytes())
     with pytest.raises(StoreError, match="the checkpoint does not fit the spec"):
         train(tiny, tmp_path)
 

@@ -7,6 +7,8 @@
 - While it lives the holder counts up the beats every BEAT seconds.  A claim is dead when its beats stood
   still for DEAD seconds by the watcher's own clock (so clocks need not agree), or at once when its holder
   was a process of this machine that is no more.
+- A claim that cannot be read, such as one that a power cut has emptied, is dead when it stood still for DEAD
+  seconds, as one of a holder elsewhere is.  Without hard links a claim can be read only in part for a moment.
 - Who finds a dead claim n takes the run over by creating n + 1.  A holder that was only asleep finds
   that at its next beat or write, and stops with a `BusyError`: it never writes again.
 - Releasing a claim deletes its file; taking a run over deletes what the dead have left.
@@ -15,7 +17,9 @@
 import json
 import os
 import platform
+import re
 import secrets
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -26,12 +30,14 @@ from typing import Any
 
 import psutil
 
-from hyperfactor.errors import BusyError, MachineError, StoreError
+from hyperfactor.errors import BusyError, DamagedError, MachineError, StoreError
 from hyperfactor.runs.files import Files, is_temporary, meant_for
+from hyperfactor.strict import dump_json
 
 FOLDER = ".claims"
 BEAT, DEAD = 5.0, 30.0  # seconds
 CLOCK = 60.0  # seconds by which the clock may be set while a process lives
+_CLAIM = re.compile(r"(.+)\.([0-9]{1,15})", re.S)
 POLL = 0.2  # seconds between looks at a claim that is waited for
 
 
@@ -75,7 +81,7 @@ class Claim:
         return _file(self._run, self._number)
 
     def content(self) -> bytes:
-        return json.dumps({**_me(), "token": self._token, "beats": self._beats}).encode()
+        return dump_json({**_me(), "token": self._token, "beats": self._beats}).encode()
 
     def begin(self) -> None:
         self._thread.start()
@@ -100,8 +106,8 @@ class Claim:
         if _numbers(self._files, self._run)[-1:] != [self._number]:
             return False
         try:
-            return json.loads(self._files.read(self._name()))["token"] == self._token
-        except (FileNotFoundError, ValueError, KeyError):
+            return _parsed(self._files.read(self._name())).get("token") == self._token
+        except (FileNotFoundError, DamagedError):
             return False
 
     def check(self) -> None:
@@ -123,14 +129,34 @@ def run_of(name: str) -> str:
     return (meant_for(name) if is_temporary(name) else name).rpartition(".")[0]
 
 
+def can_be_read(files: Files, name: str) -> bool:
+    """Whether the file of a claim, below FOLDER, says who holds it."""
+    try:
+        return bool(_parsed(files.read(f"{FOLDER}/{name}")))
+    except DamagedError:
+        return False
+    except FileNotFoundError:  # released just now
+        return True
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """Who a claim says that its holder is; nothing where it cannot be read."""
+    try:
+        holder = json.loads(content)
+        known = isinstance(holder["machine"], str) and 0 < holder["pid"] < 2**31 and holder["started"] >= 0
+    except (ValueError, LookupError, TypeError):
+        return {}
+    return holder if known else {}
+
+
 def _file(run: str, number: int) -> str:
     return f"{FOLDER}/{run}.{number}"
 
 
 def _numbers(files: Files, run: str) -> list[int]:
     """Of the claims on a run, lowest first.  The folder holds few files: those of runs being trained."""
-    found = (name.rpartition(".") for name in files.children(FOLDER))
-    return sorted(int(number) for of, _, number in found if of == run and number.isdigit())
+    found = (_CLAIM.fullmatch(name) for name in files.children(FOLDER))
+    return sorted(int(match[2]) for match in found if match and match[1] == run)
 
 
 class Claims:
@@ -141,9 +167,9 @@ class Claims:
         self._seen: dict[str, tuple[int, bytes, float]] = {}  # of a run: number, content, since when
 
     def holder(self, run: str) -> dict[str, Any] | None:
-        """Who holds a run: machine, pid, started, beats; None where nobody does.
+        """Who holds a run: machine, pid, started, beats; None where nobody does, nothing where the claim cannot be read.
 
-        Of a holder elsewhere that has died, only repeated looks tell.
+        A holder elsewhere that has died is recognised only after repeated looks.
         """
         return self._look(run)[1]
 
@@ -162,15 +188,14 @@ class Claims:
             content = self._files.read(_file(run, numbers[-1]))
         except FileNotFoundError:  # released just now
             return numbers[-1], None
+        except DamagedError:
+            content = b""
         now = time.monotonic()
         number, before, since = self._seen.get(run, (0, b"", now))
         if (number, before) != (numbers[-1], content):
             self._seen[run] = (numbers[-1], content, now)
             since = now
-        try:
-            holder = json.loads(content)
-        except ValueError:
-            holder = {"machine": "unknown"}
+        holder = _parsed(content)
         dead = now - since >= self._dead or _is_gone(holder)
         return numbers[-1], None if dead else holder
 
@@ -191,7 +216,8 @@ class Claims:
             return None
         for name in self._files.children(FOLDER):
             if name != f"{run}.{number + 1}" and run_of(name) == run:
-                self._files.delete(f"{FOLDER}/{name}")
+                with suppress(MachineError, StoreError):  # what cannot be deleted is lower, and in nobody's way
+                    self._files.delete(f"{FOLDER}/{name}")
         claim.begin()
         return claim
 
@@ -200,11 +226,22 @@ class Claims:
         told = False
         while (claim := self.take(run)) is None:
             if not told and (holder := self.holder(run)) is not None:
-                tell(f"run {run}: waiting for {describe(holder)}, which trains it")
+                if holder:
+                    tell(f"run {run}: waiting for {describe(holder)}, which trains it")
+                else:
+                    tell(
+                        f"run {run}: waiting at most {self._dead:.0f} s for a sign of its holder, whose claim cannot be read; "
+                        f"`hyperfactor runs repair --store {shlex.quote(self._files.where)}` deletes the claim"
+                    )
                 told = True
             time.sleep(POLL)
         return claim
 
 
 def describe(holder: dict[str, Any]) -> str:
-    return f"process {holder.get('pid', '?')} on {str(holder.get('machine', '?')).partition('|')[0]}"
+    """Who holds a run, for a message."""
+    return (
+        f"process {holder['pid']} on {holder['machine'].partition('|')[0]}"
+        if holder
+        else "a process whose claim cannot be read"
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from hyperfactor.errors import CheckpointError, DivergedError, RequestError
+from hyperfactor.errors import CheckpointError, DamagedError, DivergedError, RequestError
 from hyperfactor.images.dataset import training_points, training_set
 from hyperfactor.runs.run import Run, build_model, evaluate, snapshot_name, summarize, torch_threads
 from hyperfactor.runs.spec import RunSpec
@@ -76,10 +76,12 @@ def _fit(
     spec: RunSpec, store: Store, device: str, record: Callable[[Row], None], report: Callable[[int], None]
 ) -> tuple[Diffusion, list[dict[str, float]]]:
     """Train, from the checkpoint if there is one; the averaged model and the history."""
+    checkpoint = store.resume(spec)
     dataset = training_set(spec.data, spec.seed)
     conditions = spec.encoding.encode(dataset.factors, spec.data.picture.space())
     model = build_model(spec).to(device)
-    checkpoint = store.checkpoint(spec.id)
+    if checkpoint is not None:
+        _check_snapshots(spec, store, checkpoint[1])
     store.start(spec)
     names = spec.data.picture.space().names
 
@@ -110,6 +112,17 @@ def _fit(
             f"run {spec.id}: the checkpoint does not fit the spec ({error}), needs the run's own; "
             f"`hyperfactor runs remove {spec.id}` lets the run begin again"
         ) from None
+
+
+def _check_snapshots(spec: RunSpec, store: Store, text: dict[str, str]) -> None:
+    """DamagedError where a snapshot is gone that lies behind the checkpoint and is not made again."""
+    done = int(text["step"]) if text.get("step", "").isdecimal() else 0
+    for step in (step for step in spec.training.snapshots if step <= done and step < spec.training.steps):
+        if not store.has(spec.id, snapshot_name(step)):
+            raise DamagedError(
+                f"run {spec.id}: got no {snapshot_name(step)}, needs the one that was written; "
+                f"`hyperfactor runs remove {spec.id}` lets the run begin again"
+            )
 
 
 def _keep(spec: RunSpec, store: Store, step: int, model: Diffusion) -> None:

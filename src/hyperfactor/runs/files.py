@@ -1,21 +1,29 @@
-"""Where the bytes of a store live: a folder, or a bucket reached by fsspec.
+"""Where the bytes of a store live: a folder, or a bucket reached by fsspec; and the files that users name.
 
-Both offer the same few verbs over names with slashes:
+Both kinds of store offer the same few verbs over names with slashes:
 
     read      the bytes; FileNotFoundError where there are none
     write     replace the file whole, or not at all
     create    the same, but only if there is none yet: of many that try, one succeeds
+    move      a file, or a folder with all that is in it
     delete    a missing one is fine
     children  the names right below one
     sizes     of the files right below one, in bytes
 
 A name or a permission that is wrong is a `StoreError` (a `WriteError` where something was to be written), and what the
 machine cannot do (no room, no connection) a `MachineError`, each of one line.
+
+A file system need not have hard links, permissions, or `fsync` of folders.
 """
 
+import errno
 import os
+import re
 import secrets
+import shlex
 import shutil
+import stat
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +32,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from hyperfactor.errors import (
+    DamagedError,
     HyperfactorError,
     MachineError,
     RequestError,
@@ -32,37 +41,196 @@ from hyperfactor.errors import (
     is_machine_fault,
 )
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_TORN_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")  # what a Path makes of one
+_STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+_DESCRIPTOR = re.compile(r"(?:/dev|/proc/self|/proc/thread-self)/fd/(\d+)")
+_LINKS = 40  # as many as Linux follows
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EBADF, errno.EISDIR}
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]+\.tmp", re.S)
+_LONG = 200  # bytes of a name, from which a longer one might not be allowed
 
-def _refused(where: object, error: OSError, needs: str, kind: type[StoreError] = WriteError) -> HyperfactorError:
+
+def _refused(where: object, error: OSError, needs: str, kind: type[RequestError] = WriteError) -> HyperfactorError:
     """What to raise when the system refuses: `kind` for a wrong request, a MachineError for a fault of the machine."""
     which = MachineError if is_machine_fault(error) else kind
     return which(f"{where}: {error.strerror or error}, needs {needs}")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, making its folder; WriteError or MachineError where it cannot be done."""
-    temporary = _temporary(path)
+def named_path(given: object, what: str) -> Path:
+    """The absolute path that a user's name of a file or folder stands for.
+
+    Parameters
+    ----------
+    given : str or os.PathLike
+        The name; `~` and `~user` at its beginning stand for home folders.
+    what : str
+        What is named, for the message.
+
+    Raises
+    ------
+    RequestError
+        For an empty name, for `-`, for what is no name, for an unknown user, and for a relative name in a folder
+        that was deleted.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise RequestError(f"{what}: got {given!r}, needs a name")
+    text = os.fsdecode(given)
+    if not text.strip() or text == "-" or "\0" in text:
+        raise RequestError(f"{what}: got {text!r}, needs a name" + " (./- is one)" * (text == "-"))
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        raise RequestError(f"{what}: got {text!r}, needs ~ or ~user for a user of this machine with a home folder")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        return Path(expanded).absolute()
+    except OSError:  # there is no current folder
+        raise RequestError(f"{what}: got {text!r} in a folder that was deleted, needs one that exists") from None
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file that a user named, whole or not at all, and make its folder.
+
+    A link is followed, and the file that it leads to is replaced.  What is no file, such as a pipe, a terminal or
+    /dev/null, is written into.  The file keeps its permissions.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any name that `named_path` takes.
+    content : bytes
+        All that the file is to hold.
+
+    Raises
+    ------
+    RequestError
+        Where the name is one of a folder, or may not be written.
+    MachineError
+        Where there is no room; the old file is left as it was.
+    """
+    place = named_path(path, "file")
+    try:
+        if (descriptor := _descriptor(place)) is not None:
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+            with open(os.dup(descriptor), "wb") as stream:
+                stream.write(content)
+            return
+        target = Path(os.path.realpath(place))
+        mode = _mode(target)
+        if mode is None or stat.S_ISREG(mode):
+            if mode is not None and not os.access(target, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            _make_folder(target.parent)
+            _replace(target, content, mode)
+        else:
+            with open(target, "wb") as stream:  # a folder is refused here
+                stream.write(content)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise _refused(path, error, "a disk with room that can be written") from None
+        raise _refused(path, error, "a file that can be written, on a disk with room", RequestError) from None
+
+
+def _descriptor(path: Path) -> int | None:
+    """The open file of this process that a path such as /dev/stdout stands for."""
+    for _ in range(_LINKS):
+        if str(path) in _STREAMS:
+            return _STREAMS[str(path)]
+        if found := _DESCRIPTOR.fullmatch(str(path)):
+            return int(found[1])
+        if not path.is_symlink():
+            break
+        path = path.parent / os.readlink(path)
+    return None
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, and let none of them be lost in a power cut."""
+    try:
+        folder.mkdir()
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        if folder.is_dir():
+            return
+        if error.errno == errno.EEXIST:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+        raise
+    _sync_folder(folder.parent)
+
+
+def _replace(path: Path, content: bytes, mode: int | None = None) -> None:
+    """Write a file under a temporary name and rename it; mode: the permissions to set."""
+    temporary = _temporary(path)
+    _write_new(temporary, content, mode)
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        _discard(temporary)
+        raise
+    _sync_folder(path.parent)
+
+
+def _write_new(path: Path, content: bytes, mode: int | None = None) -> None:
+    """Write a file that must not be there yet, down to the disk."""
+    file = open(path, "xb", buffering=0)  # noqa: SIM115
+    try:
+        with file:
+            left = memoryview(content)
+            while left:
+                left = left[file.write(left) :]
+            if mode is not None:
+                with suppress(OSError):  # a file system without permissions
+                    os.fchmod(file.fileno(), stat.S_IMODE(mode))
+            _sync(file.fileno())
+    except BaseException:
+        _discard(path)
+        raise
+
+
+def _discard(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let new names in a folder outlive a power cut, where the file system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # one that may be written and not read
+        return
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _temporary(path: Path) -> Path:
     """A name beside a file, which nobody else uses."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    name = path.name if len(os.fsencode(path.name)) <= _LONG else path.name[: _LONG // 4]
+    return path.with_name(f".{name}.{secrets.token_hex(6)}.tmp")
 
 
 def is_temporary(name: str) -> bool:
     """Whether a name is one that an interrupted write left behind."""
-    return name.startswith(".") and name.endswith(".tmp")
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def meant_for(temporary: str) -> str:
@@ -83,6 +251,8 @@ class Files(ABC):
     @abstractmethod
     def create(self, name: str, content: bytes) -> bool: ...
     @abstractmethod
+    def move(self, name: str, to: str) -> None: ...
+    @abstractmethod
     def delete(self, name: str) -> None: ...
     @abstractmethod
     def delete_folder(self, name: str) -> None: ...
@@ -93,49 +263,67 @@ class Files(ABC):
 
     def path(self, name: str) -> str:
         """The full name of a file, for messages."""
-        return f"{self.where}/{name}"
+        return f"{self.where.rstrip('/')}/{name}" if name else self.where
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a damaged file, for messages."""
+        return f"`hyperfactor runs repair --store {shlex.quote(self.where)}` sets aside what is damaged"
 
 
 class Folder(Files):
     """A folder of this machine or of a shared disk.
 
-    A write goes to a temporary name in the same folder, is flushed to the disk, and is renamed.
+    A write goes to a temporary name in the same folder, is flushed to the disk, and is renamed.  The folder stays the
+    same one when the process changes its current folder.
     """
 
     def __init__(self, path: str | Path):
-        self._path = Path(path)
-        self.where = str(path)
-        self.url = str(self._path.absolute())  # workers may stand elsewhere
+        self._path = named_path(path, "store")
+        self.where = os.fsdecode(path)
+        self.url = str(self._path)
 
     def read(self, name: str) -> bytes:
-        try:
-            with open(f"{self.where}/{name}", "rb", buffering=0) as file:
+        try:  # a pipe in place of a file is not waited for
+            with open(os.open(f"{self._path}/{name}", os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
                 return file.read()
         except FileNotFoundError:
             raise
         except NotADirectoryError:
             raise FileNotFoundError(name) from None
+        except IsADirectoryError:
+            raise DamagedError(
+                f"{self.path(name)}: got a folder, needs the file that was written; {self.remedy}"
+            ) from None
         except OSError as error:
             raise _refused(self.path(name), error, "a file that can be read", StoreError) from None
 
     def write(self, name: str, content: bytes) -> None:
-        write_whole(self._path / name, content)
+        path = self._path / name
+        with self._writing(name, "a disk with room that can be written"):
+            _make_folder(path.parent)
+            _replace(path, content)
 
     def create(self, name: str, content: bytes) -> bool:
         path = self._path / name
         temporary = _temporary(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
+            _make_folder(path.parent)
             try:
-                os.link(temporary, path)  # fails if there is one, on shared disks too
-            except (FileExistsError, FileNotFoundError):  # the latter: who was first has cleared up
-                return False
+                _write_new(temporary, content)
+                return _give_name(temporary, path, content)
             finally:
                 temporary.unlink(missing_ok=True)
         except OSError as error:
             raise _refused(f"store {self.where}", error, "a folder that can be written") from None
-        return True
+
+    def move(self, name: str, to: str) -> None:
+        source, target = self._path / name, self._path / to
+        with self._writing(name):
+            _make_folder(target.parent)
+            os.rename(source, target)
+            _sync_folder(target.parent)
+            _sync_folder(source.parent)
 
     def delete(self, name: str) -> None:
         with self._writing(name):
@@ -146,11 +334,11 @@ class Folder(Files):
             shutil.rmtree(self._path / name)
 
     @contextmanager
-    def _writing(self, name: str) -> Iterator[None]:
+    def _writing(self, name: str, needs: str = "a store that can be written") -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise _refused(self.path(name), error, "a store that can be written") from None
+            raise _refused(self.path(name), error, needs) from None
 
     def children(self, name: str = "") -> list[str]:
         try:
@@ -161,9 +349,36 @@ class Folder(Files):
             raise _refused(self.path(name), error, "a folder that can be read", StoreError) from None
 
     def sizes(self, name: str) -> dict[str, int]:
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._path / name) as entries:
-            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
-        return {}
+        found: dict[str, int] = {}
+        try:
+            with os.scandir(self._path / name) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # gone since it was listed
+                        if entry.is_file():
+                            found[entry.name] = entry.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise _refused(self.path(name), error, "a folder that can be read", StoreError) from None
+        return found
+
+
+def _give_name(temporary: Path, path: Path, content: bytes) -> bool:
+    """Give a file its name, on shared disks too; False where another one has it.
+
+    Without hard links the file is created under its name, and who reads it at this moment may see only a part of it.
+    """
+    try:
+        os.link(temporary, path)
+    except (FileExistsError, FileNotFoundError):  # the latter: who was first has cleared up
+        return False
+    except OSError:
+        try:
+            _write_new(path, content)
+        except FileExistsError:
+            return False
+    _sync_folder(path.parent)
+    return True
 
 
 class Bucket(Files):
@@ -176,11 +391,13 @@ class Bucket(Files):
     def __init__(self, url: str):
         import fsspec
 
-        parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query))
         self.url, self.where = url, url.partition("?")[0].rstrip("/")
-        self._root = (parts.netloc + parts.path).strip("/")
         try:
+            parts = urlsplit(url)
+            options = dict(parse_qsl(parts.query))
+            self._root = (parts.netloc + parts.path).strip("/")
+            if not self._root:
+                raise ValueError("got no bucket")
             self._system: Any = fsspec.filesystem(parts.scheme, use_listings_cache=False, **options)
         except (ImportError, ValueError, TypeError) as error:
             raise RequestError(
@@ -231,8 +448,23 @@ class Bucket(Files):
             raise self._refused(name, error, WriteError) from None
 
     def delete_folder(self, name: str) -> None:
-        for child in self.sizes(name):
-            self.delete(f"{name}/{child}")
+        for below in self._below(name):
+            self.delete(f"{name}{below}")
+
+    def move(self, name: str, to: str) -> None:
+        for below in self._below(name):
+            self.write(f"{to}{below}", self.read(f"{name}{below}"))
+            self.delete(f"{name}{below}")
+
+    def _below(self, name: str) -> list[str]:
+        """What follows a name in those of all objects under it: "" for an object of this name itself."""
+        self._system.invalidate_cache()
+        try:
+            return sorted(path.strip("/").removeprefix(self._at(name)) for path in self._system.find(self._at(name)))
+        except FileNotFoundError:
+            return []
+        except Exception as error:
+            raise self._refused(name, error) from None
 
     def _list(self, name: str) -> list[dict[str, Any]]:
         self._system.invalidate_cache()
@@ -256,7 +488,10 @@ class Bucket(Files):
 
 
 def files_at(where: str | Path) -> Files:
-    """A bucket for a name with `://`, else a folder."""
-    if "://" not in str(where):
+    """A bucket for an address such as s3://bucket/prefix, else a folder; RequestError for what is neither."""
+    text = os.fspath(where) if isinstance(where, str | os.PathLike) else ""
+    if isinstance(text, str) and _TORN_ADDRESS.match(text):
+        raise RequestError(f"store: got {text!r}, needs protocol://bucket/prefix, as text, or ./{text} for a folder")
+    if not isinstance(text, str) or not _ADDRESS.match(text):
         return Folder(where)
-    return Folder(str(where)[7:]) if str(where).startswith("file://") else Bucket(str(where))
+    return Folder(text[7:]) if text.lower().startswith("file://") else Bucket(text)

@@ -9,6 +9,8 @@
     STORE/.quarantine/                   what `repair` has set aside
     STORE/.results/                      analyses, which can be computed again; see `experiments.kept`
 
+Whatever else is in STORE is somebody else's: what is not named like a run is passed over.
+
 STORE is a folder or a bucket (see `files`).  The rules:
 
 - Who may write.  In a run's folder, only the holder of the run's claim, who looks before each write
@@ -20,12 +22,15 @@ STORE is a folder or a bucket (see `files`).  The rules:
   the id, tensors of a checkpoint by its own seal.  What is read is checked.
 - A write that the system refuses loses nothing that was written before.  What an interrupted one leaves is
   deleted by the next holder of the claim.
+- What is damaged is told before anything is trained, and `repair` sets it aside.  What may not be read is told too,
+  and left alone.
 - Each file says the schema of the store that wrote it; another's is recognised and not touched.
 - Nothing is pickled.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,10 +39,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic_core import from_json
 
-from hyperfactor.errors import BusyError, MachineError, RequestError, StoreError, WriteError
+from hyperfactor.errors import BusyError, DamagedError, MachineError, RequestError, StoreError, WriteError
 from hyperfactor.runs import claims, files
 from hyperfactor.runs.claims import Claim, Claims
 from hyperfactor.runs.files import files_at
+from hyperfactor.strict import dump_json, finite
 
 if TYPE_CHECKING:  # they bring torch, which takes seconds, and listing a store must not
     from torch import Tensor
@@ -46,13 +52,22 @@ if TYPE_CHECKING:  # they bring torch, which takes seconds, and listing a store 
 
 MANIFEST, SPEC, CHECKPOINT, FAILURE = "manifest.json", "spec.json", "checkpoint.safetensors", "failure.json"
 QUARANTINE = ".quarantine"
+LEFT = "what a process left that was killed"
+TENSORS = ".safetensors"
 SCHEMA = 2  # of the store's files; not of the spec, whose own is part of the id
-State = Literal["finished", "failed", "training", "unfinished", "other schema", "damaged"]
+State = Literal["finished", "failed", "training", "unfinished", "other schema", "damaged", "unreadable"]
+_RUN = re.compile(r"[0-9a-f]{16}")  # what `RunSpec.id` makes
+
+
+Remedy = Literal["set aside the run", "set aside", "delete", "write again", "leave"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the store's contents.  `about` is what the manifest says, the failure's file, or the spec's."""
+    """A line of the store's contents.
+
+    about: what the manifest says, the failure's file, or the spec's; for a run that cannot be read, the reason.
+    """
 
     id: str
     state: State
@@ -66,7 +81,7 @@ class Problem:
     run: str
     file: str
     what: str
-    remedy: Literal["set aside the run", "set aside", "delete", "write again", "leave"]
+    remedy: Remedy
 
     def __str__(self) -> str:
         return f"{self.run}{'/' * bool(self.file)}{self.file}: {self.what}"
@@ -88,7 +103,7 @@ class Store:
     @property
     def path(self) -> Path:
         """The folder, where it is one."""
-        return Path(self.files.where)
+        return Path(self.files.url)
 
     def folder(self, run: str) -> Path:
         return self.path / run
@@ -105,7 +120,7 @@ class Store:
         claim = self.claims.wait(run, tell) if wait else self.claims.take(run, dead)
         if claim is None:
             holder = self.claims.holder(run)
-            who = claims.describe(holder) if holder else "another process"
+            who = "another process" if holder is None else claims.describe(holder)
             raise BusyError(f"run {run}: {who} trains it")
         self._held[run] = claim
         try:
@@ -121,16 +136,32 @@ class Store:
         self.files.write(f"{run}/{name}", content)
         return _described(content)
 
+    def has(self, run: str, name: str) -> bool:
+        """Whether a run has left a file of this name."""
+        return name in self.files.sizes(run)
+
     def describe(self, run: str, name: str) -> dict[str, Any]:
         """The checksum and size of a sealed file that an earlier process may have written."""
         content = self._must_read(run, name, "the file that training wrote")
         self._unsealed(run, name, content)
         return _described(content)
 
+    def resume(self, spec: "RunSpec") -> tuple[dict[str, "Tensor"], dict[str, str]] | None:
+        """The checkpoint that an unfinished run goes on from, if there is one.
+
+        Raises DamagedError where any file that the run has left is not as it was written.
+        """
+        run = spec.id
+        self._json(run, SPEC, _check_spec)
+        for name in self.files.children(run):
+            if name.endswith(TENSORS) and name != CHECKPOINT:
+                self.describe(run, name)
+        return self.checkpoint(run)
+
     def start(self, spec: "RunSpec") -> None:
         """Record what the run is, before it is trained."""
         self._clear_up(spec.id)
-        if SPEC not in self.files.sizes(spec.id):
+        if self._json(spec.id, SPEC, _check_spec) is None:
             self.write(spec.id, SPEC, _json({"schema": SCHEMA, "id": spec.id, "spec": spec.model_dump(mode="json")}))
 
     def _clear_up(self, run: str) -> None:
@@ -151,9 +182,9 @@ class Store:
 
     def finish(self, spec: "RunSpec", artifacts: dict[str, dict[str, Any]], about: dict[str, Any]) -> None:
         """Write the manifest, which makes the run finished, and drop the checkpoint."""
-        manifest = {
+        manifest = finite({
             "schema": SCHEMA, "id": spec.id, "spec": spec.model_dump(mode="json"), "artifacts": artifacts, **about,
-        }  # fmt: skip
+        })  # fmt: skip
         self.write(spec.id, MANIFEST, _json({**manifest, "checksum": _checksum(manifest)}))
         self.files.delete(f"{spec.id}/{CHECKPOINT}")
 
@@ -164,34 +195,53 @@ class Store:
 
     def failure(self, run: str) -> str | None:
         """Why a run could not be finished; None where it could, or was not tried."""
-        found = self._json(run, FAILURE)
-        return None if found is None else str(found.get("reason"))
+        found = self._json(run, FAILURE, _check_failure)
+        return None if found is None else found["reason"]
 
     def manifest(self, run: str) -> dict[str, Any] | None:
         """What a finished run recorded of itself; None for one that is not finished."""
-        return self._json(run, MANIFEST)
+        return self._json(run, MANIFEST, _check_manifest)
 
     def spec(self, run: str) -> "RunSpec":
         """The spec that was recorded for a run."""
         from hyperfactor.runs.spec import RunSpec
 
-        data = self._json(run, SPEC)
+        data = self._json(run, SPEC, _check_readable)
         if data is None:
-            raise StoreError(f"{self.files.path(f'{run}/{SPEC}')}: got no file, needs the one that was written")
-        return RunSpec.parse(data.get("spec"))
+            raise DamagedError(
+                f"{self.files.path(f'{run}/{SPEC}')}: got no file, needs the one that was written; {self.files.remedy}"
+            )
+        return RunSpec.parse(data["spec"])
 
-    def _json(self, run: str, name: str) -> dict[str, Any] | None:
-        """A JSON file of this schema; None where there is none."""
+    def _json(
+        self, run: str, name: str, check: Callable[[str, dict[str, Any]], str | None] = lambda _run, _data: None
+    ) -> dict[str, Any] | None:
+        """A JSON file of this schema; None where there is none.
+
+        check: what is wrong with the content, if anything.  Raises DamagedError for a file that is not as it was
+        written, and StoreError for one of another schema or one that cannot be read.
+        """
         path = f"{run}/{name}"
         try:
-            data = from_json(self.files.read(path))
+            content = self.files.read(path)
         except FileNotFoundError:
             return None
+        try:
+            data = from_json(content)
         except ValueError as error:
-            raise StoreError(f"{self.files.path(path)}: {error}, needs the JSON that was written") from None
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            got = data.get("schema") if isinstance(data, dict) else type(data).__name__
-            raise StoreError(f"{self.files.path(path)}: got schema {got}, needs {SCHEMA}, which this version writes")
+            empty = f"got {len(content)} zero bytes" if content else "got an empty file"
+            said = error if content.strip(b"\0") else empty
+            raise DamagedError(
+                f"{self.files.path(path)}: {said}, needs the JSON that was written; {self.files.remedy}"
+            ) from None
+        schema = data.get("schema") if isinstance(data, dict) else None
+        if isinstance(schema, int) and schema != SCHEMA and 0 <= schema < 1000:
+            raise _OtherSchemaError(self.files.path(path), schema)
+        wrong = check(run, data) if schema == SCHEMA else "has no schema"
+        if wrong:
+            raise DamagedError(
+                f"{self.files.path(path)}: {wrong}, needs the content that was written; {self.files.remedy}"
+            )
         return data
 
     def read(self, run: str, name: str) -> bytes:
@@ -201,10 +251,10 @@ class Store:
             raise StoreError(f"{path}: no such artifact, needs a finished run")
         content = self._must_read(run, name, "the artifact that the manifest lists")
         if hashlib.sha256(content).hexdigest() != manifest["artifacts"][name]["sha256"]:
-            raise StoreError(
+            raise DamagedError(
                 f"{path}: got {len(content)} bytes that differ from the manifest's checksum, needs the "
                 f"{manifest['artifacts'][name]['bytes']} bytes that were written; "
-                "`hyperfactor runs repair` sets the run aside, to be trained again"
+                f"{self.files.remedy}"
             )
         return content
 
@@ -213,7 +263,7 @@ class Store:
             return self.files.read(f"{run}/{name}")
         except FileNotFoundError:
             path = self.files.path(f"{run}/{name}")
-            raise StoreError(f"{path}: No such file or directory, needs {needs}") from None
+            raise DamagedError(f"{path}: No such file or directory, needs {needs}; {self.files.remedy}") from None
 
     def write_tensors(self, run: str, name: str, tensors: dict[str, "Tensor"], text: dict[str, str] | None = None):
         """Write tensors, and text beside them, under a seal; returns checksum and size."""
@@ -228,7 +278,7 @@ class Store:
         self.write_tensors(run, CHECKPOINT, tensors, text)
 
     def checkpoint(self, run: str) -> tuple[dict[str, "Tensor"], dict[str, str]] | None:
-        """The run's checkpoint, or None; StoreError where it is damaged."""
+        """The run's checkpoint, or None; DamagedError where it is damaged."""
         try:
             content = self.files.read(f"{run}/{CHECKPOINT}")
         except FileNotFoundError:
@@ -236,7 +286,7 @@ class Store:
         return self._unsealed(run, CHECKPOINT, content)
 
     def _unsealed(self, run: str, name: str, content: bytes) -> tuple[dict[str, "Tensor"], dict[str, str]]:
-        """The tensors and the text under a seal; StoreError where they are not as they were sealed."""
+        """The tensors and the text under a seal; DamagedError where they are not as they were sealed."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 
@@ -246,15 +296,15 @@ class Store:
             if text.pop("seal", None) != _seal(tensors, text):
                 raise ValueError("got tensors that differ from its seal")
         except (SafetensorError, ValueError, KeyError, AttributeError) as error:
-            raise StoreError(
-                f"{self.files.path(f'{run}/{name}')}: {error}, needs a whole checkpoint; `hyperfactor runs repair` "
-                "sets it aside, and the run begins again"
+            what = "checkpoint" if name == CHECKPOINT else "file of tensors"
+            raise DamagedError(
+                f"{self.files.path(f'{run}/{name}')}: {error}, needs a whole {what}; {self.files.remedy}, and the run begins again"
             ) from None
         return tensors, text
 
     def ids(self) -> list[str]:
         """The runs in the store, finished or not, in the order of their ids."""
-        return [name for name in self.files.children() if not name.startswith(".")]
+        return [name for name in self.files.children() if _RUN.fullmatch(name)]
 
     def entries(self) -> Iterator[Entry]:
         """What is in the store, in the order of the ids.  It reads one file of a finished run, and checks nothing."""
@@ -272,17 +322,19 @@ class Store:
         states: dict[str, State] = {MANIFEST: "finished", FAILURE: "failed", SPEC: "unfinished"}
         for name, state in states.items():
             try:
-                about = from_json(self.files.read(f"{run}/{name}"))
-            except FileNotFoundError:
-                continue
-            except ValueError:
+                about = self._json(run, name, _check_shape)
+            except _OtherSchemaError:
+                return Entry(run, "other schema", {})
+            except DamagedError:
                 return Entry(run, "damaged", {})
-            if about.get("schema") != SCHEMA:
-                return Entry(run, "other schema", about)
+            except (StoreError, MachineError) as error:
+                return Entry(run, "unreadable", {"reason": _unreadable(error)})
+            if about is None:
+                continue
             if state == "unfinished" and run in held and self.claims.holder(run):
                 state = "training"
             return Entry(run, state, about)
-        return None
+        return Entry(run, "unfinished", {}) if CHECKPOINT in self.files.sizes(run) else None
 
     def resolve(self, prefix: str) -> str:
         """The one id that begins with `prefix`; RequestError where none or several do."""
@@ -302,41 +354,66 @@ class Store:
 
     def verify(self, runs: Sequence[str] | None = None) -> Iterator[Problem]:
         """Read every byte, of all runs where none are given, and tell what is not as it was written."""
-        for run in self.ids() if runs is None else runs:
-            yield from self._verify(run)
-        if runs is None:
-            for name in self.files.children(claims.FOLDER):
-                of = name.rpartition(".")[0]
-                if files.is_temporary(name) or not self.claims.holder(of):
-                    yield Problem(claims.FOLDER, name, "the claim of a process that has ended", "delete")
+        chosen = self.ids() if runs is None else runs
+        yield from self._verify_claims(None if runs is None else set(runs))
+        for run in chosen:
+            try:
+                yield from self._verify(run)
+            except (StoreError, MachineError) as error:
+                yield Problem(run, "", _unreadable(error), "leave")
+
+    def _verify_claims(self, runs: set[str] | None) -> Iterator[Problem]:
+        for name in self.files.children(claims.FOLDER):
+            of = claims.run_of(name)
+            if not _RUN.fullmatch(of) or (runs is not None and of not in runs):
+                continue
+            if not files.is_temporary(name) and not claims.can_be_read(self.files, name):
+                yield Problem(claims.FOLDER, name, "a claim that cannot be read", "delete")
+            elif self.claims.holder(of) is None:
+                yield Problem(claims.FOLDER, name, "the claim of a process that has ended", "delete")
 
     def _verify(self, run: str) -> Iterator[Problem]:
         sizes = self.files.sizes(run)
-        busy = self.claims.holder(run) is not None
-        if not busy:
-            yield from (
-                Problem(run, name, "what a process left that was killed", "delete") for name in self._left(run, sizes)
-            )
-        manifest, problem = self._checked(run, MANIFEST, _check_manifest)
+        busy = bool(self.claims.holder(run))
+        left = [] if busy else [name for name in sizes if files.is_temporary(name)]
+        yield from (Problem(run, name, LEFT, "delete") for name in left)
+        if not busy and set(self.files.children(run)) <= set(left):
+            if run not in self.files.sizes(""):  # a file of this name is somebody else's
+                yield Problem(run, "", "an empty folder", "delete")
+            return
+        manifest, problem = self._checked(run, MANIFEST, _check_manifest, "set aside the run")
         if problem:
             yield problem
             return
-        spec, problem = self._checked(run, SPEC, _check_spec)
-        if problem and manifest is None:
+        if manifest is not None and CHECKPOINT in sizes and not busy:
+            yield Problem(run, CHECKPOINT, LEFT, "delete")
+        recorded = manifest
+        if manifest is None:
+            recorded, problem = self._checked(run, FAILURE, _check_failure, "set aside")
+            if problem:
+                yield problem
+        spec, problem = self._checked(run, SPEC, _check_spec, "write again" if recorded else "set aside")
+        if problem:
             yield problem
-            return
-        if problem and problem.remedy != "leave":
-            yield Problem(run, SPEC, problem.what, "write again")
-        if spec is None and manifest is None and not problem:
-            yield Problem(run, "", "a folder without a spec", "leave")
-            return
+        elif spec is None and recorded:
+            yield Problem(run, SPEC, "missing", "write again")
         if manifest is not None:
             yield from self._verify_artifacts(run, manifest, sizes)
-        elif CHECKPOINT in sizes and not busy:
+        elif not busy:
+            yield from self._verify_unfinished(run)
+
+    def _verify_unfinished(self, run: str) -> Iterator[Problem]:
+        for name in self.files.children(run):
+            if not name.endswith(TENSORS):
+                continue
             try:
-                self.checkpoint(run)
-            except StoreError:
-                yield Problem(run, CHECKPOINT, "not as it was written", "set aside")
+                self._unsealed(run, name, self.files.read(f"{run}/{name}"))
+            except DamagedError:
+                # a snapshot lies behind the checkpoint, and only a run that begins again makes it
+                remedy: Remedy = "set aside" if name == CHECKPOINT else "set aside the run"
+                yield Problem(run, name, "not as it was written", remedy)
+            except (StoreError, MachineError) as error:
+                yield Problem(run, name, _unreadable(error), "leave")
 
     def _verify_artifacts(self, run: str, manifest: dict[str, Any], sizes: dict[str, int]) -> Iterator[Problem]:
         for name, said in manifest["artifacts"].items():
@@ -345,24 +422,25 @@ class Store:
             elif sizes[name] != said["bytes"]:
                 what = f"got {sizes[name]} bytes, needs the {said['bytes']} that were written"
                 yield Problem(run, name, what, "set aside the run")
-            elif _described(self.files.read(f"{run}/{name}")) != said:
-                yield Problem(run, name, "differs from its checksum", "set aside the run")
+            else:
+                try:
+                    if _described(self.files.read(f"{run}/{name}")) != said:
+                        yield Problem(run, name, "differs from its checksum", "set aside the run")
+                except (StoreError, MachineError) as error:
+                    yield Problem(run, name, _unreadable(error), "leave")
 
     def _checked(
-        self, run: str, name: str, check: Callable[[str, dict[str, Any]], str | None]
+        self, run: str, name: str, check: Callable[[str, dict[str, Any]], str | None], remedy: Remedy
     ) -> tuple[dict[str, Any] | None, Problem | None]:
         """A JSON file, and what is wrong with it."""
         try:
-            data = from_json(self.files.read(f"{run}/{name}"))
-        except FileNotFoundError:
-            return None, None
-        except ValueError:
-            return None, Problem(run, name, "cannot be read as JSON", "set aside the run")
-        schema = data.get("schema") if isinstance(data, dict) else None
-        if isinstance(schema, int) and schema != SCHEMA and 0 <= schema < 1000:
-            return None, Problem(run, name, f"written by schema {schema} of the store, this is {SCHEMA}", "leave")
-        wrong = check(run, data) if schema == SCHEMA else "has no schema"
-        return data, Problem(run, name, wrong, "set aside the run") if wrong else None
+            return self._json(run, name, check), None
+        except _OtherSchemaError as error:
+            return None, Problem(run, name, error.what, "leave")
+        except DamagedError as error:
+            return None, Problem(run, name, _said(error), remedy)
+        except (StoreError, MachineError) as error:
+            return None, Problem(run, name, _unreadable(error), "leave")
 
     def repair(self, problem: Problem) -> str:
         """Do what is safe about a problem; returns what was done.
@@ -373,58 +451,117 @@ class Store:
         """
         if problem.remedy == "leave":
             return "left alone"
-        if problem.run == claims.FOLDER:
-            self.files.delete(f"{claims.FOLDER}/{problem.file}")
-            return "deleted"
         try:
+            if problem.run == claims.FOLDER:
+                return self._repair_claim(problem.file)
             with self.claim(problem.run, wait=False):
                 return self._repair(problem)
         except BusyError:
             return "left alone: the run is being trained"
+        except (StoreError, MachineError) as error:
+            return f"left alone: {error}"
+
+    def _repair_claim(self, name: str) -> str:
+        if claims.can_be_read(self.files, name) and self.claims.holder(claims.run_of(name)):
+            return "left alone: the run is being trained"
+        path = f"{claims.FOLDER}/{name}"
+        if name in self.files.sizes(claims.FOLDER):
+            self.files.delete(path)
+            return "deleted"
+        self.files.delete_folder(path)
+        return "deleted"
 
     def _repair(self, problem: Problem) -> str:
         run, name = problem.run, problem.file
+        if not self.files.children(run):
+            self.files.delete_folder(run)
+            return "deleted" if problem.remedy == "delete" else "set aside with the run"
+        if problem.remedy in ("delete", "set aside") and name not in self.files.children(run):
+            return "gone"
         match problem.remedy:
             case "delete":
                 self.files.delete(f"{run}/{name}")
                 return "deleted"
             case "write again":
-                manifest = self.manifest(run)
-                if manifest is None:  # set aside in the meantime
-                    return "gone"
-                self.write(run, SPEC, _json({"schema": SCHEMA, "id": run, "spec": manifest["spec"]}))
-                return "written again from the manifest"
+                return self._write_again(run)
             case "set aside":
-                self._set_aside(run, [name])
-                return "set aside; the run begins again"
+                self._set_aside(run, name)
+                return "set aside; the run begins again" if name == CHECKPOINT else "set aside"
             case _:
-                if not self.files.sizes(run):
-                    return "set aside with the run"
-                # the manifest first: what is left by an interruption is unfinished
-                self._set_aside(run, sorted(self.files.sizes(run), key=lambda file: file != MANIFEST))
-                self.files.delete_folder(run)
+                self._set_aside(run)
                 return "set aside; the run will be trained again"
 
-    def _set_aside(self, run: str, names: Sequence[str]) -> None:
-        number = 1 + sum(name.startswith(f"{run}.") for name in self.files.children(QUARANTINE))
-        for name in names:
-            self.files.write(f"{QUARANTINE}/{run}.{number}/{name}", self.files.read(f"{run}/{name}"))
-            self.files.delete(f"{run}/{name}")
+    def _write_again(self, run: str) -> str:
+        """Write a spec that is lost or damaged as the manifest, or the record of a failure, has it."""
+        for name, check in ((MANIFEST, _check_manifest), (FAILURE, _check_failure)):
+            if recorded := self._json(run, name, check):
+                if SPEC in self.files.children(run):
+                    self._set_aside(run, SPEC)
+                self.write(run, SPEC, _json({"schema": SCHEMA, "id": run, "spec": recorded["spec"]}))
+                return f"written again from the {name.removesuffix('.json')}"
+        return "gone"  # set aside in the meantime
+
+    def _set_aside(self, run: str, name: str = "") -> None:
+        """Move a file of a run, or the whole run, to the quarantine."""
+        earlier = [of.rpartition(".") for of in self.files.children(QUARANTINE)]
+        number = 1 + max((int(k) for of, _, k in earlier if of == run and k.isdecimal()), default=0)
+        below = f"/{name}" * bool(name)
+        self.files.move(f"{run}{below}", f"{QUARANTINE}/{run}.{number}{below}")
+
+
+class _OtherSchemaError(StoreError):
+    """A file that another version of the store wrote."""
+
+    def __init__(self, path: str, schema: int):
+        super().__init__(f"{path}: got schema {schema}, needs {SCHEMA}, which this version writes")
+        self.what = f"written by schema {schema} of the store, this is {SCHEMA}"
+
+
+def _said(error: Exception) -> str:
+    """What a message says is wrong, without the place and the remedy."""
+    return str(error).partition(": ")[2].rpartition(", needs ")[0]
+
+
+def _unreadable(error: Exception) -> str:
+    return f"cannot be read ({_said(error)})"
+
+
+def _check_shape(_run: str, data: dict[str, Any]) -> str | None:
+    """What listing a store relies on, and no more: it reads many files."""
+    artifacts = data.get("artifacts", {})
+    if not isinstance(data.get("spec"), dict) or not isinstance(artifacts, dict):
+        return "has no spec"
+    whole = all(isinstance(said, dict) and isinstance(said.get("bytes"), int) for said in artifacts.values())
+    return None if whole else "has artifacts without a size"
 
 
 def _check_manifest(run: str, data: dict[str, Any]) -> str | None:
-    checksum = data.pop("checksum", None)
-    return None if checksum == _checksum(data) and data.get("id") == run else "differs from its checksum"
+    rest = {name: value for name, value in data.items() if name != "checksum"}
+    sound = data.get("checksum") == _checksum(rest) and data.get("id") == run
+    return None if sound else "differs from its checksum"
+
+
+def _check_failure(run: str, data: dict[str, Any]) -> str | None:
+    return _check_spec(run, data) or (None if isinstance(data.get("reason"), str) else "has no reason")
 
 
 def _check_spec(run: str, data: dict[str, Any]) -> str | None:
     from hyperfactor.runs.spec import RunSpec
 
+    if wrong := _check_readable(run, data):
+        return wrong
+    return None if RunSpec.parse(data["spec"]).id == run else "is not the spec of this id"
+
+
+def _check_readable(run: str, data: dict[str, Any]) -> str | None:
+    """Of a spec whose defaults may have been other ones when it was written."""
+    from hyperfactor.runs.spec import RunSpec
+
     try:
-        spec = RunSpec.parse(data.get("spec"))
+        RunSpec.parse(data.get("spec"))
     except RequestError as error:
         return f"is not a spec: {error}"
-    return None if run == data.get("id") == spec.id else "is not the spec of this id"
+    return None if data.get("id") == run else "is not the spec of this id"
 
 
 def _described(content: bytes) -> dict[str, Any]:
@@ -446,4 +583,4 @@ def _seal(tensors: dict[str, "Tensor"], text: dict[str, str]) -> str:
 
 
 def _json(data: Any) -> bytes:
-    return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
+    return (dump_json(data, indent=1, sort_keys=True) + "\n").encode()

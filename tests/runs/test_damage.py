@@ -1,0 +1,289 @@
+"""Files that a power cut emptied, or that are damaged in another way: told before training, repaired, and not lost."""
+
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+
+from hyperfactor import DivergedError, Run, RunSpec, Store, cli, train
+from hyperfactor.errors import BusyError, DamagedError, StoreError
+from hyperfactor.runs import claims
+from hyperfactor.runs.execute import snapshot_name
+from hyperfactor.runs.store import CHECKPOINT, FAILURE, MANIFEST, QUARANTINE, SPEC
+
+CUT: dict[str, Callable[[bytes], bytes | None]] = {
+    "empty": lambda _: b"",
+    "zeros": lambda whole: bytes(len(whole)),
+    "truncated": lambda whole: whole[: len(whole) // 2],
+    "junk": lambda whole: random.Random(0).randbytes(len(whole)),
+    "another": lambda _: b"[1, 2]",
+    "folder": lambda _: None,
+}
+FILES = [
+    ("unfinished", SPEC), ("unfinished", CHECKPOINT), ("unfinished", snapshot_name(0)), ("failed", FAILURE),
+    ("failed", SPEC), ("finished", MANIFEST),
+]  # fmt: skip
+
+
+class ReachedError(Exception):
+    """Training began."""
+
+
+def begin(spec: RunSpec, path: Path) -> None:
+    """`train`, up to the moment at which it would begin to train."""
+    with mock.patch("hyperfactor.runs.execute.fit", side_effect=ReachedError):
+        train(spec, path)
+
+
+def put(spec: RunSpec, path: Path, state: str) -> Store:
+    """A run that an earlier process left in a state."""
+    store = Store(path)
+    with store.claim(spec.id):
+        store.start(spec)
+        for step in (0, 5):
+            store.write_tensors(spec.id, snapshot_name(step), {"w": torch.ones(3)})
+        if state == "finished":
+            store.finish(spec, {"w": store.write(spec.id, "w", b"123")}, {})
+        else:
+            store.save_checkpoint(spec.id, {"w": torch.ones(3)}, {"step": "6", "history": "[]"})
+        if state == "failed":
+            store.fail(spec, "it diverged", {})
+    return store
+
+
+def damage(path: Path, cut: Callable[[bytes], bytes | None]) -> bytes | None:
+    found = cut(path.read_bytes())
+    path.unlink()
+    path.mkdir() if found is None else path.write_bytes(found)
+    return found
+
+
+@pytest.mark.parametrize("cut", CUT)
+@pytest.mark.parametrize(("state", "name"), FILES)
+def test_a_damaged_file_is_told_at_once_and_repaired(state: str, name: str, cut: str, tiny: RunSpec, tmp_path: Path):
+    store = put(tiny, tmp_path, state)
+    content = damage(tmp_path / tiny.id / name, CUT[cut])
+    if (state, name) != ("failed", SPEC):  # a failure is told in any case
+        with pytest.raises(DamagedError, match=f"{name}: .*`hyperfactor runs repair --store .*` sets aside"):
+            begin(tiny, tmp_path)
+    assert store.entry(tiny.id).state in ("damaged", state)
+    for problem in list(store.verify()):
+        assert not store.repair(problem).startswith("left alone")
+    assert list(store.verify()) == []
+    kept = list((tmp_path / QUARANTINE).glob(f"{tiny.id}.*/{name}"))
+    assert [None if path.is_dir() else path.read_bytes() for path in kept] == [content]  # nothing is lost
+    with pytest.raises(DivergedError if (state, name) == ("failed", SPEC) else ReachedError):
+        begin(tiny, tmp_path)
+
+
+def test_a_run_whose_spec_was_emptied_goes_on_from_its_checkpoint(tiny: RunSpec, tmp_path: Path):
+    store = put(tiny, tmp_path, "unfinished")
+    (tmp_path / tiny.id / SPEC).write_bytes(b"")
+    for problem in list(store.verify()):
+        store.repair(problem)
+    with mock.patch("hyperfactor.runs.execute.fit", side_effect=ReachedError) as fit, pytest.raises(ReachedError):
+        train(tiny, tmp_path)
+    assert fit.call_args.args[5][1]["step"] == "6"
+    assert store.spec(tiny.id) == tiny
+
+
+@pytest.mark.parametrize("cut", CUT)
+def test_a_checkpoint_without_its_spec_is_set_aside_when_it_is_damaged(cut: str, tiny: RunSpec, tmp_path: Path):
+    store = put(tiny, tmp_path, "unfinished")
+    for name in (SPEC, snapshot_name(0), snapshot_name(5)):
+        (tmp_path / tiny.id / name).unlink()
+    assert store.entry(tiny.id).state == "unfinished"
+    damage(tmp_path / tiny.id / CHECKPOINT, CUT[cut])
+    (problem,) = store.verify()
+    assert store.repair(problem) == "set aside; the run begins again"
+    for problem in list(store.verify()):
+        assert store.repair(problem) == "deleted"  # the empty folder
+    assert list(store.verify()) == []
+    with pytest.raises(ReachedError):
+        begin(tiny, tmp_path)
+
+
+def test_a_failure_without_its_spec_gives_it_back(tiny: RunSpec, tmp_path: Path):
+    store = put(tiny, tmp_path, "failed")
+    (tmp_path / tiny.id / SPEC).unlink()
+    (problem,) = store.verify()
+    assert store.repair(problem) == "written again from the failure"
+    assert store.spec(tiny.id) == tiny
+    with pytest.raises(DivergedError, match="it diverged"):
+        begin(tiny, tmp_path)
+
+
+def test_a_snapshot_that_is_gone_is_told_at_once(tiny: RunSpec, tmp_path: Path):
+    put(tiny, tmp_path, "unfinished")
+    (tmp_path / tiny.id / snapshot_name(5)).unlink()
+    with pytest.raises(DamagedError, match=f"got no snapshot-5.*runs remove {tiny.id}"):
+        begin(tiny, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", bytes(90), b"[]", b"{}", b'{"machine": 3}', b'{"machine": "a", "pid": -1}', None]
+)
+def test_a_claim_that_cannot_be_read_is_told_and_deleted(content: bytes | None, tiny: RunSpec, tmp_path: Path):
+    store = put(tiny, tmp_path, "unfinished")
+    claim = tmp_path / claims.FOLDER / f"{tiny.id}.1"
+    claim.mkdir() if content is None else claim.write_bytes(content)
+    (tmp_path / tiny.id / CHECKPOINT).write_bytes(b"")
+    with pytest.raises(BusyError, match=f"run {tiny.id}: a process whose claim cannot be read trains it"):
+        train(tiny, tmp_path, wait=False)
+    assert store.entry(tiny.id).state == "unfinished"
+    problems = list(store.verify())
+    assert [(problem.run, problem.what) for problem in problems] == [
+        (claims.FOLDER, "a claim that cannot be read"),
+        (tiny.id, "not as it was written"),
+    ]
+    assert [store.repair(problem) for problem in problems] == ["deleted", "set aside; the run begins again"]
+    with pytest.raises(ReachedError):
+        begin(tiny, tmp_path)
+
+
+def test_a_claim_that_cannot_be_read_is_taken_over_in_time(
+    tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / claims.FOLDER).mkdir()
+    (tmp_path / claims.FOLDER / f"{tiny.id}.1").mkdir()  # not even a file
+    store, said = Store(tmp_path), []
+    monkeypatch.setattr(store.claims, "_dead", 0.0)
+    monkeypatch.setattr(claims, "POLL", 0.0)
+    with store.claim(tiny.id, tell=said.append):
+        assert store.files.children(claims.FOLDER) == [f"{tiny.id}.1", f"{tiny.id}.2"]
+    monkeypatch.setattr(store.claims, "_dead", 30.0)
+    monkeypatch.setattr(claims.time, "sleep", mock.Mock(side_effect=ReachedError))
+    with pytest.raises(ReachedError), Store(tmp_path).claim(tiny.id, tell=said.append):
+        pass
+    assert len(said) == 1
+    assert "waiting at most 30 s for a sign of its holder, whose claim cannot be read" in said[0]
+
+
+def test_what_a_finished_run_left_is_set_aside_as_a_whole(run: Run, tiny: RunSpec, tmp_path: Path):
+    for name in ("evaluation.parquet", "weights.safetensors"):
+        store = Store(tmp_path / name)
+        for part, content in {
+            part: run._store.files.read(f"{run.id}/{part}") for part in run._store.files.sizes(run.id)
+        }.items():
+            store.files.write(f"{run.id}/{part}", content)
+        (store.folder(run.id) / name).write_bytes(b"")
+        (store.folder(run.id) / "figures").mkdir()
+        (store.folder(run.id) / "figures" / "mine.txt").write_text("mine")  # somebody else's, and not lost
+        with pytest.raises(DamagedError, match=f"{name}: got 0 bytes .*runs repair"):
+            _ = Run(store, run.id).accuracy(), Run(store, run.id).model
+        (problem,) = store.verify()
+        store.repair(problem)
+        assert (store.path / QUARANTINE / f"{run.id}.1" / "figures" / "mine.txt").read_text() == "mine"
+        with pytest.raises(ReachedError):
+            begin(tiny, store.path)
+
+
+def test_an_empty_folder_of_a_run_is_deleted_and_a_file_of_its_name_is_not(tiny: RunSpec, tmp_path: Path):
+    store = Store(tmp_path)
+    (tmp_path / tiny.id).write_text("somebody else's")
+    assert list(store.verify()) == []
+    (tmp_path / tiny.id).unlink()
+    (tmp_path / tiny.id).mkdir()
+    (problem,) = store.verify()
+    assert store.repair(problem) == "deleted"
+    assert store.ids() == []
+
+
+def test_other_peoples_things_in_a_store_are_passed_over(tiny: RunSpec, tmp_path: Path):
+    store = put(tiny, tmp_path, "finished")
+    for name in ("lost+found", "figures", ".Trash-1000", "@eaDir", tiny.id.upper(), tiny.id + "0"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").touch()
+    for name in (
+        "README.txt",
+        "Thumbs.db",
+        ".DS_Store",
+        f"{tiny.id}/.DS_Store",
+        f"{tiny.id}/notes.tmp",
+        ".claims/.nfs0001",
+    ):
+        (tmp_path / name).write_text("mine")
+    before = sorted(path for path in tmp_path.rglob("*"))
+    assert store.ids() == [tiny.id]
+    assert [entry.state for entry in store.entries()] == ["finished"]
+    assert list(store.verify()) == []
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+
+
+@pytest.fixture
+def shut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Makes the system refuse a place, as it refuses another user's to everybody but root."""
+
+    def shut(place: Path) -> None:
+        for name in ("open", "listdir", "scandir", "unlink", "rename", "replace", "mkdir", "link"):
+            real = getattr(os, name)
+
+            def refuse(path, *rest, real=real, **named):
+                if isinstance(path, str | os.PathLike) and f"{os.fspath(path)}/".startswith(f"{place}/"):
+                    raise PermissionError(13, "Permission denied", os.fspath(path))
+                return real(path, *rest, **named)
+
+            monkeypatch.setattr(os, name, refuse)
+
+    return shut
+
+
+@pytest.mark.parametrize("name", ["", MANIFEST, "w"])
+def test_a_run_that_cannot_be_read_is_said_as_that(name: str, tiny: RunSpec, tmp_path: Path, shut):
+    store = put(tiny, tmp_path, "finished")
+    other = tiny.model_copy(update={"seed": 1})
+    put(other, tmp_path, "finished")
+    shut(tmp_path / tiny.id / name)
+    states = {entry.id: entry for entry in store.entries()}
+    if name != "w":
+        assert states[tiny.id].state == "unreadable"
+        assert states[tiny.id].about == {"reason": "cannot be read (Permission denied)"}
+        with pytest.raises(StoreError, match="Permission denied, needs a file that can be read"):
+            begin(tiny, tmp_path)
+    assert states[other.id].state == "finished"
+    (problem,) = store.verify()
+    assert str(problem) == f"{tiny.id}{f'/{name}' if name else ''}: cannot be read (Permission denied)"
+    assert store.repair(problem) == "left alone"
+    assert not (tmp_path / QUARANTINE).exists()
+    if name != "w":
+        with pytest.raises(StoreError, match="Permission denied"):
+            store.remove(tiny.id)
+
+
+def test_a_run_that_cannot_be_read_gets_one_line_of_each_command(
+    tiny: RunSpec, tmp_path: Path, shut, capfd, monkeypatch
+):
+    put(tiny, tmp_path, "finished")
+    shut(tmp_path / tiny.id)
+    for command, status in (
+        ("list", 0),
+        ("verify", 1),
+        ("repair", 0),
+        (f"show {tiny.id}", 2),
+        (f"remove {tiny.id}", 2),
+    ):
+        monkeypatch.setattr("sys.argv", ["hyperfactor", "runs", *command.split(), "--store", str(tmp_path)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert (stop.value.code or 0) == status, command
+        out, err = capfd.readouterr()
+        assert len(err.splitlines()) == (status == 2), command
+        assert ("unreadable" if command == "list" else "Permission denied") in out + err
+
+
+def test_a_manifest_that_says_nothing_is_no_traceback(tiny: RunSpec, tmp_path: Path):
+    store = put(tiny, tmp_path, "finished")
+    for content in (
+        {"schema": 2},
+        {"schema": 2, "spec": [], "artifacts": {}},
+        {"schema": 2, "spec": {}, "artifacts": [1]},
+    ):
+        (tmp_path / tiny.id / MANIFEST).write_text(json.dumps(content))
+        assert store.entry(tiny.id).state == "damaged"
+        with pytest.raises(DamagedError, match="runs repair"):
+            begin(tiny, tmp_path)
