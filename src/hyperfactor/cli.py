@@ -1,7 +1,6 @@
 """The command line.  It reads requests, calls the library and prints; imports are lazy."""
 
 import io
-import json
 import os
 import signal
 import sys
@@ -80,6 +79,7 @@ def reproduce(
     from hyperfactor.experiments.rounds import Rounds
     from hyperfactor.report.page import write_report
     from hyperfactor.runs.files import files_at, write_whole
+    from hyperfactor.strict import dump_json
 
     began = time.perf_counter()
     if unknown := [name for name in names or () if name not in EXPERIMENTS]:
@@ -100,7 +100,7 @@ def reproduce(
         _print_claims(result.claims, f"{result.experiment}, preset {preset}, {seeds} seed{'s' * (seeds > 1)}")
     if json_file:
         documents = [result.to_json() for result in results]
-        write_whole(json_file, json.dumps(documents[0] if len(documents) == 1 else documents, indent=1).encode())
+        write_whole(json_file, dump_json(documents[0] if len(documents) == 1 else documents, indent=1).encode())
     print(f"{time.perf_counter() - began:.0f} s; report: {page}")
 
 
@@ -275,6 +275,7 @@ def analyse(
     from hyperfactor.experiments.battery import battery
     from hyperfactor.measures.topology import estimate
     from hyperfactor.runs.files import write_whole
+    from hyperfactor.strict import dump_json
 
     if figure_file is not None and figure_file.suffix not in (".svg", ".pdf"):
         raise RequestError(f"figure: got {figure_file}, needs a name that ends with .svg or .pdf")
@@ -294,7 +295,7 @@ def analyse(
     found = battery(R, periodic, names, landmarks, max_dim, width)
     _print_table(found.table(), title)
     if json_file:
-        write_whole(json_file, json.dumps({"of": title, **found.to_json()}, indent=1).encode())
+        write_whole(json_file, dump_json({"of": title, **found.to_json()}, indent=1).encode())
     if figure_file:
         from hyperfactor.figures import style
         from hyperfactor.figures.battery import figure
@@ -332,9 +333,10 @@ def _read_lattice(path: Path, open_factors: str) -> "tuple[Any, None, tuple[bool
     import numpy as np
 
     from hyperfactor.measures import arrays
+    from hyperfactor.runs.files import named_path
 
     try:
-        R = arrays.lattice(np.load(path, allow_pickle=False), str(path))
+        R = arrays.lattice(np.load(named_path(path, "array"), allow_pickle=False), str(path))
     except (OSError, ValueError, EOFError) as error:
         if isinstance(error, RequestError):
             raise
@@ -361,6 +363,7 @@ def percolate(
     from hyperfactor.percolation.lattice import critical_fraction, neighbours, site_percolation
     from hyperfactor.percolation.overlap import reach
     from hyperfactor.runs.files import write_whole
+    from hyperfactor.strict import dump_json
 
     if not spacing > 0:
         raise RequestError(f"spacing: got {spacing}, needs a number above 0")
@@ -378,14 +381,15 @@ def percolate(
         print(f"fraction {curve.fraction[k]:.2f}   largest cluster {curve.ratio()[k]:.4f} of the occupied")
     if json_file:
         found |= {"fraction": curve.fraction.tolist(), "largest": curve.largest.tolist(), "sites": curve.sites}
-        write_whole(json_file, json.dumps(found).encode())
+        write_whole(json_file, dump_json(found).encode())
 
 
-@runs_app.command("list")
+@runs_app.command("list", context_settings={"allow_extra_args": True})
 def runs_list(
+    context: typer.Context,
     store: StoreOption = DEFAULT_STORE,
     columns: Annotated[
-        str, typer.Option(help="Joined by commas: id,training.steps,accuracy.train.right; or '*'.")
+        str, typer.Option(help="Joined by commas: id,training.steps,accuracy.train.right; or '*', in quotes.")
     ] = "",
     where: Annotated[
         str | None, typer.Option(help="A condition in SQL: \"training.steps >= 100 and state = 'finished'\".")
@@ -396,18 +400,32 @@ def runs_list(
     """A line a run: what it is, its state, its accuracy."""
     from hyperfactor.runs.files import write_whole
     from hyperfactor.runs.store import Store
-    from hyperfactor.runs.table import table
+    from hyperfactor.runs.table import column_names, table
+    from hyperfactor.strict import dump_json
 
     if format not in ("table", "csv", "json", "parquet"):
         raise RequestError(f"format: got {format!r}, needs table, csv, json or parquet")
     if format == "parquet" and out is None:
         raise RequestError("format: got parquet for the terminal, needs --out FILE")
-    frame = table(Store(store), [name.strip() for name in columns.split(",") if name.strip()], where)
+    names = column_names(columns)
+    if context.args:
+        given = " ".join([columns, *context.args] if columns else context.args)
+        raise RequestError(
+            f"runs list: got {given[:60]!r}, needs a star in quotes, --columns '*': a shell puts files for it"
+        )
+    try:
+        frame = table(Store(store), names, where)
+    except RequestError as error:
+        if any(Path(name).exists() for name in names) and "columns: got" in str(error):
+            raise RequestError(f"{error}; it is the name of a file here: a star needs quotes, --columns '*'") from None
+        raise
     if format == "table":
         content = (_table(frame, f"store {store}") if len(frame) else f"store {store}: no runs").encode()
+    elif format == "json":
+        content = dump_json(frame.to_dicts()).encode()
     else:
         buffer = io.BytesIO()
-        {"csv": frame.write_csv, "json": frame.write_json, "parquet": frame.write_parquet}[format](buffer)
+        {"csv": frame.write_csv, "parquet": frame.write_parquet}[format](buffer)
         content = buffer.getvalue()
     if out:
         write_whole(out, content)
@@ -451,7 +469,7 @@ def _problems(store: str, prefixes: list[str] | None) -> "Iterator[Problem]":
 
 @runs_app.command("show")
 def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOption = DEFAULT_STORE) -> None:
-    """A run's spec, as YAML that `train` reads, and what is recorded of it."""
+    """A run's spec, as YAML that `train` reads, and as comments what is recorded of it."""
     import yaml
 
     from hyperfactor.runs.run import Run
@@ -459,15 +477,16 @@ def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOp
 
     opened = Store(store)
     found = opened.resolve(run)
-    entry = opened.entry(found)
-    print(f"# run {found}, {entry.state}")
-    print(yaml.safe_dump(opened.spec(found).model_dump(mode="json"), sort_keys=False), end="")
-    if entry.state == "failed":
-        print(f"# reason: {entry.about['reason']}")
+    entry, spec = opened.entry(found), opened.spec(found)
+    lines = [f"run {found}, {entry.state}"]
+    if reason := entry.about.get("reason"):  # why it failed, or cannot be read
+        lines.append(f"reason: {reason}")
     if entry.state == "finished":
         for key in ("finished", "seconds", "parameters", "trained_points", "threads", "device", "versions"):
-            print(f"# {key}: {entry.about[key]}")
-        _print_table(Run(opened, found).accuracy(), f"run {found}")
+            lines.append(f"{key}: {entry.about.get(key)}")
+        lines += ["", *_table(Run(opened, found).accuracy(), "accuracy").splitlines()]
+    head, *rest = (f"# {line}".rstrip() for text in lines for line in text.splitlines() or [""])
+    print("\n".join([head, yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False).rstrip(), *rest]))
 
 
 @runs_app.command("remove")
@@ -593,8 +612,10 @@ def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
     """The factor columns of a CSV file, in the order of `names`; others are left out."""
     import polars as pl
 
+    from hyperfactor.runs.files import named_path
+
     try:
-        frame = pl.read_csv(path)
+        frame = pl.read_csv(named_path(path, "factors"))
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RequestError(
             f"{path}: {str(error).splitlines()[0]}, needs a CSV file with columns {', '.join(names)}"

@@ -1,6 +1,5 @@
 """Results -> a folder with one self-contained page, the figures as files, and the numbers as JSON."""
 
-import json
 import os
 import platform
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ from hyperfactor.experiments.base import Result
 from hyperfactor.experiments.claims import summary
 from hyperfactor.figures import draw, style
 from hyperfactor.runs.execute import versions
-from hyperfactor.runs.files import write_whole
+from hyperfactor.runs.files import named_path, write_whole
+from hyperfactor.strict import dump_json
 
 
 def write_report(results: Sequence[Result], out: str | Path) -> Path:
@@ -24,7 +24,7 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
 
     Raises StoreError where the folder cannot be written.
     """
-    out = Path(out)
+    out = named_path(out, "out")
     sections = []
     for result in results:
         drawn = []
@@ -34,7 +34,7 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
             write_whole(out / "figures" / f"{name}.svg", svg)
             write_whole(out / "figures" / f"{name}.pdf", style.save(figure, "pdf"))
             drawn.append({"number": number, "caption": caption, "svg": _inline(svg, name), "name": name})
-        write_whole(out / f"{result.experiment}.json", json.dumps(result.to_json(), indent=1).encode())
+        write_whole(out / f"{result.experiment}.json", dump_json(result.to_json(), indent=1).encode())
         write_whole(out / f"{result.experiment}-claims.md", _claims_table(result).encode())
         specs = [yaml.safe_dump(note.spec, sort_keys=False) for note in result.runs]
         sections.append(

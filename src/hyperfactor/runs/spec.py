@@ -18,6 +18,7 @@ from hyperfactor.errors import RequestError
 from hyperfactor.factors.encoding import Encoding, Sinusoidal
 from hyperfactor.images.dataset import DataSpec, region_points, training_points
 from hyperfactor.models.unet import UNetSpec
+from hyperfactor.runs.files import named_path
 from hyperfactor.strict import Strict
 from hyperfactor.training.diffusion import DiffusionSpec, SamplingSpec
 from hyperfactor.training.loop import TrainingSpec
@@ -89,7 +90,7 @@ def parse_yaml(text: str, where: str) -> Any:
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file; RequestError where it cannot be read or holds something else."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = named_path(path, "file").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{path}: {getattr(error, 'strerror', None) or error}, needs a YAML file") from None
     data = parse_yaml(text, str(path))

@@ -1,6 +1,6 @@
 """Everything recorded in a store as one table: a row a run, a column a key."""
 
-import json
+import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,25 +9,40 @@ import polars as pl
 
 from hyperfactor.errors import RequestError
 from hyperfactor.runs.store import Entry, Store
-from hyperfactor.strict import leaves
+from hyperfactor.strict import dump_json, leaves
 
 COLUMNS = (
     "id", "state", "seed", "data.picture.family", "trained_points", "training.steps", "accuracy.train.right",
     "seconds.train", "MB", "finished",
 )  # fmt: skip
 _NOT_SHOWN = ("artifacts", "checksum", "schema", "spec")
-_WORD = re.compile(r"'[^']*'|\"[^\"]*\"|[A-Za-z_][\w.]*")  # of a condition: text, a quoted name, a name
+_WORD = re.compile(r"'[^']*'|\"(?:[^\"]|\"\")*\"|[A-Za-z_][\w.]*")  # of a condition: text, a quoted name, a name
 
 
 def table(store: Store, columns: Sequence[str] | None = None, where: str | None = None) -> pl.DataFrame:
     """The runs of a store.
 
-    columns: `id`, `state`, `MB`, a key of the spec (`training.steps`), `accuracy.<region>.<measure>`, or
-    what else the manifest says (`seconds.train`, `device`, `versions.torch`); a few where left out, and
-    every key for "*".  A key that a run lacks is null.  where: a condition in SQL on such columns, as in
-    "training.steps >= 100 and accuracy.train.right > 0.9".
+    Parameters
+    ----------
+    store : Store
+        Where the runs are.
+    columns : sequence of str, optional
+        `id`, `state`, `MB`, a key of the spec (`training.steps`), `accuracy.<region>.<measure>`, or what else the
+        manifest says (`seconds.train`, `device`, `versions.torch`); a few where left out, and every key for "*".
+        A key that a run lacks is null.
+    where : str, optional
+        A condition in SQL on such columns, as in "training.steps >= 100 and accuracy.train.right > 0.9".  A name
+        that is not made of letters, digits, dots and underscores stands in double quotes.
 
-    Raises RequestError for an unknown column or a condition that cannot be read.
+    Returns
+    -------
+    polars.DataFrame
+        A row a run, in the order of the ids.
+
+    Raises
+    ------
+    RequestError
+        For an unknown column, a column asked for twice, or a condition that cannot be read.
     """
     documents: Iterable[dict[str, Any]] = map(_document, store.entries())
     wanted = list(columns or COLUMNS)
@@ -40,8 +55,7 @@ def table(store: Store, columns: Sequence[str] | None = None, where: str | None 
         if documents and (unknown := [name for name in wanted if name not in {*known, *COLUMNS}]):
             raise RequestError(f"columns: got {unknown[0]!r}, needs one of {', '.join(sorted(known))}")
         needed = dict.fromkeys([*wanted, *(name for name in _names(where or "") if name in known)])
-    paths = [name.split(".") for name in needed]
-    rows = [[_value(document, path) for path in paths] for document in documents]
+    rows = [_row(document, needed) for document in documents]
     frame = pl.DataFrame(rows, schema=list(needed), orient="row", strict=False, infer_schema_length=None)
     return (_filter(frame, where) if where and rows else frame).select(wanted)
 
@@ -54,15 +68,25 @@ def _document(entry: Entry) -> dict[str, Any]:
     return {**spec, **rest, "id": entry.id, "state": entry.state, "MB": size}
 
 
-def _value(document: Mapping[str, Any], path: Sequence[str]) -> Any:
-    found: Any = document
-    for part in path:
-        found = found.get(part) if isinstance(found, dict) else None
-    return json.dumps(found) if isinstance(found, list | dict) else found
+def _row(document: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
+    """The values at dotted keys, whose parts may contain dots themselves."""
+    flat = dict(leaves(document))
+    return [dump_json(flat[name]) if isinstance(flat.get(name), list) else flat.get(name) for name in names]
+
+
+def column_names(text: str) -> list[str]:
+    """The names in text that joins them by commas; one with a comma or a double quote in it stands in double quotes."""
+    try:
+        (names,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):
+        raise RequestError(f"columns: got {text!r}, needs names joined by commas, in pairs of double quotes") from None
+    return [name.strip() for name in names if name.strip()]
 
 
 def _names(where: str) -> list[str]:
-    return [word.strip('"') for word in _WORD.findall(where) if not word.startswith("'")]
+    return [
+        word[1:-1].replace('""', '"') if word[0] == '"' else word for word in _WORD.findall(where) if word[0] != "'"
+    ]
 
 
 def _filter(frame: pl.DataFrame, where: str) -> pl.DataFrame:
