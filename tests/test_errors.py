@@ -62,7 +62,7 @@ def test_bugs_and_wrong_names_are_no_faults_of_the_machine(error: Exception):
 def test_the_command_line_says_one_line_and_the_status(
     error: Exception, status: int, capsys: pytest.CaptureFixture[str]
 ):
-    with mock.patch.object(cli, "app", side_effect=error), pytest.raises(SystemExit) as stop:
+    with mock.patch("typer.main.get_command", side_effect=error), pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == status
     said = capsys.readouterr().err
@@ -71,7 +71,7 @@ def test_the_command_line_says_one_line_and_the_status(
 
 
 def test_a_bug_is_not_hidden():
-    with mock.patch.object(cli, "app", side_effect=RuntimeError("shapes differ")), pytest.raises(RuntimeError):
+    with mock.patch("typer.main.get_command", side_effect=RuntimeError("shapes differ")), pytest.raises(RuntimeError):
         cli.main()
 
 
