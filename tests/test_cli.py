@@ -129,8 +129,10 @@ def test_train_then_sample_then_look(spec_file: Path, run: Run, store: Path, tmp
 
     assert run.id in hyperfactor("runs", "list", "--store", store, cwd=tmp_path).stdout
     shown = hyperfactor("runs", "show", run.id[:5], "--store", store, cwd=tmp_path).stdout
-    (tmp_path / "again.yaml").write_text(shown[: shown.index("# finished")])
+    (tmp_path / "again.yaml").write_text(shown)  # a spec as it is: what else is recorded stands in comments
     assert RunSpec.load(tmp_path / "again.yaml") == run.spec
+    assert "# finished: " in shown
+    assert "\n# held_out" in shown
 
 
 def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path):
@@ -163,6 +165,10 @@ def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path
         (["runs", "show", "abc"], ["run: got 'abc', which names no run"]),
         (["analyse", "abc"], ["run: got 'abc', which names no run"]),
         (["analyse", "none.npy"], ["none.npy: "]),
+        (["train", "SPEC", "--store", ""], ["store: got '', needs a name"]),
+        (["runs", "list", "--store", " "], ["store: got ' ', needs a name"]),
+        (["runs", "verify", "--store", "-"], ["store: got '-', needs a name"]),
+        (["reproduce", "composition", "--preset", "smoke", "--store", ""], ["store: got '', needs a name"]),
         (["runs", "remove", "abc"], ["run: got 'abc', which names no run"]),
     ],
 )  # fmt: skip
@@ -244,6 +250,14 @@ def test_sweep_then_list_then_verify_and_repair(spec_file: Path, tmp_path: Path)
     assert len(pl.read_parquet(tmp_path / "all.parquet")) == 2
     one_line(hyperfactor("runs", "list", "--where", "seed >", cwd=tmp_path), "where: got 'seed >'")
     one_line(hyperfactor("runs", "list", "--format", "xml", cwd=tmp_path), "needs table, csv, json or parquet")
+    star = (["a.yaml", "b.yaml"], ["sweep.yaml"], ["hyperfactor-store", "sweep.yaml", "x"])  # as a shell expands it
+    for files in star:
+        done = hyperfactor("runs", "list", "--columns", *files, "--format", "csv", cwd=tmp_path)
+        one_line(done, f"got '{files[0]}", "quotes, --columns '*'")
+    (tmp_path / "seed").touch()
+    assert hyperfactor("runs", "list", "--columns", "seed", cwd=tmp_path).returncode == 0  # a column all the same
+    hyperfactor("runs", "list", *columns, "--format", "json", "--out", "/dev/null", cwd=tmp_path)
+    one_line(hyperfactor("runs", "list", "--out", ".", cwd=tmp_path), ".: Is a directory")
     run = next(path.parent for path in (tmp_path / "hyperfactor-store").glob("*/history.parquet"))
     (run / "history.parquet").write_bytes(b"PAR1")
     found = hyperfactor("runs", "verify", cwd=tmp_path)

@@ -82,6 +82,11 @@ def test_a_damaged_one_is_computed_again(tmp_path: Path):
     path.write_bytes(content[:100])
     ask(calls, Folder(tmp_path))
     assert path.read_bytes() == content
+    path.unlink()
+    path.mkdir()
+    before = len(calls)
+    ask(calls, Folder(tmp_path))
+    assert len(calls) == before + 1
 
 
 def test_a_store_that_cannot_be_written_keeps_nothing(tmp_path: Path):

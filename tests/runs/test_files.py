@@ -1,14 +1,18 @@
+import errno
 import os
 import resource
+import stat
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hyperfactor import MachineError, RequestError
-from hyperfactor.errors import WriteError
+from hyperfactor.errors import BusyError, WriteError
+from hyperfactor.runs.claims import DEAD, Claim, Claims
 from hyperfactor.runs.files import Folder, files_at
 
 
@@ -99,3 +103,119 @@ def test_a_write_that_the_system_cuts_off_leaves_the_old_file(tmp_path: Path):
     assert "a/big: File too large, needs a disk with room that can be written" in done.stdout
     assert Folder(tmp_path).read("a/big") == b"old"
     assert os.listdir(tmp_path / "a") == ["big"]
+
+
+NO_LINKS = [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.EACCES]
+
+
+@pytest.fixture(params=NO_LINKS, ids=errno.errorcode.get)
+def no_links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without hard links, `fsync` of folders and permissions, such as FAT or many mounts by FUSE and SMB."""
+    real = os.fsync
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(request.param, os.strerror(request.param))
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "fchmod", refuse)
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.usefixtures("no_links")
+def test_without_hard_links_one_of_many_creates_a_file(tmp_path: Path):
+    test_of_many_that_create_a_file_one_succeeds(str(tmp_path))
+    test_what_is_written_is_read_listed_and_deleted(str(tmp_path / "other"))
+
+
+@pytest.mark.usefixtures("no_links")
+def test_without_hard_links_a_run_has_one_holder(tmp_path: Path):
+    barrier, won = threading.Barrier(8), []
+
+    def attempt() -> None:
+        mine = Claims(Folder(tmp_path), beat=3600)
+        barrier.wait()
+        if claim := mine.take("run"):
+            won.append(claim)
+
+    threads = [threading.Thread(target=attempt) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (claim,) = won
+    claim.check()
+    claim.release()
+    assert Folder(tmp_path).children(".claims") == []
+
+
+def test_a_claim_that_is_written_in_part_is_held_and_taken_over_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Without hard links a watcher may see the beginning of a claim; its writer may also die there."""
+    now = [0.0]
+    monkeypatch.setattr("hyperfactor.runs.claims.time", SimpleNamespace(monotonic=lambda: now[0]))
+    files, slow = Folder(tmp_path), Claims(Folder(tmp_path), beat=3600)
+    files.write(".claims/run.1", b'{"machine": "a", "pi')
+    watcher = Claims(files, beat=3600)
+    assert watcher.take("run") is None
+    now[0] += DEAD - 1
+    assert watcher.take("run") is None
+    now[0] += 1
+    claim = watcher.take("run")
+    assert claim is not None
+    late = Claim(files, "run", 1, 3600)
+    files.write(".claims/run.1", late.content())  # it wakes up, and ends its write
+    with pytest.raises(BusyError):
+        late.check()
+    assert slow.take("run") is None
+    claim.check()
+    claim.release()
+
+
+def test_a_full_disk_leaves_no_part_of_a_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    for link in (os.link, lambda *_: (_ for _ in ()).throw(PermissionError(errno.EPERM, "no"))):
+        monkeypatch.setattr(os, "link", link)
+        with pytest.raises(MachineError, match="store .*: No space left on device"):
+            Folder(tmp_path).create("claims/x", b"1")
+        assert os.listdir(tmp_path / "claims") == []
+
+
+def test_a_rename_comes_after_the_content_and_before_the_folder_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """So that a power cut leaves the old file or the new one, and a manifest never without what it lists."""
+    done, real, replace, mkdir = [], os.fsync, os.replace, Path.mkdir
+
+    def fsync(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("rename"), replace(*paths)))
+    monkeypatch.setattr(Path, "mkdir", lambda path, **named: (mkdir(path, **named), done.append("mkdir")))
+    Folder(tmp_path / "new").write("a/b", b"1")
+    assert done == ["mkdir", "folder", "mkdir", "folder", "file", "rename", "folder"]
+
+
+def test_a_folder_is_moved_with_all_that_is_in_it(place: str):
+    files = files_at(place)
+    files.write("a/one", b"1")
+    files.write("a/deep/two", b"2")
+    files.move("a", "set/aside.1")
+    assert files.children() == ["set"]
+    assert files.read("set/aside.1/one") == b"1"
+    assert files.read("set/aside.1/deep/two") == b"2"
+    files.move("set/aside.1/one", "one")
+    assert files.read("one") == b"1"
+    assert files.children("set/aside.1") == ["deep"]
+    files.delete_folder("set")
+    assert files.children() == ["one"]

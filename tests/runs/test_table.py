@@ -5,7 +5,7 @@ import pytest
 
 from hyperfactor import RequestError, Run, RunSpec, Store, train
 from hyperfactor.errors import DivergedError
-from hyperfactor.runs.table import COLUMNS, table
+from hyperfactor.runs.table import COLUMNS, column_names, table
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,46 @@ def test_columns_are_keys_of_the_spec_and_of_the_manifest(full: Store, tiny: Run
 )
 def test_conditions(full: Store, where: str, seeds: list[int]):
     assert sorted(table(full, ["seed"], where)["seed"]) == seeds
+
+
+ODD = ("a.b", "my region", "d,e", 'say "f"', "g/h'i", "*")
+
+
+@pytest.fixture
+def odd(tiny: RunSpec, tmp_path: Path) -> Store:
+    """A run whose stored regions have names that need quotes, and an error that is not finite."""
+    store = Store(tmp_path)
+    accuracy = {name: {"right": k / 10, "error": float("inf")} for k, name in enumerate(ODD)}
+    with store.claim(tiny.id):
+        store.start(tiny)
+        store.finish(tiny, {}, {"accuracy": accuracy, "seconds": {"train": float("nan")}})
+    return store
+
+
+def test_columns_with_odd_names_are_found(odd: Store):
+    names = [f"accuracy.{name}.right" for name in ODD]
+    assert table(odd, names).row(0) == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    assert set(names) <= set(table(odd, ["*"]).columns)
+    for k, name in enumerate(names):
+        quoted = name.replace('"', '""')
+        assert table(odd, ["id"], f'"{quoted}" = {k / 10}').height == 1
+        assert table(odd, ["id"], f'"{quoted}" > {k / 10 + 0.05}').height == 0
+        assert column_names(f'id,"{quoted}", seed') == ["id", name, "seed"]
+
+
+def test_columns_joined_by_commas():
+    assert column_names("") == []
+    assert column_names("id, training.steps,,*") == ["id", "training.steps", "*"]
+    assert column_names("accuracy.my region.right") == ["accuracy.my region.right"]
+    for text in ('id,"a', '"a"b', "id\nseed"):
+        with pytest.raises(RequestError, match="columns: got .*, needs names joined by commas"):
+            column_names(text)
+
+
+def test_what_is_not_finite_is_null(odd: Store, tiny: RunSpec):
+    assert table(odd, ["accuracy.a.b.error", "seconds.train"]).row(0) == (None, None)
+    json.loads((odd.folder(tiny.id) / "manifest.json").read_text(), parse_constant=pytest.fail)
+    assert list(odd.verify()) == []
 
 
 def test_what_is_not_there_is_told(full: Store, tmp_path: Path):

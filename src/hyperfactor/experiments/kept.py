@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hyperfactor.errors import MachineError, WriteError
+from hyperfactor.errors import MachineError, StoreError, WriteError
 from hyperfactor.experiments.claims import Bound, Claim
 from hyperfactor.runs.files import Files
 
@@ -65,7 +65,7 @@ def load(files: Files, experiment: str, ids: Ids) -> Analysis | None:
     """An analysis that was kept; None where there is none, or it is damaged."""
     try:
         content = files.read(_name(experiment, ids))
-    except FileNotFoundError:
+    except (FileNotFoundError, MachineError, StoreError):
         return None
     if hashlib.sha256(content[32:]).digest() != content[:32]:
         return None
