@@ -696,14 +696,21 @@ def _print_claims(claims: "tuple[Claim, ...]", title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from hyperfactor.experiments.claims import summary
+
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("claim", "bound", "measured", "95 % interval", "verdict"):
         table.add_column(heading)
+    reasons = list(dict.fromkeys(claim.reason for claim in claims if claim.reason))
     for claim in claims:
         measured, interval, _, _ = claim.cells()
-        verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
+        verdict = f"{claim.verdict} ({reasons.index(claim.reason) + 1})" if claim.reason else claim.verdict
         table.add_row(claim.statement, str(claim.bound), measured, interval, verdict)
-    Console(width=None if sys.stdout.isatty() else 160).print(table, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table, highlight=False)
+    for number, reason in enumerate(reasons, 1):
+        console.print(f"  ({number}) {reason}", highlight=False, markup=False)
+    console.print(f"  {summary(claims)}.\n", highlight=False)
 
 
 if __name__ == "__main__":
