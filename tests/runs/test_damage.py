@@ -15,6 +15,7 @@ from hyperfactor.errors import BusyError, DamagedError, StoreError
 from hyperfactor.runs import claims
 from hyperfactor.runs.execute import snapshot_name
 from hyperfactor.runs.store import CHECKPOINT, FAILURE, MANIFEST, QUARANTINE, SPEC
+from hyperfactor.runs.sweep import train_all
 
 CUT: dict[str, Callable[[bytes], bytes | None]] = {
     "empty": lambda _: b"",
@@ -106,6 +107,18 @@ def test_a_checkpoint_without_its_spec_is_set_aside_when_it_is_damaged(cut: str,
     assert list(store.verify()) == []
     with pytest.raises(ReachedError):
         begin(tiny, tmp_path)
+
+
+def test_a_damaged_run_stops_no_other_of_a_sweep(tiny: RunSpec, run: Run, tmp_path: Path):
+    other = tiny.model_copy(update={"seed": 1})
+    store = put(other, tmp_path, "finished")
+    for name in run._store.files.sizes(run.id):
+        store.files.write(f"{run.id}/{name}", run._store.files.read(f"{run.id}/{name}"))
+    (store.folder(other.id) / MANIFEST).write_bytes(b"")
+    done, failures = train_all([other, tiny], tmp_path, workers=1)
+    assert list(done) == [tiny.id]
+    assert list(failures) == [other.id]
+    assert "runs repair" in str(failures[other.id])
 
 
 def test_a_failure_without_its_spec_gives_it_back(tiny: RunSpec, tmp_path: Path):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hyperfactor import MachineError, RequestError, Run, RunSpec, Store
-from hyperfactor.runs.files import Bucket, Folder, files_at, named_path, write_whole
+from hyperfactor.runs.files import Bucket, Folder, files_at, named_path, write_together, write_whole
 
 
 @pytest.fixture
@@ -215,3 +215,28 @@ def test_any_name_that_the_system_takes_can_be_written(name: str, tmp_path: Path
     write_whole(tmp_path / name, b"2")
     assert (tmp_path / name).read_bytes() == b"2"
     assert len(os.listdir(tmp_path)) == 1
+
+
+def test_files_are_replaced_together_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The third of four has no room: the first two are as they were, and so is every other."""
+    names = [tmp_path / name for name in ("a", "b", "deep/c", "d")]
+    write_together(dict.fromkeys(names, b"old"))
+    real, left = os.fsync, [2]
+
+    def full(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            if not left[0]:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            left[0] -= 1
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MachineError, match="deep/c: No space left on device"):
+        write_together(dict.fromkeys(names, b"new"))
+    monkeypatch.undo()
+    assert [name.read_bytes() for name in names] == [b"old"] * 4
+    assert sorted(os.listdir(tmp_path)) == ["a", "b", "d", "deep"]
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RequestError, match="folder: Is a directory"):
+        write_together({names[0]: b"new", tmp_path / "folder": b"new"})
+    assert names[0].read_bytes() == b"old"

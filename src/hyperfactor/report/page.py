@@ -14,7 +14,7 @@ from hyperfactor.experiments.base import Result
 from hyperfactor.experiments.claims import summary
 from hyperfactor.figures import draw, style
 from hyperfactor.runs.execute import versions
-from hyperfactor.runs.files import named_path, write_whole
+from hyperfactor.runs.files import named_path, write_together
 from hyperfactor.strict import dump_json
 
 
@@ -22,20 +22,20 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
     """Write report.html, figures/*.svg and *.pdf, for each experiment its numbers as JSON and its
     claims as a Markdown table, and results.md with all of these; returns the page's path.
 
-    Raises StoreError where the folder cannot be written.
+    All files are written at the end, and a disk without room leaves an earlier report as it was.  Raises RequestError
+    where the folder cannot be written, and MachineError where there is no room.
     """
-    out = named_path(out, "out")
+    place, contents = named_path(out, "out"), {}
     sections = []
     for result in results:
         drawn = []
         for number, caption, figure in draw(result):
             name = f"{result.experiment}-figure-{number}"
             svg = style.save(figure, "svg")
-            write_whole(out / "figures" / f"{name}.svg", svg)
-            write_whole(out / "figures" / f"{name}.pdf", style.save(figure, "pdf"))
+            contents |= {f"figures/{name}.svg": svg, f"figures/{name}.pdf": style.save(figure, "pdf")}
             drawn.append({"number": number, "caption": caption, "svg": _inline(svg, name), "name": name})
-        write_whole(out / f"{result.experiment}.json", dump_json(result.to_json(), indent=1).encode())
-        write_whole(out / f"{result.experiment}-claims.md", _claims_table(result).encode())
+        contents[f"{result.experiment}.json"] = dump_json(result.to_json(), indent=1).encode()
+        contents[f"{result.experiment}-claims.md"] = _claims_table(result).encode()
         specs = [yaml.safe_dump(note.spec, sort_keys=False) for note in result.runs]
         sections.append(
             {"result": result, "experiment": EXPERIMENTS[result.experiment], "figures": drawn, "specs": specs}
@@ -48,9 +48,9 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
     page = environment.get_template("page.html.j2").render(
         sections=sections, versions=versions(), claims=claims, summary=summary
     )
-    write_whole(out / "results.md", _summary(results).encode())
-    write_whole(out / "report.html", page.encode())
-    return out / "report.html"
+    contents |= {"results.md": _summary(results).encode(), "report.html": page.encode()}
+    write_together({place / name: content for name, content in contents.items()})
+    return Path(out) / "report.html"
 
 
 def _summary(results: Sequence[Result]) -> str:

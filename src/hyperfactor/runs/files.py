@@ -25,8 +25,9 @@ import shutil
 import stat
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -88,46 +89,74 @@ def named_path(given: object, what: str) -> Path:
 
 
 def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file that a user named, whole or not at all, and make its folder.
+    """Write a file that a user named, whole or not at all, and make its folder: see `write_together`."""
+    write_together({path: content})
 
-    A link is followed, and the file that it leads to is replaced.  What is no file, such as a pipe, a terminal or
-    /dev/null, is written into.  The file keeps its permissions.
+
+def write_together(contents: Mapping[str | Path, bytes]) -> None:
+    """Write files that a user named, and make their folders.
+
+    Each is written under a temporary name first, so that a disk without room leaves all as they were.  A link is
+    followed, and the file that it leads to is replaced.  What is no file, such as a pipe, a terminal or /dev/null, is
+    written into.  A file keeps its permissions.
 
     Parameters
     ----------
-    path : str or Path
-        Any name that `named_path` takes.
-    content : bytes
-        All that the file is to hold.
+    contents : mapping of str or Path to bytes
+        Names that `named_path` takes, and all that each file is to hold.
 
     Raises
     ------
     RequestError
-        Where the name is one of a folder, or may not be written.
+        Where a name is one of a folder, or may not be written.
     MachineError
-        Where there is no room; the old file is left as it was.
+        Where there is no room.
     """
-    place = named_path(path, "file")
+    with ExitStack() as stack:
+        prepared = []
+        for path, content in contents.items():
+            with _told(path):
+                prepared.append((path, _prepare(named_path(path, "file"), content, stack)))
+        for path, finish in prepared:
+            with _told(path):
+                finish()
+
+
+@contextmanager
+def _told(path: object) -> Iterator[None]:
     try:
-        if (descriptor := _descriptor(place)) is not None:
-            for stream in (sys.stdout, sys.stderr):
-                if stream is not None:
-                    stream.flush()
-            with open(os.dup(descriptor), "wb") as stream:
-                stream.write(content)
-            return
-        target = Path(os.path.realpath(place))
-        mode = _mode(target)
-        if mode is None or stat.S_ISREG(mode):
-            if mode is not None and not os.access(target, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            _make_folder(target.parent)
-            _replace(target, content, mode)
-        else:
-            with open(target, "wb") as stream:  # a folder is refused here
-                stream.write(content)
+        yield
     except OSError as error:
         raise _refused(path, error, "a file that can be written, on a disk with room", RequestError) from None
+
+
+def _prepare(place: Path, content: bytes, stack: ExitStack) -> Callable[[], None]:
+    """Do all that needs room; returns what is left to do.  stack: deletes the temporary file at its end."""
+    if (descriptor := _descriptor(place)) is not None:
+        os.fstat(descriptor)  # it is open
+        return partial(_pour, descriptor, content)
+    target = Path(os.path.realpath(place))
+    mode = target.stat().st_mode if os.path.lexists(target) else None
+    if mode is not None and stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if mode is not None and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if mode is not None and not stat.S_ISREG(mode):
+        return partial(_pour, target, content)
+    _make_folder(target.parent)
+    temporary = _temporary(target)
+    stack.callback(_discard, temporary)
+    _write_new(temporary, content, mode)
+    return partial(_rename, temporary, target)
+
+
+def _pour(into: Path | int, content: bytes) -> None:
+    """Write into what is no file, after all that was printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    with open(os.dup(into) if isinstance(into, int) else into, "wb") as file:
+        file.write(content)
 
 
 def _descriptor(path: Path) -> int | None:
@@ -141,13 +170,6 @@ def _descriptor(path: Path) -> int | None:
             break
         path = path.parent / os.readlink(path)
     return None
-
-
-def _mode(path: Path) -> int | None:
-    try:
-        return path.stat().st_mode
-    except FileNotFoundError:
-        return None
 
 
 def _make_folder(folder: Path) -> None:
@@ -168,23 +190,25 @@ def _make_folder(folder: Path) -> None:
     _sync_folder(folder.parent)
 
 
-def _replace(path: Path, content: bytes, mode: int | None = None) -> None:
-    """Write a file under a temporary name and rename it; mode: the permissions to set."""
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name and rename it."""
     temporary = _temporary(path)
-    _write_new(temporary, content, mode)
     try:
-        os.replace(temporary, path)
-    except BaseException:
+        _write_new(temporary, content)
+        _rename(temporary, path)
+    finally:
         _discard(temporary)
-        raise
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    os.replace(temporary, path)
     _sync_folder(path.parent)
 
 
 def _write_new(path: Path, content: bytes, mode: int | None = None) -> None:
     """Write a file that must not be there yet, down to the disk."""
-    file = open(path, "xb", buffering=0)  # noqa: SIM115
-    try:
-        with file:
+    with open(path, "xb", buffering=0) as file:
+        try:
             left = memoryview(content)
             while left:
                 left = left[file.write(left) :]
@@ -192,9 +216,9 @@ def _write_new(path: Path, content: bytes, mode: int | None = None) -> None:
                 with suppress(OSError):  # a file system without permissions
                     os.fchmod(file.fileno(), stat.S_IMODE(mode))
             _sync(file.fileno())
-    except BaseException:
-        _discard(path)
-        raise
+        except BaseException:
+            _discard(path)
+            raise
 
 
 def _discard(path: Path) -> None:

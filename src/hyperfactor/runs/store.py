@@ -349,7 +349,8 @@ class Store:
     def remove(self, run: str) -> None:
         """Delete a run.  The manifest goes first, so what is left by an interruption is unfinished."""
         with self.claim(run, wait=False):
-            self.files.delete(f"{run}/{MANIFEST}")
+            if self.has(run, MANIFEST):
+                self.files.delete(f"{run}/{MANIFEST}")
             self.files.delete_folder(run)
 
     def verify(self, runs: Sequence[str] | None = None) -> Iterator[Problem]:

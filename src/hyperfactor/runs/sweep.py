@@ -87,12 +87,11 @@ def train_all(
         raise RequestError("gpu: got no GPU on this machine, needs one, or a scheduler with workers that have some")
     wanted = {spec.id: spec for spec in specs}
     opened = Store(store)
-    missing = [spec for spec in wanted.values() if opened.manifest(spec.id) is None]
-    opened.clear_up(wanted.keys() - {spec.id for spec in missing})
+    missing, failures = _missing(wanted, opened)
+    opened.clear_up(wanted.keys() - {spec.id for spec in missing} - failures.keys())
     missing.sort(key=_cost, reverse=True)
     units = torch.cuda.device_count() if gpu else os.cpu_count()
     count = min(workers or units or 1, len(missing))
-    failures: dict[str, HyperfactorError] = {}
     if scheduler is None and count <= 1:
         device = "cuda" if gpu else "cpu"
         for spec in missing:
@@ -105,8 +104,20 @@ def train_all(
                 failures[spec.id] = error
     elif missing:
         with _client(scheduler, count, gpu) as (client, keep_up):
-            failures = _Sweep(client, missing, opened, gpu, track, report, finished, tell).run(keep_up)
+            failures |= _Sweep(client, missing, opened, gpu, track, report, finished, tell).run(keep_up)
     return {run: Run(opened, run) for run in wanted if run not in failures}, failures
+
+
+def _missing(wanted: dict[str, RunSpec], store: Store) -> tuple[list[RunSpec], dict[str, HyperfactorError]]:
+    """The specs without a finished run, and the errors of those of which a file is damaged or may not be read."""
+    missing, failures = [], {}
+    for run, spec in wanted.items():
+        try:
+            if store.manifest(run) is None:
+                missing.append(spec)
+        except StoreError as error:
+            failures[run] = error
+    return missing, failures
 
 
 def _cost(spec: RunSpec) -> float:
