@@ -1,6 +1,7 @@
 # Every target does its own set-up in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+PARALLEL := -n 2 --dist worksteal --durations=15
 
 .PHONY: demo test test-all check results format clean
 
@@ -13,11 +14,11 @@ BIN := .venv/bin
 demo: .venv/.ready  ## the composition experiment, with a page to read
 	$(BIN)/hyperfactor reproduce composition
 
-test: .venv/.ready  ## the quick tests
-	$(BIN)/python -m pytest
+test: .venv/.ready  ## the quick tests, in two processes of one thread each
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-all: .venv/.ready  ## these and the slow ones
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "slow or not slow"
 
 check: .venv/.ready  ## style and types
 	$(BIN)/ruff check

@@ -1,16 +1,19 @@
 """Every code block in the documents runs as it is written."""
 
+import io
 import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from hyperfactor import RunSpec
+
+from .shell import hyperfactor
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -21,21 +24,30 @@ BLOCKS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that all blocks share, so that runs which several of them name are trained once."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A clone's files, without what the set-up makes."""
+def folder(runs: Path, tmp_path: Path) -> Path:
+    """A clone's files, without what the set-up makes, and the store."""
     for name in ("examples", "Makefile", "pyproject.toml", "constraints.txt"):
         source = ROOT / name
         shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path / name)
+    (tmp_path / "hyperfactor-store").symlink_to(runs)
     return tmp_path
 
 
 @pytest.mark.parametrize(("language", "text"), BLOCKS)
-def test_block(language: str, text: str, folder: Path):
+def test_block(language: str, text: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # runs are trained in this process, and no worker is started
     if language == "python":
-        done = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout
+        out = io.StringIO()
+        with chdir(folder), redirect_stdout(out):
+            exec(compile(text, "block", "exec"), {"__name__": "__main__"})
+        assert out.getvalue()
     elif language == "yaml":
         (folder / "block.yaml").write_text(text)
         assert RunSpec.load(folder / "block.yaml")
@@ -49,13 +61,14 @@ def test_block(language: str, text: str, folder: Path):
 
 
 def run_line(line: str, folder: Path) -> None:
-    words = shlex.split(line)
-    if words[0] == "make":  # the set-up and the tests themselves: only that the targets are there
-        words.insert(1, "-n")
-    elif words[0] == "hyperfactor":
-        words[:1] = [sys.executable, "-m", "hyperfactor.cli"]
-    environment = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=environment)
+    command, *words = shlex.split(line)
+    if command == "hyperfactor":
+        done = hyperfactor(*words, cwd=folder)
+    else:
+        if command == "make":  # the set-up and the tests themselves: only that the targets are there
+            words.insert(0, "-n")
+        environment = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
+        done = subprocess.run([command, *words], cwd=folder, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, (line, done.stderr)
 
 

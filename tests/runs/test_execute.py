@@ -10,7 +10,6 @@ from safetensors.torch import load as load_tensors
 
 from hyperfactor import DivergedError, Run, RunSpec, Store, StoreError, train
 from hyperfactor.runs.store import CHECKPOINT
-from hyperfactor.runs.sweep import train_all
 
 
 def weights(run: Run) -> bytes:
@@ -223,25 +222,3 @@ def test_nothing_in_the_store_is_a_pickle(run: Run):
             assert content[:4] == content[-4:] == b"PAR1"
         else:
             assert path.suffix == ".json"
-
-
-def test_a_sweep_trains_equal_specs_once_and_goes_on_after_a_failure(tiny: RunSpec, tmp_path: Path):
-    bad = tiny.model_copy(
-        update={"training": tiny.training.model_copy(update={"learning_rate": 1e30, "steps": 100, "clip": 1e30})}
-    )
-    other = tiny.model_copy(update={"seed": 5})
-    finished, steps = [], []
-    runs, failures = train_all(
-        [tiny, bad, other, tiny], tmp_path, workers=2,
-        report=lambda spec, step: steps.append((spec.id, step)), finished=finished.append,
-    )  # fmt: skip
-    assert set(runs) == {tiny.id, other.id}
-    assert set(failures) == {bad.id}
-    assert isinstance(failures[bad.id], DivergedError)
-    assert sorted(run.id for run in finished) == sorted(runs)
-    assert (tiny.id, 12) in steps
-    alone = train(tiny, tmp_path / "alone", threads=1)
-    assert weights(runs[tiny.id]) == weights(alone)  # workers change no bit
-    again, _ = train_all([tiny, other], tmp_path, workers=2, finished=finished.append)
-    assert len(finished) == 2
-    assert set(again) == {tiny.id, other.id}

@@ -1,6 +1,6 @@
 """Sweeps on Dask: what a worker, a client or the whole machine loses when it is killed is nothing.
 
-The kill tests repeat kills at random moments, twice in the quick tests and 20 times in the slow ones.
+The slow tests kill 20 times at random moments, the quick ones once at a chosen one.
 """
 
 import os
@@ -10,21 +10,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from hyperfactor import Run, RunSpec, Store, StoreError, train
+from hyperfactor import DivergedError, Run, RunSpec, Store, StoreError, train
 from hyperfactor.errors import RequestError, RunError, WriteError
+from hyperfactor.runs.store import CHECKPOINT
 from hyperfactor.runs.sweep import _check_workers, train_all
 
 RUNS = 4
+GUARD = 900  # seconds after which a wait is given up: far more than a loaded machine needs
 
 
-def spec_of(tiny: RunSpec, seed: int, steps: int = 100) -> RunSpec:
-    training = tiny.training.model_copy(update={"steps": steps, "evaluate_every": 0, "snapshots": ()})
+def spec_of(tiny: RunSpec, seed: int, steps: int = 30) -> RunSpec:
+    changes = {"steps": steps, "evaluate_every": 0, "snapshots": (), "checkpoint_every": 6}
+    training = tiny.training.model_copy(update=changes)
     return tiny.model_copy(update={"seed": seed, "training": training})
 
 
@@ -39,7 +42,7 @@ def undisturbed(tiny: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> dict
 SWEEP = """
 import sys
 from hyperfactor import RunSpec
-from hyperfactor.runs.sweep import _check_workers, train_all
+from hyperfactor.runs.sweep import train_all
 if __name__ == "__main__":
     store, *canonical = sys.argv[1:]
     specs = [RunSpec.model_validate_json(text) for text in canonical]
@@ -103,16 +106,50 @@ def checked(store: Store, undisturbed: dict[str, bytes]) -> None:
     assert list(store.verify()) == []
 
 
-KILLS = [
-    pytest.param("everything", 2, id="everything-few"),
-    *(
-        pytest.param(victim, 20, id=f"{victim}-many", marks=pytest.mark.slow)
-        for victim in ("worker", "client", "everything")
-    ),
-]
+def has_checkpoint(process: subprocess.Popen[str], store: Store) -> bool:
+    """Wait until a run of a living sweep has a checkpoint, or the sweep ends; whether one has."""
+    while process.poll() is None:
+        if any(store.files.sizes(run).keys() & {CHECKPOINT} for run in store.ids()):
+            return True
+        time.sleep(0.02)
+    return False
 
 
-@pytest.mark.parametrize(("victim", "kills"), KILLS)
+def test_a_sweep_killed_then_interrupted_ends_in_the_same_bits(
+    tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path
+):
+    """SIGKILL to everything, then Ctrl-C, then the same runs to their end, in this process."""
+    store, outs, finished = Store(tmp_path / "store"), [], []
+    process = sweep(tiny, store.path)
+    assert has_checkpoint(process, store)
+    workers = workers_of(process)
+    assert workers
+    for target in (process, *workers):
+        target.kill()
+    outs.append(process.communicate(timeout=GUARD)[0])
+    assert process.returncode == -signal.SIGKILL
+
+    process = sweep(tiny, store.path)
+    assert is_training(process, store)
+    workers = workers_of(process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, err = process.communicate(timeout=GUARD)
+    outs.append(out)
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in err
+    psutil.wait_procs(workers, timeout=GUARD)
+    assert not [worker for worker in workers if worker.is_running()]
+
+    runs, _ = train_all([spec_of(tiny, seed) for seed in range(RUNS)], store.path, workers=1, finished=finished.append)
+    assert set(runs) == set(undisturbed)
+    trained = [line.split()[1] for out in outs for line in out.splitlines() if line.startswith("trained")]
+    trained += [run.id for run in finished]
+    assert len(trained) == len(set(trained))  # none twice
+    checked(store, undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("victim", "kills"), [("worker", 20), ("client", 20), ("everything", 20)])
 def test_kills_lose_nothing(
     victim: str, kills: int, tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path, capsys
 ):
@@ -136,7 +173,7 @@ def test_kills_lose_nothing(
                     for target in targets:
                         with suppress(psutil.NoSuchProcess):
                             target.kill()
-            out, err = process.communicate(timeout=300)
+            out, err = process.communicate(timeout=GUARD)
             trained += [line for line in out.splitlines() if line.startswith("trained")]
             if process.returncode == 0:
                 break
@@ -150,60 +187,56 @@ def test_kills_lose_nothing(
 
 
 def test_two_commands_at_once_train_each_run_once(tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path):
+    """One with two workers, and one in this process, which waits for the runs that the workers of the other train."""
     store = Store(tmp_path / "store")
-    processes = [sweep(tiny, store.path) for _ in range(2)]
-    outs = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outs
-    assert all(f"done {RUNS}" in out for out, _ in outs)
-    trained = [line.split()[1] for out, _ in outs for line in out.splitlines() if line.startswith("trained")]
-    assert set(trained) == set(undisturbed)
-    checked(store, undisturbed)
-
-
-def test_ctrl_c_stops_and_the_same_call_goes_on(tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path):
-    store = Store(tmp_path / "store")
-    process = sweep(tiny, store.path)
+    process, here, said = sweep(tiny, store.path), [], []
     assert is_training(process, store)
-    workers = workers_of(process)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, err = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert "KeyboardInterrupt" in err
-    psutil.wait_procs(workers, timeout=10)
-    assert not [worker for worker in workers if worker.is_running()]
-    process = sweep(tiny, store.path)
-    out, err = process.communicate(timeout=300)
+    specs = [spec_of(tiny, seed) for seed in range(RUNS)]
+    runs, failures = train_all(specs, store.path, workers=1, finished=here.append, tell=said.append)
+    out, err = process.communicate(timeout=GUARD)
     assert f"done {RUNS}" in out, err
+    assert not failures
+    assert set(runs) == set(undisturbed)
+    trained = {line.split()[1] for line in out.splitlines() if line.startswith("trained")}
+    assert trained | {run.id for run in here} == set(undisturbed)
     checked(store, undisturbed)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A scheduler and two ordinary workers, as a user starts them; the scheduler's file, and its process."""
-    file, processes = tmp_path / "scheduler.json", []
+@contextmanager
+def running_cluster(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A scheduler and an ordinary worker, as a user starts them; the scheduler's file, and its process."""
+    file, processes = folder / "scheduler.json", []
 
     def start(*words: str) -> None:
         command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:], "--scheduler-file", str(file)]
-        processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder))
 
-    start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-    for resource in ("GPU=1", "CPU=1"):
-        start("dask_worker", "--nthreads", "1", "--no-dashboard", "--resources", resource)
-    began = time.monotonic()
-    while not file.exists():
-        assert time.monotonic() - began < 60
-        time.sleep(0.1)
-    yield str(file), processes[0]
-    for process in processes:
-        process.terminate()
-        process.wait()
+    try:
+        start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        start("dask_worker", "--nthreads", "1", "--no-dashboard", "--resources", "CPU=1")
+        while not file.exists():
+            assert processes[0].poll() is None
+            time.sleep(0.05)
+        yield str(file), processes[0]
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(GUARD)
 
 
-def test_an_existing_cluster(tiny: RunSpec, undisturbed: dict[str, bytes], cluster, tmp_path: Path):
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The scheduler's file of a cluster that several sweeps use."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as (file, _):
+        yield file
+
+
+def test_an_existing_cluster(tiny: RunSpec, undisturbed: dict[str, bytes], cluster: str, tmp_path: Path):
     specs = [spec_of(tiny, seed) for seed in range(RUNS)]
     steps = []
     runs, failures = train_all(
-        specs, tmp_path / "store", scheduler=cluster[0], report=lambda spec, step: steps.append((spec.id, step))
+        specs, tmp_path / "store", scheduler=cluster, report=lambda spec, step: steps.append((spec.id, step))
     )
     assert not failures
     assert set(runs) == set(undisturbed)
@@ -212,9 +245,11 @@ def test_an_existing_cluster(tiny: RunSpec, undisturbed: dict[str, bytes], clust
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_dies_ends_the_sweep_with_one_line(tiny: RunSpec, cluster, tmp_path: Path):
-    file, scheduler = cluster
-    with pytest.raises(RunError, match="got no answer from it any more, needs one that lives"):
+def test_a_scheduler_that_dies_ends_the_sweep_with_one_line(tiny: RunSpec, tmp_path: Path):
+    with (
+        running_cluster(tmp_path) as (file, scheduler),
+        pytest.raises(RunError, match="got no answer from it any more, needs one that lives"),
+    ):
         train_all(
             [spec_of(tiny, seed, 2000) for seed in range(2)], tmp_path / "store", scheduler=file,
             report=lambda _spec, _step: scheduler.kill(),
@@ -236,41 +271,37 @@ def test_a_bucket(tiny: RunSpec, undisturbed: dict[str, bytes], bucket: str):
     specs = [spec_of(tiny, seed) for seed in range(RUNS)]
     finished: list[Run] = []
     variables = dict(os.environ)
-    train_all(specs, bucket, workers=2, finished=finished.append)
+    runs, _ = train_all([*specs, specs[0]], bucket, workers=2, finished=finished.append)  # equal specs are one run
     assert dict(os.environ) == variables  # Dask sets some for its workers
-    assert sorted(run.id for run in finished) == sorted(undisturbed)
+    assert sorted(run.id for run in finished) == sorted(undisturbed) == sorted(runs)
     checked(Store(bucket), undisturbed)
     train_all(specs, bucket, workers=2, finished=finished.append)
     assert len(finished) == RUNS
 
 
-def test_a_run_that_fails_by_itself_fails_once_and_stops_no_other(tiny: RunSpec, tmp_path: Path):
-    bad = tiny.training.model_copy(update={"learning_rate": 1e30, "clip": 1e30, "steps": 100})
-    specs = [tiny.model_copy(update={"training": bad}), *(spec_of(tiny, seed, 10) for seed in range(3))]
-    runs, failures = train_all(specs, tmp_path, workers=2)
-    assert set(failures) == {specs[0].id}
-    assert len(runs) == 3
-    assert isinstance(failures[specs[0].id], RunError)
-    steps: list[int] = []
-    _, again = train_all(specs, tmp_path, workers=2, report=lambda _spec, step: steps.append(step))
-    assert "lets it be tried again" in str(again[specs[0].id])
-    assert steps == []
-
-
-def test_a_damaged_checkpoint_stops_no_other_run(tiny: RunSpec, tmp_path: Path):
+def test_a_run_that_fails_and_a_damaged_checkpoint_stop_no_other(tiny: RunSpec, cluster: str, tmp_path: Path):
     store, damaged = Store(tmp_path), spec_of(tiny, 0, 10)
     with store.claim(damaged.id):
         store.start(damaged)
-    store.files.write(f"{damaged.id}/checkpoint.safetensors", b"nothing")
-    runs, failures = train_all([damaged, spec_of(tiny, 1, 10), spec_of(tiny, 2, 10)], tmp_path, workers=2)
-    assert len(runs) == 2
-    assert isinstance(failures[damaged.id], StoreError)
+    store.files.write(f"{damaged.id}/{CHECKPOINT}", b"nothing")
+    bad = tiny.model_copy(
+        update={"training": tiny.training.model_copy(update={"learning_rate": 1e30, "clip": 1e30, "steps": 100})}
+    )
+    specs = [bad, damaged, spec_of(tiny, 1, 10), spec_of(tiny, 2, 10)]
+    runs, failures = train_all(specs, tmp_path, scheduler=cluster)
+    assert set(runs) == {spec.id for spec in specs[2:]}
+    assert {run: type(error) for run, error in failures.items()} == {bad.id: DivergedError, damaged.id: StoreError}
+    steps: list[int] = []
+    _, again = train_all(specs, tmp_path, workers=1, report=lambda _spec, step: steps.append(step))
+    assert "lets it be tried again" in str(again[bad.id])
+    assert isinstance(again[damaged.id], StoreError)
+    assert steps == []
 
 
-def test_a_store_that_cannot_be_written_stops_the_sweep_with_one_line(tiny: RunSpec, tmp_path: Path):
+def test_a_store_that_cannot_be_written_stops_the_sweep_with_one_line(tiny: RunSpec, cluster: str, tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError, match="Not a directory, needs a folder that can be written"):
-        train_all([spec_of(tiny, seed) for seed in range(4)], tmp_path / "file" / "store", workers=2)
+        train_all([spec_of(tiny, seed) for seed in range(4)], tmp_path / "file" / "store", scheduler=cluster)
 
 
 def test_wrong_requests(tiny: RunSpec, tmp_path: Path):

@@ -1,13 +1,13 @@
 """Each tracker is read back by its own software."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from hyperfactor import RequestError, RunSpec, train
 from hyperfactor.runs import track
+
+from ..shell import hyperfactor, one_line
 
 
 def test_tensorboard_holds_the_history(tiny: RunSpec, tmp_path: Path):
@@ -73,9 +73,7 @@ def test_what_is_no_tracker_is_told(tiny: RunSpec, tmp_path: Path, monkeypatch: 
 def test_the_commands_pass_the_tracker_on(tmp_path: Path):
     (tmp_path / "spec.yaml").write_text("seed: 0\n")
     for command in ("train", "sweep"):
-        words = [sys.executable, "-m", "hyperfactor.cli", command, "spec.yaml", "--track", "paper:x"]
         if command == "sweep":
             (tmp_path / "spec.yaml").write_text("base: {seed: 0}\n")
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
-        assert done.returncode == 2
-        assert "track: got 'paper:x', needs tensorboard:FOLDER" in done.stderr
+        done = hyperfactor(command, "spec.yaml", "--track", "paper:x", cwd=tmp_path)
+        one_line(done, "track: got 'paper:x', needs tensorboard:FOLDER")
