@@ -155,6 +155,10 @@ def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path
         (["runs", "list", "--store", " "], ["store: got ' ', needs a name"]),
         (["runs", "verify", "--store", "-"], ["store: got '-', needs a name"]),
         (["reproduce", "composition", "--preset", "smoke", "--store", ""], ["store: got '', needs a name"]),
+        (["reproduce", "composition", "--json", "."], [".: Is a directory, needs a file that can be written"]),
+        (["reproduce", "composition", "--out", "/dev/null"], ["/dev/null/report.html: Not a directory"]),
+        (["analyse", "none.npy", "--json", "/proc/x.json"], ["/proc/x.json: "]),
+        (["percolate", "--size", "999999", "--json", "."], [".: Is a directory"]),
         (["runs", "remove", "abc"], ["run: got 'abc', which names no run"]),
     ],
 )  # fmt: skip

@@ -78,7 +78,7 @@ def reproduce(
     from hyperfactor.experiments import EXPERIMENTS
     from hyperfactor.experiments.rounds import Rounds
     from hyperfactor.report.page import write_report
-    from hyperfactor.runs.files import files_at, write_whole
+    from hyperfactor.runs.files import check_writable, files_at, write_whole
     from hyperfactor.strict import dump_json
 
     began = time.perf_counter()
@@ -89,6 +89,7 @@ def reproduce(
     rounds = Rounds([EXPERIMENTS[name] for name in names or EXPERIMENTS], preset, seeds)
     if dry_run:
         return _plan(rounds, store, workers)
+    check_writable(out / "report.html", json_file)
     while wanted := rounds.missing():
         done, failures = _train_all(wanted, rounds.titles(), store, workers, scheduler, gpu, track, quiet)
         if failures:
@@ -236,9 +237,10 @@ def sample(
     """Draw a picture at each row of factor values."""
     import numpy as np
 
-    from hyperfactor.runs.files import write_whole
+    from hyperfactor.runs.files import check_writable, write_whole
     from hyperfactor.runs.run import Run
 
+    check_writable(out)
     opened = Run.open(store, run)
     points = _read_factors(factors, opened.spec.data.picture.space().names)
     images = opened.sample(points, seed)
@@ -274,11 +276,12 @@ def analyse(
     """Geometry, dimension and topology of one layer of a run, or of an array."""
     from hyperfactor.experiments.battery import battery
     from hyperfactor.measures.topology import estimate
-    from hyperfactor.runs.files import write_whole
+    from hyperfactor.runs.files import check_writable, write_whole
     from hyperfactor.strict import dump_json
 
     if figure_file is not None and figure_file.suffix not in (".svg", ".pdf"):
         raise RequestError(f"figure: got {figure_file}, needs a name that ends with .svg or .pdf")
+    check_writable(json_file, figure_file)
     if what.endswith(".npy"):
         R, names, periodic, width = *_read_lattice(Path(what), open_factors), 1.0
         title = what
@@ -362,11 +365,12 @@ def percolate(
     """When the bumps of a random part of a lattice hang together: the largest cluster, and the critical fraction."""
     from hyperfactor.percolation.lattice import critical_fraction, neighbours, site_percolation
     from hyperfactor.percolation.overlap import reach
-    from hyperfactor.runs.files import write_whole
+    from hyperfactor.runs.files import check_writable, write_whole
     from hyperfactor.strict import dump_json
 
     if not spacing > 0:
         raise RequestError(f"spacing: got {spacing}, needs a number above 0")
+    check_writable(json_file)
     steps = reach(sigma, threshold) / spacing
     around = len(neighbours(2, steps))
     curve = site_percolation((size, size), steps, seed)

@@ -122,6 +122,15 @@ def write_together(contents: Mapping[str | Path, bytes]) -> None:
                 finish()
 
 
+def check_writable(*paths: str | Path | None) -> None:
+    """Raise now, before any work is done, what `write_together` would raise for these names; None is passed over."""
+    with ExitStack() as stack:
+        for path in paths:
+            if path is not None:
+                with _told(path):
+                    _prepare(named_path(path, "file"), b"", stack)
+
+
 @contextmanager
 def _told(path: object) -> Iterator[None]:
     try:
