@@ -169,8 +169,8 @@ def combine(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate
         ends = (weight * estimate.low, weight * estimate.high)
         spans = (weight * estimate.span[0], weight * estimate.span[1])
         value += weight * estimate.value
-        low += (weight * estimate.value - min(ends)) ** 2
-        high += (max(ends) - weight * estimate.value) ** 2
+        low += max(0.0, weight * estimate.value - min(ends)) ** 2  # an end of a bootstrap may lie beyond the value
+        high += max(0.0, max(ends) - weight * estimate.value) ** 2
         least, most = least + min(spans), most + max(spans)
     method = " and ".join(dict.fromkeys(estimate.method for estimate in estimates))
     return Estimate(value, value - math.sqrt(low), value + math.sqrt(high), method, (least, most))

@@ -9,6 +9,7 @@ they never do.  The steepness is the exponent of lambda with which the share gro
 1 where it grows in proportion to the pictures, more where learning sets in more suddenly.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -146,9 +147,15 @@ def simulated(sigmas: list[float], side: int, count: int) -> pl.DataFrame:
 Curve = tuple[np.ndarray, np.ndarray]  # fractions, shares right
 
 
-def resampled(accuracy: pl.DataFrame, seed: int, statistic: Callable[[list[Curve]], float]) -> Estimate:
+def resampled(
+    accuracy: pl.DataFrame,
+    seed: int,
+    statistic: Callable[[list[Curve]], float],
+    span: tuple[float, float] = (-math.inf, math.inf),
+) -> Estimate:
     """A statistic of the curves of one seed's models, in the order of sigma, with its interval for the number of drawings:
-    as many are drawn again RESAMPLED times, each right with the share that was found.
+    as many are drawn again RESAMPLED times, each right with the share that was found.  span: its smallest and largest
+    possible value.
 
     The percentiles of the parametric bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
     """
@@ -158,7 +165,7 @@ def resampled(accuracy: pl.DataFrame, seed: int, statistic: Callable[[list[Curve
     drawn = [statistic([(at, generator.binomial(n, p) / n) for at, p, n in curves]) for _ in range(RESAMPLED)]
     low, high = np.quantile(drawn, [0.025, 0.975])
     measured = statistic([(at, p) for at, p, _ in curves])
-    return Estimate(measured, float(low), float(high), "bootstrap over drawings")
+    return Estimate(measured, float(low), float(high), "bootstrap over drawings", span)
 
 
 def _claims(accuracy: pl.DataFrame) -> list[Claim]:
@@ -171,8 +178,8 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
     unless = [f"this preset has no models of sigma {s:g}" for s in SIGMAS if s not in sigmas] + unlearnt
     thresholds = [predicted(sigma, PREDICTED) for sigma in sigmas] if not unless else []
 
-    def measure(statistic: Callable[[list[Curve]], float]) -> list[Estimate]:
-        return [resampled(accuracy, seed, statistic) for seed in seeds]
+    def measure(statistic: Callable[[list[Curve]], float], **span: tuple[float, float]) -> list[Estimate]:
+        return [resampled(accuracy, seed, statistic, **span) for seed in seeds]
 
     def earlier(curves: list[Curve]) -> float:
         first, *_, last = (onset(*curve) or 1.0 for curve in curves)
@@ -186,7 +193,7 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
         claim("onset.earlier", "6", f"onset of sigma {first:g} less that of sigma {last:g} (lambda)",
               Bound(">", 0), lambda: measure(earlier), terms="paper", unless=unless),
         claim("onset.predicted", "6", f"correlation of onset and percolation threshold (overlap {PREDICTED:g}) over sigma",
-              Bound(">=", 0.9), lambda: measure(correlation), terms="paper", unless=unless),
+              Bound(">=", 0.9), lambda: measure(correlation, span=(-1.0, 1.0)), terms="paper", unless=unless),
         *(
             claim(f"onset.sharp.{sigma:g}", "6", f"sigma {sigma:g}: exponent of lambda from a quarter to three quarters right",
                   Bound(">", 1), lambda k=k: measure(lambda curves: steepness(*curves[k])), unless=unless)
