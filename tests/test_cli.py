@@ -61,9 +61,13 @@ def test_quick_commands_import_nothing_heavy(command: str, needed: set[str], tmp
 
 
 def test_list_names_each_experiment(tmp_path: Path):
-    out = hyperfactor("list", cwd=tmp_path).stdout
-    assert "composition" in out
-    assert "figures 1, 4, 9, 10" in out
+    lines = hyperfactor("list", cwd=tmp_path).stdout.splitlines()
+    expected = [(name, f"figures {', '.join(e.figures)}", e.question) for name, e in EXPERIMENTS.items()]
+    found = [
+        (*name.split(maxsplit=1), question.strip()) for name, question in zip(lines[::2], lines[1::2], strict=True)
+    ]
+    assert found == expected
+    assert "composition        figures 1, 4, 9, 10" in lines
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 import errno
 import os
 import resource
+import socket
 import stat
 import subprocess
 import sys
@@ -76,9 +77,11 @@ def test_what_is_no_place_is_told(s3: str):
     gone = files_at("s3://no-such-bucket/runs?endpoint_url=" + s3)
     with pytest.raises(WriteError, match="no-such-bucket/runs/a: .*needs a bucket that can be reached"):
         gone.write("a", b"1")
-    closed = files_at("s3://bucket/runs?endpoint_url=http://127.0.0.1:9")
-    with pytest.raises(MachineError, match="s3://bucket/runs/a: .*needs a bucket that can be reached"):
-        closed.read("a")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and listens to nobody
+        closed = files_at(f"s3://bucket/runs?endpoint_url=http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(MachineError, match="s3://bucket/runs/a: .*needs a bucket that can be reached"):
+            closed.read("a")
 
 
 FILL = """
