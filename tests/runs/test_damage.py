@@ -131,6 +131,23 @@ def test_a_failure_without_its_spec_gives_it_back(tiny: RunSpec, tmp_path: Path)
         begin(tiny, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "evaluation.parquet"])
+def test_what_a_run_left_before_its_manifest_is_replaced(name: str, tiny: RunSpec, tmp_path: Path):
+    """Half written or emptied it stands in nobody's way; a folder of its name does, and is told before training."""
+    store = put(tiny, tmp_path, "unfinished")
+    (tmp_path / tiny.id / name).write_bytes(b"")
+    assert list(store.verify()) == []
+    with pytest.raises(ReachedError):
+        begin(tiny, tmp_path)
+    damage(tmp_path / tiny.id / name, CUT["folder"])
+    with pytest.raises(DamagedError, match=f"{name}: got a folder.*runs repair"):
+        begin(tiny, tmp_path)
+    (problem,) = store.verify()
+    assert store.repair(problem) == "set aside"
+    with pytest.raises(ReachedError):
+        begin(tiny, tmp_path)
+
+
 def test_a_snapshot_that_is_gone_is_told_at_once(tiny: RunSpec, tmp_path: Path):
     put(tiny, tmp_path, "unfinished")
     (tmp_path / tiny.id / snapshot_name(5)).unlink()

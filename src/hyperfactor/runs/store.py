@@ -53,7 +53,7 @@ if TYPE_CHECKING:  # they bring torch, which takes seconds, and listing a store 
 MANIFEST, SPEC, CHECKPOINT, FAILURE = "manifest.json", "spec.json", "checkpoint.safetensors", "failure.json"
 QUARANTINE = ".quarantine"
 LEFT = "what a process left that was killed"
-TENSORS = ".safetensors"
+SNAPSHOT, WRITTEN = "snapshot-", (".safetensors", ".parquet")
 SCHEMA = 2  # of the store's files; not of the spec, whose own is part of the id
 State = Literal["finished", "failed", "training", "unfinished", "other schema", "damaged", "unreadable"]
 _RUN = re.compile(r"[0-9a-f]{16}")  # what `RunSpec.id` makes
@@ -114,8 +114,8 @@ class Store:
     ) -> Iterator[None]:
         """Hold the run's claim; while somebody else does, wait, or raise BusyError.
 
-        dead: the number of a claim that another watcher has found dead.  tell: called with a line when there is something to wait for.  Raises WriteError or MachineError where
-        the store cannot be written.
+        dead: the number of a claim that another watcher has found dead.  tell: called with a line when there is
+        something to wait for.  Raises WriteError or MachineError where the store cannot be written.
         """
         claim = self.claims.wait(run, tell) if wait else self.claims.take(run, dead)
         if claim is None:
@@ -153,10 +153,17 @@ class Store:
         """
         run = spec.id
         self._json(run, SPEC, _check_spec)
+        sizes = self.files.sizes(run)
         for name in self.files.children(run):
-            if name.endswith(TENSORS) and name != CHECKPOINT:
-                self.describe(run, name)
+            self._look_at(run, name, sizes)
         return self.checkpoint(run)
+
+    def _look_at(self, run: str, name: str, sizes: dict[str, int]) -> None:
+        """Raise DamagedError for a file of an unfinished run that training reads, or cannot replace."""
+        if name == CHECKPOINT or name.startswith(SNAPSHOT):
+            self.describe(run, name)
+        elif name.endswith(WRITTEN) and name not in sizes:
+            self.files.read(f"{run}/{name}")
 
     def start(self, spec: "RunSpec") -> None:
         """Record what the run is, before it is trained."""
@@ -404,14 +411,13 @@ class Store:
             yield from self._verify_unfinished(run)
 
     def _verify_unfinished(self, run: str) -> Iterator[Problem]:
+        sizes = self.files.sizes(run)
         for name in self.files.children(run):
-            if not name.endswith(TENSORS):
-                continue
             try:
-                self._unsealed(run, name, self.files.read(f"{run}/{name}"))
+                self._look_at(run, name, sizes)
             except DamagedError:
                 # a snapshot lies behind the checkpoint, and only a run that begins again makes it
-                remedy: Remedy = "set aside" if name == CHECKPOINT else "set aside the run"
+                remedy: Remedy = "set aside the run" if name.startswith(SNAPSHOT) else "set aside"
                 yield Problem(run, name, "not as it was written", remedy)
             except (StoreError, MachineError) as error:
                 yield Problem(run, name, _unreadable(error), "leave")
