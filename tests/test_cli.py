@@ -1,6 +1,8 @@
 import json
+import os
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from hyperfactor import Run, RunSpec
+from hyperfactor import Run, RunSpec, cli
 from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.measures.geometry import clifford_torus
 from hyperfactor.runs.store import CHECKPOINT
@@ -170,6 +172,19 @@ def test_wrong_requests_get_one_line_and_status_2(arguments, words, spec_file: P
     done = hyperfactor(*(spec_file if a == "SPEC" else a for a in arguments), cwd=tmp_path)
     one_line(done, *words)
     assert not list(tmp_path.glob("hyperfactor-store/*/spec.json"))
+
+
+@pytest.mark.parametrize("command", [["list"], ["train", "spec.yaml"], ["runs", "list"], ["percolate", "--size", "32"]])
+def test_a_current_folder_that_was_deleted_gets_one_line(command: list[str], tmp_path: Path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.setattr(sys, "argv", ["hyperfactor", *command])
+    with chdir(tmp_path):
+        os.chdir("gone")
+        os.rmdir(tmp_path / "gone")
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "hyperfactor: current folder: No such file or directory\n"
 
 
 @pytest.mark.parametrize(

@@ -524,6 +524,7 @@ def _run(arguments: list[str]) -> int:
         with _terminated_as_interrupted():
             command = typer.main.get_command(app)
             with command.make_context("hyperfactor", arguments) as context:
+                os.getcwd()  # where it was deleted, torch would end the process with a line about a library
                 command.invoke(context)
         return 0
     except typer.Exit as end:
