@@ -1,7 +1,7 @@
 # Every target does its own set-up in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-PARALLEL := -n 2 --dist worksteal --durations=15
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 .PHONY: demo test test-all check results format clean
 

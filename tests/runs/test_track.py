@@ -43,6 +43,8 @@ def test_mlflow_holds_the_history_and_the_spec(tiny: RunSpec, tmp_path: Path, mo
 @pytest.mark.filterwarnings("ignore")
 def test_wandb_offline_holds_the_history(tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("WANDB__SERVICE_WAIT", "WANDB_INIT_TIMEOUT"):  # 30 s and 90 s, which a loaded machine may need
+        monkeypatch.setenv(name, "900")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     run = train(tiny, tmp_path / "store", track="wandb:hyperfactor")
