@@ -25,6 +25,7 @@ def hyperfactor(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[st
         chdir(cwd),
         redirect_stdout(out),
         redirect_stderr(err),
+        mock.patch.dict(os.environ),  # which a command sets for its own process
         mock.patch.object(sys, "argv", list(map(str, ("hyperfactor", *arguments)))),
     ):
         try:

@@ -1,6 +1,10 @@
 """The floors of docs/architecture.md: a module imports only from its own package and from floors below."""
 
 import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,11 @@ FLOORS = {
     "errors": -1, "process": 0, "rng": 0, "strict": 0, "factors": 1, "images": 2, "percolation": 3, "models": 3, "training": 4, "measures": 4,
     "runs": 5, "experiments": 6, "figures": 7, "report": 8, "cli": 9,
 }  # fmt: skip
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+DECLARED = [
+    *PROJECT["dependencies"],
+    *(words for extra in PROJECT["optional-dependencies"].values() for words in extra),
+]
 MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
 
 
@@ -55,6 +64,29 @@ def test_no_module_imports_itself_in_a_circle():
         for others in leaves.values():
             others.difference_update(ready)
     assert leaves == {}
+
+
+def test_each_package_that_is_imported_is_declared():
+    """Not only needed by another package, which may stop to need it."""
+    declared = {re.split(r"[\[<>=]", words)[0].lower().replace("_", "-") for words in DECLARED}
+    found = {
+        name.partition(".")[0]
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [node.module or ""] if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        )
+    }  # fmt: skip
+    sources = packages_distributions()
+    others = found - sys.stdlib_module_names - {"", "hyperfactor"}
+    assert {"torch", "numba", "yaml"} <= others
+    missing = {
+        name: sources[name]
+        for name in others
+        if not declared & {source.lower().replace("_", "-") for source in sources[name]}
+    }
+    assert missing == {}
 
 
 def test_nothing_is_pickled_and_no_global_generator_is_used():

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from hyperfactor import Run, RunSpec, cli
+from hyperfactor import RequestError, Run, RunSpec, cli
 from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.measures.geometry import clifford_torus
 from hyperfactor.runs.store import CHECKPOINT
@@ -145,6 +145,8 @@ def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path
         (["reproduce", "composition", "--preset", "huge"], ["preset: got 'huge', needs one of smoke, laptop, paper"]),
         (["reproduce", "composition", "--seeds", "0"], ["seeds: got 0"]),
         (["reproduce", "composition", "--preset", "smoke", "--workers", "0"], ["workers: got 0"]),
+        (["reproduce", "composition", "--preset", "smoke", "--workers", "-1", "--dry-run"], ["workers: got -1"]),
+        (["reproduce", "composition", "--out", "SPEC"], ["/report.html: Not a directory, needs a file that can be written"]),
         (["train", "none.yaml"], ["none.yaml: No such file or directory"]),
         (["train", "SPEC", "--set", "training.steps=-5"], ["training.steps: got -5, needs an integer of at least 1"]),
         (["train", "SPEC", "--set", "data.train.foo=1"], ["got an unknown key 'foo'"]),
@@ -191,10 +193,19 @@ def test_a_current_folder_that_was_deleted_gets_one_line(command: list[str], tmp
     ("text", "word"),
     [
         (None, "No such file"),
-        ("x\n1\n", "needs y too"),
-        ("x,y\n1,two\n", "got text in a column"),
+        ("x\n1\n", "got columns x with no y, needs y once"),
+        ("x,x,y\n1,2,3\n", "got columns x, x, y with x 2 times, needs x once"),
+        ("x,y\n\n1,two\n", "f.csv, row 3, y: got 'two', needs a number"),
+        ("x,y\n1,1_0\n", "f.csv, row 2, y: got '1_0', needs a number"),
+        ("x;y\n1,5;2\n", "f.csv, row 2, x: got '1,5', needs a number"),
+        ("x,y\n1,2,3\n", "f.csv, row 2: got 3 values, needs 2, one a column"),
+        ('x,y\n"1,2\n', "f.csv, row 2: unexpected end of data"),
+        ("", "got an empty file"),
+        ("# mine\nx,y\n1,2\n", "got columns # mine with no x"),
+        ("x,y\ninf,2\n", "factors row 0, x: got inf"),
         ("x,y\n1,99\n", "factors row 0, y: got 99, needs a value in -3..18"),
-        ("x,y\n1,\n", "factors row 0, y: got nan"),
+        ("x,y\n1,\n", "f.csv, row 2, y: got '', needs a number"),
+        ("x,y\nnan,2\n", "factors row 0, x: got nan"),
     ],
 )
 def test_wrong_factors(text, word, run: Run, store: Path, tmp_path: Path):
@@ -203,6 +214,28 @@ def test_wrong_factors(text, word, run: Run, store: Path, tmp_path: Path):
     done = hyperfactor("sample", run.id, "--factors", "f.csv", "--out", "o.npz", "--store", store, cwd=tmp_path)
     one_line(done, word)
     assert not (tmp_path / "o.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rows"),
+    [
+        ("late.csv", b"x,y\n" + b"1,2\n" * 100 + b"3.5,4\n", 101),
+        ("text in a column not asked for.csv", b"n,x,y\n" + b"1,3.5,4\n" * 100 + b"abc,3.5,4\n", 101),
+        ("points[1].csv", b"y,x\r\n4,3.5\r\n", 1),
+        ("a*b?.csv", b"x,y\n\n1,2\n,\n3.5,4\n\n", 2),
+        ("marked.csv", "x,y\n3.5,4\n".encode("utf-8-sig"), 1),
+        ("wide.csv", "x,y\n3.5,4\n".encode("utf-16"), 1),
+        ("tabs.csv", b"x\ty\n3.5\t4\n", 1),
+        ("semicolons.csv", b'"x"; "y"\n3.5;"4e0"\n', 1),
+        ("header.csv", b"x,y\n", 0),
+        ("decoy.csv", b'x,y,"a;x;y"\n3.5,4,"1\n2"\n', 1),
+    ],
+)
+def test_factors_in_files_of_many_kinds(name: str, content: bytes, rows: int, tmp_path: Path):
+    (tmp_path / name).write_bytes(content)
+    points = cli._read_factors(tmp_path / name, ("x", "y"))
+    assert points.shape == (rows, 2)
+    assert points[-1:].tolist() == [[3.5, 4.0]] * bool(rows)
 
 
 def test_a_truncated_checkpoint_gets_one_line(spec_file: Path, tiny: RunSpec, tmp_path: Path):
@@ -340,9 +373,32 @@ def test_percolate(tmp_path: Path):
     assert found["neighbours"] == 4
     assert abs(found["critical_fraction"] - 0.592746) < 4 * found["error"]
     assert found["largest"][-1] == found["sites"] == 128**2
-    one_line(hyperfactor("percolate", "--threshold", 2, cwd=tmp_path), "threshold: got 2.0, needs a number above 0")
     alone = hyperfactor("percolate", "--sigma", 0.1, "--size", 32, cwd=tmp_path)
     assert "0 neighbours" in alone.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--threshold 2", "threshold: got 2.0, needs a number above 0"),
+        ("--sigma nan", "sigma: got nan, needs a"),
+        ("--sigma inf", "sigma: got inf, needs a"),
+        ("--sigma 1e300", "reach: got 3.46164e+300, needs a number in 0..1023 for 2 dimensions"),
+        ("--spacing inf", "spacing: got inf, needs a finite number above 0"),
+        ("--spacing -1", "spacing: got -1.0, needs a finite number above 0"),
+        ("--size 0", "size: got 0 for a reach of 3.462 lattice steps, needs an integer of at least 28"),
+        ("--size 27", "size: got 27 for a reach"),
+        ("--size 64 --sigma 100", "size: got 64 for a reach of 346.2 lattice steps, needs an integer of at least 2772"),
+        ("--size 30000", "needs at most 1e+12, some hours: a smaller size, fewer seeds or a shorter reach"),
+        ("--size 60000 --threshold 1", "fewer than 2^31 sites"),
+        ("--seeds 1", "seeds: got 1, needs an integer of at least 2"),
+        ("--seed -1 --size 32", "seed: got -1, needs an integer of at least 0"),
+        ("--json file/out.json", "file/out.json: Not a directory, needs a file that can be written"),
+    ],
+)
+def test_wrong_requests_to_percolate(arguments: str, words: str, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    one_line(hyperfactor("percolate", *arguments.split(), cwd=tmp_path), words)
 
 
 def test_analyse_a_run_and_an_array(run: Run, store: Path, tmp_path: Path):
@@ -373,10 +429,27 @@ def test_analyse_a_run_and_an_array(run: Run, store: Path, tmp_path: Path):
         (["--step", "3"], ["step: got 3, needs one that run"]),
         (["--source", "dream"], ["source: got 'dream', needs trajectory or truth"]),
         (["--figure", "a.png"], ["figure: got a.png, needs a name that ends with .svg or .pdf"]),
+        (["--figure", "/dev/null/a.svg"], ["/dev/null/a.svg: Not a directory, needs a file that can be written"]),
+        (["--open", "0"], ["open: got '0' for a run, needs an array"]),
     ],
 )  # fmt: skip
 def test_wrong_requests_to_analyse(arguments, words, run: Run, store: Path, tmp_path: Path):
     one_line(hyperfactor("analyse", run.id, "--store", store, *arguments, cwd=tmp_path), *words)
+
+
+def test_which_factors_of_an_array_are_open(tmp_path: Path):
+    np.save(tmp_path / "R.npy", clifford_torus(6))
+    for given, wraps in (("", (True, True)), ("0", (False, True)), (" 00,1", (False, False))):
+        assert cli._read_lattice(tmp_path / "R.npy", given)[2] == wraps
+    for given in ("2", "x", "-1", "²", "٣", "0.0"):
+        with pytest.raises(RequestError, match=f"open: got '{given}', needs positions in 0..1"):
+            cli._read_lattice(tmp_path / "R.npy", given)
+
+
+@pytest.mark.parametrize("content", [b"", b"1,2\n", b"PK\x03\x04", b"\x93NUMPY"])
+def test_files_that_are_no_arrays(content: bytes, tmp_path: Path):
+    (tmp_path / "OTHER.NPY").write_bytes(content)
+    one_line(hyperfactor("analyse", "OTHER.NPY", cwd=tmp_path), "OTHER.NPY: ", "needs a .npy file of numbers")
 
 
 @pytest.mark.parametrize(("array", "word"), [

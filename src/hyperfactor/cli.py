@@ -1,6 +1,8 @@
 """The command line.  It reads requests, calls the library and prints; imports are lazy."""
 
+import codecs
 import io
+import math
 import os
 import signal
 import sys
@@ -46,6 +48,7 @@ TrackOption = Annotated[
     str | None, typer.Option(help="Show the history in tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS.")
 ]
 DEFAULT_STORE = "hyperfactor-store"
+MOST_VISITS = 1e12  # of neighbours that `percolate` is asked to make
 
 
 @app.command("list")
@@ -113,6 +116,8 @@ def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
     from hyperfactor.runs.run import Run
     from hyperfactor.runs.store import Store
 
+    if workers is not None and workers < 1:
+        raise RequestError(f"workers: got {workers}, needs an integer of at least 1")
     opened = Store(store)
     while found := {spec.id: Run(opened, spec.id) for spec in rounds.missing() if opened.manifest(spec.id)}:
         rounds.add(found)
@@ -282,10 +287,12 @@ def analyse(
     if figure_file is not None and figure_file.suffix not in (".svg", ".pdf"):
         raise RequestError(f"figure: got {figure_file}, needs a name that ends with .svg or .pdf")
     check_writable(json_file, figure_file)
-    if what.endswith(".npy"):
+    if what.lower().endswith(".npy"):
         R, names, periodic, width = *_read_lattice(Path(what), open_factors), 1.0
         title = what
     else:
+        if open_factors:
+            raise RequestError(f"open: got {open_factors!r} for a run, needs an array: a run knows its own factors")
         R, names, periodic, width = _representation(store, what, layer, timestep, step, source)
         title = f"run {what}, layer {layer}, timestep {timestep}"
     if not quiet:
@@ -338,16 +345,21 @@ def _read_lattice(path: Path, open_factors: str) -> "tuple[Any, None, tuple[bool
     from hyperfactor.measures import arrays
     from hyperfactor.runs.files import named_path
 
+    file = named_path(path, "array")
     try:
-        R = arrays.lattice(np.load(named_path(path, "array"), allow_pickle=False), str(path))
+        with open(file, "rb") as opened:
+            if opened.read(6) != b"\x93NUMPY":
+                raise RequestError(f"{path}: got a file of another kind, needs a .npy file of numbers")
+        R = arrays.lattice(np.load(file, allow_pickle=False), str(path))
+    except RequestError:
+        raise
     except (OSError, ValueError, EOFError) as error:
-        if isinstance(error, RequestError):
-            raise
-        raise RequestError(f"{path}: {str(error).splitlines()[0]}, needs a .npy file of numbers") from None
-    chosen = [part for part in open_factors.split(",") if part]
-    if any(not part.isdigit() or int(part) >= R.ndim - 1 for part in chosen):
+        said = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise RequestError(f"{path}: {said}, needs a .npy file of numbers") from None
+    chosen = [part.strip() for part in open_factors.split(",") if part.strip()]
+    if any(not (part.isascii() and part.isdigit() and int(part) < R.ndim - 1) for part in chosen):
         raise RequestError(f"open: got {open_factors!r}, needs positions in 0..{R.ndim - 2}, joined by commas")
-    return R, None, tuple(str(k) not in chosen for k in range(R.ndim - 1))
+    return R, None, tuple(k not in map(int, chosen) for k in range(R.ndim - 1))
 
 
 @app.command()
@@ -368,11 +380,24 @@ def percolate(
     from hyperfactor.runs.files import check_writable, write_whole
     from hyperfactor.strict import dump_json
 
-    if not spacing > 0:
-        raise RequestError(f"spacing: got {spacing}, needs a number above 0")
+    if not 0 < spacing < math.inf:
+        raise RequestError(f"spacing: got {spacing}, needs a finite number above 0")
+    if seeds < 2:
+        raise RequestError(f"seeds: got {seeds}, needs an integer of at least 2")
     check_writable(json_file)
     steps = reach(sigma, threshold) / spacing
-    around = len(neighbours(2, steps))
+    around = len(possible := neighbours(2, steps))
+    least = 4 * (2 * int(possible.max()) + 1) if around else 1  # a quarter of it is wider than two reaches
+    if size < least:
+        raise RequestError(
+            f"size: got {size} for a reach of {steps:.4g} lattice steps, needs an integer of at least {least}"
+        )
+    visits = size**2 * max(around, 1) * (1 + (2 * seeds * 21 / 16 if around else 0))
+    if visits > MOST_VISITS:
+        raise RequestError(
+            f"size, seeds: got {size} and {seeds}, which visit {visits:.2g} neighbours of sites, needs at most "
+            f"{MOST_VISITS:.2g}, some hours: a smaller size, fewer seeds or a shorter reach"
+        )
     curve = site_percolation((size, size), steps, seed)
     print(f"bumps of sigma {sigma:g} overlap by {threshold:g} up to {steps * spacing:.3f} pixels: {around} neighbours")
     found = {"reach": steps * spacing, "neighbours": around}
@@ -614,23 +639,51 @@ def _complain(message: str) -> None:
 
 
 def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
-    """The factor columns of a CSV file, in the order of `names`; others are left out."""
-    import polars as pl
+    """The factor columns of a CSV file, in the order of `names`; others are left out, and blank lines skipped."""
+    import csv
+
+    import numpy as np
 
     from hyperfactor.runs.files import named_path
 
+    needed = f"a CSV file with columns {', '.join(names)}"
+    line = 1
     try:
-        frame = pl.read_csv(named_path(path, "factors"))
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RequestError(
-            f"{path}: {str(error).splitlines()[0]}, needs a CSV file with columns {', '.join(names)}"
-        ) from None
-    if missing := [name for name in names if name not in frame.columns]:
-        raise RequestError(f"{path}: got columns {', '.join(frame.columns)}, needs {', '.join(missing)} too")
-    try:
-        return frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
-    except pl.exceptions.PolarsError:
-        raise RequestError(f"{path}: got text in a column of {', '.join(names)}, needs numbers") from None
+        content = named_path(path, "factors").read_bytes()
+        encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+        text = io.StringIO(content.decode(encoding), newline="")
+        first = next((line for line in text if line.strip()), "").replace('"', "").replace(" ", "").rstrip("\r\n")
+        text.seek(0)
+        delimiter = next((mark for mark in ",;\t" if set(names) <= set(first.split(mark))), ",")
+        rows = []
+        for row in csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True):
+            if any(cell.strip() for cell in row):
+                rows.append((line, [cell.strip() for cell in row]))
+            line += 1
+    except OSError as error:
+        raise RequestError(f"{path}: {error.strerror}, needs {needed}") from None
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{path}: got bytes that are not {error.encoding}, needs {needed}, in UTF-8") from None
+    except csv.Error as error:
+        raise RequestError(f"{path}, row {line}: {error}, needs {needed}") from None
+    if not rows:
+        raise RequestError(f"{path}: got an empty file, needs {needed}")
+    header = rows[0][1]
+    for name in names:
+        if (found := header.count(name)) != 1:
+            times = f"{name} {found} times" if found else f"no {name}"
+            raise RequestError(f"{path}: got columns {', '.join(header)[:80]} with {times}, needs {name} once")
+    points = np.empty((len(rows) - 1, len(names)))
+    for k, (line, row) in enumerate(rows[1:]):
+        if len(row) != len(header):
+            raise RequestError(f"{path}, row {line}: got {len(row)} values, needs {len(header)}, one a column")
+        for j, name in enumerate(names):
+            cell = row[header.index(name)]
+            try:
+                points[k, j] = float(cell.replace("_", "?"))  # Python alone reads 1_000 as a number
+            except ValueError:
+                raise RequestError(f"{path}, row {line}, {name}: got {cell!r:.40}, needs a number") from None
+    return points
 
 
 class _Progress:

@@ -5,6 +5,7 @@ setting, and changes the number of threads within a call of `train` only.
 """
 
 import ctypes
+import logging
 import os
 from contextlib import suppress
 
@@ -25,6 +26,7 @@ def prepare_command() -> None:
     for name, value in THREADS.items():
         os.environ.setdefault(name, value)
     os.environ["MPLBACKEND"] = "agg"  # figures are files; the user's windows may not work here
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # the user's settings of it are not used, nor complained of
     _find_caches()
     keep_freed_memory()
 

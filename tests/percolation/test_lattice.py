@@ -1,5 +1,8 @@
 """Against scipy's labels at every occupation, and against published constants."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -7,7 +10,8 @@ from scipy.stats import binom
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
-from hyperfactor.percolation.lattice import POINTS, critical_fraction, neighbours, site_percolation
+from hyperfactor.percolation.boolean import boolean_model
+from hyperfactor.percolation.lattice import POINTS, compiled, critical_fraction, neighbours, site_percolation
 
 
 def labelled(occupied: np.ndarray, steps: list[tuple[int, ...]], periodic: bool) -> np.ndarray:
@@ -128,3 +132,41 @@ def test_a_large_lattice_keeps_some_occupations():
 def test_bad_requests(call, said: str):
     with pytest.raises(RequestError, match=said):
         call()
+
+
+def test_functions_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch):
+    """As in a container with a read-only installation and no home folder."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("numba.core.caching._CacheLocator.ensure_cache_path", refuse)
+    assert compiled(lambda x: x + 1)(2) == 3
+
+
+def test_a_lattice_that_is_larger_than_the_memory_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=10_000))
+    for request in (
+        lambda: site_percolation((40, 40)),
+        lambda: critical_fraction(1.0, [40], 2),
+        lambda: boolean_model(1600),
+    ):
+        with pytest.raises(
+            RequestError, match=r"shape: got 1600 sites \(0.0 GB\), needs at most \d+ on this machine now"
+        ):
+            request()
+
+
+@pytest.mark.parametrize(("dimensions", "farthest"), [(1, 2097151), (2, 1023), (3, 80)])
+def test_far_neighbours_are_told(dimensions: int, farthest: int):
+    for far in (farthest + 1, 1e300, np.inf, np.nan, -1):
+        with pytest.raises(RequestError, match=f"reach: got .*, needs a number in 0..{farthest} for {dimensions} dim"):
+            neighbours(dimensions, far)
+
+
+def test_neighbours_by_a_list_of_all_steps():
+    for dimensions, reach, metric in ((1, 3.0, "manhattan"), (2, 2.3, "euclidean"), (3, 2.0, "chebyshev")):
+        order = {"euclidean": 2, "chebyshev": np.inf, "manhattan": 1}[metric]
+        steps = itertools.product(range(-4, 5), repeat=dimensions)
+        expected = [step for step in steps if any(step) and np.linalg.norm(step, order) <= reach]
+        assert list(map(tuple, neighbours(dimensions, reach, metric).tolist())) == expected

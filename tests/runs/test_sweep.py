@@ -6,18 +6,22 @@ The slow tests kill 20 times at random moments, the quick ones once at a chosen 
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.spawn import get_preparation_data
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from hyperfactor import DivergedError, Run, RunSpec, Store, StoreError, train
 from hyperfactor.errors import RequestError, RunError, WriteError
+from hyperfactor.runs import sweep as sweep_module
 from hyperfactor.runs.store import CHECKPOINT
 from hyperfactor.runs.sweep import _check_workers, train_all
 
@@ -309,5 +313,73 @@ def test_wrong_requests(tiny: RunSpec, tmp_path: Path):
         train_all([tiny], tmp_path, workers=0)
     with pytest.raises(RequestError, match="needs one of them"):
         train_all([tiny], tmp_path, workers=2, scheduler="tcp://127.0.0.1:1")
-    with pytest.raises(RequestError, match="scheduler: got 'nowhere.json', needs tcp"):
-        train_all([tiny], tmp_path, scheduler="nowhere.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "needs"),
+    [
+        (None, "needs tcp://host:port or a scheduler file"),
+        (b"", "a file without an address"),
+        (b"{}", "a file without an address"),
+        (b"[1]", "a file without an address"),
+        (b'{"address": "tcp://127.0.0.1:1"', "a file without an address"),
+        (b'{"address": 3}', "a file without an address"),
+        (b"\xff\x00", "a file without an address"),
+        (b'{"address": "http://127.0.0.1:1"}', "unknown address scheme"),
+        (b'{"address": "tcp://127.0.0.1"}', "missing port number"),
+        (b'{"address": "inproc://x"}', "needs one that answers"),
+    ],
+)
+def test_wrong_scheduler_files(content: bytes | None, needs: str, tiny: RunSpec, tmp_path: Path):
+    file = tmp_path / "scheduler.json"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(RequestError, match=f"scheduler: got '{file}'.*{needs}"):
+        train_all([tiny], tmp_path / "store", scheduler=str(file))
+
+
+def test_schedulers_that_do_not_answer(tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sweep_module, "ANSWER", 0.3)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        nobody = f"tcp://127.0.0.1:{deaf.getsockname()[1]}"
+        for address in ("", "tcp://", nobody):
+            with pytest.raises(RequestError, match=f"scheduler: got '{address}'.*needs"):
+                train_all([tiny], tmp_path / "store", scheduler=address)
+        deaf.listen()  # it takes calls and says nothing
+        with pytest.raises(RequestError, match="no answer in 0.3 s.*needs one that answers"):
+            train_all([tiny], tmp_path / "store", scheduler=nobody)
+
+
+def test_a_script_without_a_guard(tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path):
+    store = Store(tmp_path / "store")
+    script = tmp_path / "script.py"
+    script.write_text(SWEEP.replace('if __name__ == "__main__"', "if True"))
+    specs = [spec_of(tiny, seed).canonical() for seed in range(RUNS)]
+    done = subprocess.run([sys.executable, script, store.path, *specs], capture_output=True, text=True, timeout=600)
+    assert done.stderr == ""
+    assert f"done {RUNS}" in done.stdout
+    checked(store, undisturbed)
+
+
+def test_a_main_module_that_workers_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    main = sys.modules["__main__"]
+    for file, can in ((str(tmp_path), True), ("<stdin>", False), (str(tmp_path / "deleted.py"), False)):
+        monkeypatch.setattr(main, "__file__", file, raising=False)
+        assert sweep_module._main_can_be_read() is can
+        before = dict(vars(main))
+        with sweep_module._main_unread():
+            data = get_preparation_data("worker")
+            assert not {"init_main_from_name", "init_main_from_path"} & set(data)
+        assert dict(vars(main)) == before
+
+
+def test_what_workers_say_is_told_once():
+    told: list[str] = []
+    steps: list[int] = []
+    here = SimpleNamespace(
+        specs={"run": "spec"}, steps={}, told=set(), tell=told.append, report=lambda _spec, step: steps.append(step)
+    )
+    for run, said in (("run", 2), ("run", "a line"), ("other", "not ours"), ("run", "a line"), ("run", 4)):
+        sweep_module._Sweep._heard(here, (0.0, (run, said)))  # pyright: ignore[reportArgumentType]
+    assert (told, steps, here.steps) == (["a line"], [2, 4], {"run": 4})

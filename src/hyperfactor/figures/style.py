@@ -1,16 +1,30 @@
 """How every figure looks: sizes in inches, type, and colours that colour-blind readers can tell apart."""
 
 import io
+import textwrap
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hyperfactor.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+try:
+    import matplotlib
+except (OSError, ValueError) as error:  # it reads the user's file and MPLBACKEND before anything else
+    said = str(error).splitlines()[0]
+    raise RequestError(f"matplotlib: {said}, needs a matplotlibrc and an MPLBACKEND that it can read") from None
+
 COLUMN, PAGE = 3.4, 7.0  # widths of a journal's column and page
+LETTERS = 18  # of a note, to the inch
 
 # Okabe and Ito, "Color Universal Design" (2008)
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -36,16 +50,22 @@ RC = {
 }
 
 
-def context():
-    """A context in which figures are made and saved."""
-    return matplotlib.rc_context(RC)  # pyright: ignore[reportArgumentType]
+@contextmanager
+def context() -> "Iterator[None]":
+    """Within the block, figures are made and saved by matplotlib's defaults and RC, whatever the user's own files say."""
+    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
+    with warnings.catch_warnings(), matplotlib.rc_context(defaults | RC):
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
+        yield
 
 
 def new(width: float, height: float, note: str = "") -> Figure:
-    """An empty figure that needs no display; `note` (seeds, n) stands small at its foot."""
+    """An empty figure that needs no display; `note` (seeds, n) stands small at its foot, in four lines at most."""
     figure = Figure(figsize=(width, height), layout="constrained")
     if note:
-        figure.supxlabel(note, fontsize=6.5, color="#555555", x=0.01, ha="left")
+        plain = "".join(letter if letter.isprintable() else "?" for letter in note)
+        lines = textwrap.wrap(plain, int(width * LETTERS), max_lines=4, placeholder=" ...")
+        figure.supxlabel("\n".join(lines), fontsize=6.5, color="#555555", x=0.01, ha="left", parse_math=False)
     return figure
 
 

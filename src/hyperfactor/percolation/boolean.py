@@ -11,11 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from numba import njit
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
-from hyperfactor.percolation.lattice import POINTS, WRAPPING, Estimate, PercolationCurve, combined, quantile, walk
+from hyperfactor.percolation.lattice import (
+    POINTS,
+    WRAPPING,
+    Estimate,
+    PercolationCurve,
+    check_memory,
+    combined,
+    compiled,
+    quantile,
+    walk,
+)
 
 DENSEST = 1.5  # filling factor up to which discs are added
 
@@ -58,12 +67,13 @@ def _discs(n: int, generator: np.random.Generator) -> tuple[Float[np.ndarray, "n
     if not 1 <= n < 2**31:
         raise RequestError(f"n: got {n}, needs an integer of at least 1 and below 2^31")
     side = math.sqrt(n * math.pi / 4 / DENSEST)
+    check_memory(n, 28)
     if side < 3:
         raise RequestError(f"n: got {n} discs, needs at least {math.ceil(36 * DENSEST / math.pi)}: 3 diameters a side")
     return generator.random((n, 2)) * side, side
 
 
-@njit(cache=True)
+@compiled
 def _add(centres, side, occupied, axis):
     """Sizes and squares at each number of discs; with an axis instead the number at which a cluster wraps round."""
     n, cells = len(centres), int(side)

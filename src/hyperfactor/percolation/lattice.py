@@ -6,13 +6,13 @@ array of 32-bit integers holds the forest: a root holds minus the size of its cl
 number of its parent.
 """
 
-import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import psutil
 from jaxtyping import Float, Int
 from llvmlite import ir
 from numba import njit, types
@@ -25,6 +25,7 @@ from hyperfactor.errors import RequestError
 Metric = Literal["euclidean", "chebyshev", "manhattan"]
 EMPTY = np.iinfo(np.int32).min
 POINTS = 2**14  # occupations that a curve keeps, of a lattice with more sites
+FARTHEST = 2**22  # sites of the box that holds the neighbours of one
 AHEAD = 8  # sites; how long before it is needed a part of the forest is asked of the memory
 # The share of periodic lattices in which a cluster wraps round along one given axis at the threshold:
 # in two dimensions exactly (Pinson, J. Stat. Phys. 75 (1994) 1167), in three by simulation (Wang et al.,
@@ -86,11 +87,12 @@ def neighbours(dimensions: int, reach: float, metric: Metric = "euclidean") -> I
     """The steps to all sites within `reach` of one, in lattice units, it itself left out."""
     if metric not in ("euclidean", "chebyshev", "manhattan"):
         raise RequestError(f"metric: got {metric!r}, needs euclidean, chebyshev or manhattan")
-    if not 0 <= reach < math.inf:
-        raise RequestError(f"reach: got {reach}, needs a number of at least 0")
+    farthest = int((FARTHEST ** (1 / dimensions) - 1) / 2)
+    if not 0 <= reach <= farthest:
+        raise RequestError(f"reach: got {reach:g}, needs a number in 0..{farthest} for {dimensions} dimensions")
     order = {"euclidean": 2, "chebyshev": np.inf, "manhattan": 1}[metric]
     most = int(reach + 1e-9)
-    steps = np.array(list(itertools.product(range(-most, most + 1), repeat=dimensions)), dtype=np.int64)
+    steps = np.indices([2 * most + 1] * dimensions, dtype=np.int64).reshape(dimensions, -1).T - most
     length = np.linalg.norm(steps.astype(float), ord=order, axis=1)
     return steps[(length > 0) & (length <= reach + 1e-9)]
 
@@ -113,6 +115,7 @@ def site_percolation(
     if periodic and len(steps) and (np.abs(steps).max(axis=0) >= np.array(shape)).any():
         raise RequestError(f"reach: got {reach} for a periodic lattice {tuple(shape)}, needs less than each side")
     sites = math.prod(shape)
+    check_memory(sites, 8)
     order = np.arange(sites, dtype=np.int32)
     rng.stream(seed, "percolation.order").shuffle(order)
     occupied = np.unique(np.linspace(0, sites, min(sites, POINTS) + 1).round().astype(np.int64))
@@ -124,6 +127,15 @@ def site_percolation(
     return PercolationCurve(occupied, largest, second / sites)
 
 
+def check_memory(sites: int, each: int) -> None:
+    """RequestError where the forest of a lattice, `each` bytes a site, takes more memory than there is."""
+    room = psutil.virtual_memory().available
+    if sites * each > room:
+        raise RequestError(
+            f"shape: got {sites} sites ({sites * each / 1e9:.1f} GB), needs at most {room // each} on this machine now"
+        )
+
+
 def _sides(shape: Sequence[int]) -> Int[np.ndarray, " 3"]:
     whole = all(isinstance(side, int | np.integer) and side >= 1 for side in shape)
     if not (1 <= len(shape) <= 3 and whole and math.prod(shape) < 2**31):
@@ -131,7 +143,15 @@ def _sides(shape: Sequence[int]) -> Int[np.ndarray, " 3"]:
     return np.array([1] * (3 - len(shape)) + list(shape), dtype=np.int64)
 
 
-@njit(cache=True)
+def compiled(function: Callable) -> Callable:
+    """Compile a function with numba, and keep what comes of it where there is a folder that can be written."""
+    try:
+        return njit(cache=True)(function)
+    except RuntimeError:
+        return njit(function)
+
+
+@compiled
 def _root(forest, site):
     """The root of an occupied site; halves the path to it."""
     while forest[site] >= 0:
@@ -159,7 +179,7 @@ def _prefetch(_context, array, index):
     return types.void(array, types.intp), generate
 
 
-@njit(cache=True)
+@compiled
 def _ask_ahead(forest, order, offsets, count):
     """Ask for the neighbours of a site that is soon occupied, and for the parents of those of a nearer one: most of
     the time would be spent waiting for them.  A neighbour across a periodic boundary is not asked for."""
@@ -173,7 +193,7 @@ def _ask_ahead(forest, order, offsets, count):
                 _prefetch(forest, forest[near])  # pyright: ignore[reportCallIssue]
 
 
-@njit(cache=True)
+@compiled
 def _curve(forest, order, sides, steps, occupied, periodic):
     """Size of the largest cluster and sum of squared sizes, at each number of occupied sites; fills the forest."""
     n0, n1, n2 = sides
@@ -220,7 +240,7 @@ def _curve(forest, order, sides, steps, occupied, periodic):
     return largest, second
 
 
-@njit(cache=True)
+@compiled
 def _wrap(order, sides, steps, axis):
     """The number of occupied sites at which a cluster first wraps round the periodic lattice along an axis.
 
@@ -257,7 +277,7 @@ def _wrap(order, sides, steps, axis):
     return len(order)
 
 
-@njit(cache=True)
+@compiled
 def walk(forest, way, site):
     """The root of a site, and the way to it along the axis; shortens the path."""
     root, length = site, 0
@@ -304,6 +324,7 @@ def critical_fraction(
     found = []
     for size in sizes:
         sides = _sides([size] * dimensions)
+        check_memory(size**dimensions, 12)
         fractions = np.empty((seeds, dimensions))
         for seed in range(seeds):
             order = np.arange(size**dimensions, dtype=np.int32)

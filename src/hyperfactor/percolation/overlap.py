@@ -40,7 +40,7 @@ def reach(sigma: float, threshold: float) -> float:
     sigma = _width(sigma)
     if not 0 < threshold <= 1:
         raise RequestError(f"threshold: got {threshold}, needs a number above 0 and of at most 1")
-    return 2 * sigma * math.sqrt(-math.log(float(threshold)))
+    return 2 * sigma * math.sqrt(abs(math.log(float(threshold))))
 
 
 def discrete_overlap(step: tuple[float, float], sigma: float, size: int = 32) -> float:

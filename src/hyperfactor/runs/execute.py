@@ -39,16 +39,31 @@ def train(
 ) -> Run:
     """The run of a spec: returned at once if it is finished, taken up where it was interrupted.
 
-    store: a folder of runs, or a bucket (`s3://bucket/prefix?endpoint_url=...`).  threads: that torch uses while it trains;
-    the same number gives the same bits.  device: where to train, None for a GPU if there is one.  wait: for another process that trains the run.  dead: the number of a
-    claim that the caller has found dead (see `claims`).  track: a tracker that watches, see
-    `track.tracker`.  report: called with the number of steps done.  tell: called with a line where there is
-    something to wait for.
+    Parameters
+    ----------
+    spec: what to train.
+    store: a folder of runs, or a bucket (`s3://bucket/prefix?endpoint_url=...`).
+    threads: number of threads that torch uses while it trains.  The same number gives the same bits.
+    device: where to train; None for a GPU if there is one.
+    wait: whether to wait for another process that trains the run.
+    dead: the number of a claim that the caller has found dead (see `claims`).
+    track: a tracker that watches, see `track.tracker`.
+    report: called with the number of steps done.
+    tell: called with a line where the run waits for another process, or the tracker does not work.
 
-    Raises StoreError where the store cannot be written, a file of the run is damaged or the checkpoint is another
-    run's, MachineError where the disk is full or gone, BusyError where another process trains the run and wait is
-    False, and DivergedError where the loss, the weights or a picture is not finite: the reason is recorded, the
-    last good checkpoint is kept, and the run is not tried again.
+    Raises
+    ------
+    RequestError
+        For a number of threads below 1, or a tracker that cannot work.
+    StoreError
+        Where the store cannot be written, a file of the run is damaged or the checkpoint is another run's.
+    MachineError
+        Where the disk is full or gone.
+    BusyError
+        Where another process trains the run and `wait` is False.
+    DivergedError
+        Where the loss is no longer finite, or what was drawn is not.  The reason is recorded, the last good
+        checkpoint is kept, and the run is not tried again.
     """
     if threads < 1:
         raise RequestError(f"threads: got {threads}, needs an integer of at least 1")
@@ -60,7 +75,7 @@ def train(
                     raise DivergedError(f"{reason}; `hyperfactor runs remove {spec.id}` lets it be tried again")
                 device = device or ("cuda" if torch.cuda.is_available() else "cpu")
                 try:
-                    with tracker(track, spec) as record:
+                    with tracker(track, spec, tell) as record:
                         model, history = _fit(spec, opened, device, record, report)
                     _record(spec, opened, model, history, device)
                 except DivergedError as error:

@@ -11,11 +11,16 @@ is settled by the store's claims, not by Dask: a run that somebody else is train
 looked at again.
 """
 
+import asyncio
 import hashlib
+import json
 import logging
+import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -39,8 +44,11 @@ from hyperfactor.runs.execute import train
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.store import Store
+from hyperfactor.runs.track import check_target
 
 TOPIC = "hyperfactor"  # of the events in which workers report (id, steps done)
+SCHEDULER = "needs tcp://host:port or a scheduler file"
+ANSWER = 8  # seconds that a scheduler has to answer
 LOOK = 0.05  # seconds between looks at what has ended
 PATIENCE = 5.0  # seconds without a sign of a worker before it is said
 LOOK_AGAIN = 1.0  # seconds between looks at a run that somebody else trains
@@ -68,17 +76,37 @@ def train_all(
 ) -> tuple[dict[str, Run], dict[str, HyperfactorError]]:
     """Train what is not in the store yet, equal specs once, the longest expected first.
 
-    workers: processes of the embedded cluster, None for one a core (with gpu: one a GPU); a single one trains
-    in this process.  scheduler: of an existing cluster instead, `tcp://host:port` or a scheduler file.  gpu:
-    train on GPUs, of which a worker of an existing cluster declares `--resources GPU=1`.  track: a tracker
-    that watches each run, see `track.tracker`.  report: called here with a spec and its steps done.
-    finished: called with each run that is trained now.  tell: called with a line for each run that somebody
-    else is training.
+    A script that calls it with several workers should have `if __name__ == "__main__":` around its calls, because each
+    worker reads the script; without, the workers are started once more and do not read it.
 
-    Returns the runs by id, and the errors of those that failed by themselves, which stop no other.  Raises
-    WriteError or MachineError where the store can no longer be written, and RequestError for a cluster that is not there.
-    A script that calls it with several workers needs `if __name__ == "__main__":`.
+    Parameters
+    ----------
+    specs: what to train.
+    store: a folder of runs, or a bucket.
+    workers: processes of the embedded cluster; None for one a core (with gpu: one a GPU).  A single one trains in
+        this process.
+    scheduler: of an existing cluster instead, `tcp://host:port` or a scheduler file.
+    gpu: train on GPUs; a worker of an existing cluster that has one declares `--resources GPU=1`.
+    track: a tracker that watches each run, see `track.tracker`.
+    report: called here with a spec and its steps done.
+    finished: called with each run that is trained now.
+    tell: called with a line for each run that somebody else trains, and for a tracker that does not work.
+
+    Returns
+    -------
+    The runs by id, and the errors of those that failed by themselves, which stop no other.
+
+    Raises
+    ------
+    WriteError, MachineError
+        Where the store can no longer be written.
+    RequestError
+        For a cluster that is not there, or a tracker that cannot work.
+    RunError
+        For a cluster that is lost, or workers that do not start.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(1)  # a worker that reads a script without a guard: it is started again without reading it
     if workers is not None and workers < 1:
         raise RequestError(f"workers: got {workers}, needs an integer of at least 1")
     if workers is not None and scheduler is not None:
@@ -90,6 +118,8 @@ def train_all(
     missing, failures = _missing(wanted, opened)
     opened.clear_up(wanted.keys() - {spec.id for spec in missing} - failures.keys())
     missing.sort(key=_cost, reverse=True)
+    if missing and track:
+        track = ":".join(check_target(track))
     units = torch.cuda.device_count() if gpu else os.cpu_count()
     count = min(workers or units or 1, len(missing))
     if scheduler is None and count <= 1:
@@ -135,14 +165,13 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any,
     with ExitStack() as stack:
         _be_silent(stack)
         if scheduler is not None:
-            is_file = "://" not in scheduler
-            if is_file and not Path(scheduler).exists():
-                raise RequestError(f"scheduler: got {scheduler!r}, needs tcp://host:port or a scheduler file")
+            address = _address(scheduler)
             try:
-                client = Client(scheduler_file=scheduler, timeout=30) if is_file else Client(scheduler, timeout=30)
-                stack.enter_context(client)
-            except (OSError, ValueError) as error:
-                said = str(error).splitlines()[0]
+                with ThreadPoolExecutor(1) as aside:  # this thread may have an event loop, as in a notebook
+                    aside.submit(asyncio.run, _knock(address)).result()
+                client = stack.enter_context(Client(address, timeout=ANSWER))
+            except (OSError, ValueError, TypeError) as error:
+                said = (str(error).splitlines() or [f"no answer in {ANSWER} s"])[0]
                 raise RequestError(f"scheduler: got {scheduler!r} ({said}), needs one that answers") from None
             _check_workers(list(client.scheduler_info(n_workers=-1)["workers"].values()), gpu)
             yield client, lambda: None
@@ -156,8 +185,9 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any,
             else {}
             for k in range(count)
         ]
-        cluster = stack.enter_context(
-            SpecCluster(
+
+        def start() -> SpecCluster:
+            return SpecCluster(
                 workers={k: {"cls": Nanny, "options": options | extra} for k, extra in enumerate(each)},
                 scheduler={
                     "cls": Scheduler,
@@ -166,8 +196,59 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any,
                 silence_logs=False,
                 shutdown_on_close=True,
             )
-        )
+
+        if not _main_can_be_read():
+            stack.enter_context(_main_unread())
+        try:
+            cluster = stack.enter_context(start())
+        except RuntimeError:  # as for a script without a guard, which would start workers of its own in each worker
+            stack.enter_context(_main_unread())
+            try:
+                cluster = stack.enter_context(start())
+            except RuntimeError as error:
+                said = str(error.__cause__ or error).splitlines()[0]
+                raise RunError(f"workers: got {count} that did not start ({said}), needs a machine that can") from None
         yield stack.enter_context(Client(cluster)), _Workers(cluster).keep_up
+
+
+def _address(scheduler: str) -> str:
+    """Of a scheduler that is named by its address or by its file."""
+    if "://" in scheduler:
+        return scheduler
+    try:
+        found = json.loads(Path(scheduler).read_bytes())["address"]
+    except OSError as error:
+        raise RequestError(f"scheduler: got {scheduler!r} ({error.strerror}), {SCHEDULER}") from None
+    except (ValueError, KeyError, TypeError):
+        found = None
+    if not isinstance(found, str) or "://" not in found:
+        raise RequestError(f"scheduler: got {scheduler!r}, a file without an address, {SCHEDULER}")
+    return found
+
+
+async def _knock(address: str) -> None:
+    """Greet the scheduler at an address; TimeoutError where it does not answer, for which a client would wait for ever."""
+    from distributed.comm import connect
+
+    comm = await asyncio.wait_for(connect(address, timeout=ANSWER), ANSWER)
+    await comm.close()
+
+
+def _main_can_be_read() -> bool:
+    """Whether the main module has a file, if any: one that came from standard input is named as if it had."""
+    return os.path.exists(getattr(sys.modules["__main__"], "__file__", None) or os.curdir)
+
+
+@contextmanager
+def _main_unread() -> Iterator[None]:
+    """Within the block, new processes do not read the main module."""
+    main = vars(sys.modules["__main__"])
+    before = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(before)
 
 
 @contextmanager
@@ -217,7 +298,7 @@ def _check_workers(workers: list[dict[str, Any]], gpu: bool) -> None:
 
 def _be_silent(stack: ExitStack) -> None:
     """Within the stack, Dask's own logs say nothing: what matters is in the summary."""
-    for name in ("distributed", "tornado.application"):
+    for name in ("distributed", "tornado.application", "asyncio"):
         log = logging.getLogger(name)
         stack.callback(log.setLevel, log.level)
         log.setLevel(SILENT)
@@ -240,6 +321,7 @@ class _Sweep:
         self.given_up: dict[str, int] = {}  # of a run: done when Dask gave it up, after several workers died
         self.elsewhere: set[str] = set()  # runs that somebody else trains
         self.failures: dict[str, HyperfactorError] = {}
+        self.told: set[str | int] = set()
         self.tasks: dict[Any, str] = {}
         self.ended = as_completed(loop=client.loop)
         client.subscribe_topic(TOPIC, self._heard)
@@ -282,11 +364,15 @@ class _Sweep:
         self.tasks[task] = run
         self.ended.add(task)
 
-    def _heard(self, event: tuple[float, tuple[str, int]]) -> None:
-        run, step = event[1]
-        if run in self.specs:
-            self.steps[run] = step
-            self.report(self.specs[run], step)
+    def _heard(self, event: tuple[float, tuple[str, int | str]]) -> None:
+        """A worker says how many steps of a run are done, or what its user should know."""
+        run, said = event[1]
+        if run in self.specs and isinstance(said, int):
+            self.steps[run] = said
+            self.report(self.specs[run], said)
+        elif run in self.specs and said not in self.told:
+            self.told.add(said)
+            self.tell(said)
 
     def _sort(self, task: Any) -> None:
         """What follows from a task that has ended."""
@@ -344,6 +430,7 @@ def _train_one(canonical: str, store: str, device: str, track: str | None, dead:
         train(
             spec, store, threads=1, device=device, wait=False, dead=dead, track=track,
             report=lambda step: worker.log_event(TOPIC, (spec.id, step)),
+            tell=lambda line: worker.log_event(TOPIC, (spec.id, line)),
         )  # fmt: skip
     except HyperfactorError as error:
         kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS)

@@ -1,44 +1,139 @@
 """Optional trackers: the history of a run, row by row, to TensorBoard, Weights & Biases or MLflow.
 
 A tracker only watches: the store keeps the history whether there is one or not, and no bit of a run depends
-on it.  A run that goes on after an interruption goes on under its own name.
+on it.  It works in a thread of its own, so that training never waits for it.  What goes wrong with it is told in
+one line, once, and training goes on.  A run that goes on after an interruption goes on under its own name.
 """
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from queue import SimpleQueue
+from urllib.parse import urlsplit
 
 from hyperfactor.errors import RequestError
+from hyperfactor.runs.files import named_path
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.strict import leaves
 
 Row = Mapping[str, float]
+Log = Callable[[Row, int], None]
+_given_up: set[tuple[str, str]] = set()  # trackers that do not work, which this process does not try again
+PATIENCE = 5.0  # seconds that the end of a run waits for a tracker that makes no progress
+_DATABASES = {"sqlite", "postgresql", "mysql", "mssql"}
+_SCHEMES = _DATABASES | {"http", "https", "file", "databricks"}
+_MODULES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
 
 
 @contextmanager
-def tracker(target: str | None, spec: RunSpec) -> Iterator[Callable[[Row], None]]:
+def tracker(
+    target: str | None, spec: RunSpec, tell: Callable[[str], None] = lambda _line: None
+) -> Iterator[Callable[[Row], None]]:
     """Called with rows of the history, which have a `step`; closed after the block.
 
-    target: `tensorboard:FOLDER`, `wandb:PROJECT` (offline with WANDB_MODE=offline), `mlflow:ADDRESS` (a
-    tracking server, or sqlite:///FILE), or None for no tracker.  Raises RequestError for
-    another one, or where its package is missing.
+    Parameters
+    ----------
+    target: `tensorboard:FOLDER`, `wandb:PROJECT` (offline with WANDB_MODE=offline), `mlflow:ADDRESS` (a tracking
+        server, or sqlite:///FILE), or None for no tracker.
+    spec: of the run that is watched.
+    tell: called with a line where the tracker does not work.
+
+    Raises
+    ------
+    RequestError
+        Before the block, for another target, a target that cannot work, or a package that is missing.
     """
     if target is None:
         yield lambda _row: None
         return
+    kind, place = check_target(target)
+    if (kind, place) in _given_up:
+        yield lambda _row: None
+        return
+    watcher = _Watcher(kind, place, spec, tell)
+    try:
+        yield watcher.add
+    finally:
+        watcher.close()
+
+
+def check_target(target: str) -> tuple[str, str]:
+    """The kind and the place of a tracker; RequestError where it is known at once that they cannot work."""
     kind, _, place = target.partition(":")
-    if kind not in _KINDS or not place:
+    if kind not in _KINDS or not place.strip():
         raise RequestError(f"track: got {target!r}, needs tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS")
     try:
-        log, close = _KINDS[kind](place, spec)
+        import_module(_MODULES[kind])
     except ImportError as error:
         raise RequestError(f"track: got {kind} ({error}), needs pip install 'hyperfactor[track]'") from None
-    try:
-        yield lambda row: log({key: value for key, value in row.items() if value is not None}, int(row["step"]))
-    finally:
-        close()
+    scheme = urlsplit(place).scheme.partition("+")[0]
+    if kind == "tensorboard" and "://" not in place:
+        folder = named_path(place, "track")
+        above = next(path for path in (folder, *folder.parents) if path.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise RequestError(f"track: got {target!r}, needs a folder that can be written")
+        place = str(folder)
+    elif kind == "wandb" and (wrong := set(place) & set("/\\#?%:")):
+        raise RequestError(f"track: got {target!r}, needs a project's name without {' '.join(sorted(wrong))}")
+    elif kind == "mlflow" and place != "databricks":
+        if scheme not in _SCHEMES or (scheme in ("http", "https") and not urlsplit(place).netloc):
+            raise RequestError(
+                f"track: got {target!r}, needs the address of a server (http://HOST:PORT) or sqlite:///FILE"
+            )
+        if scheme in _DATABASES and find_spec("sqlalchemy") is None:
+            raise RequestError(f"track: got {target!r} (No module named 'sqlalchemy'), needs pip install mlflow")
+    return kind, place
 
 
-Log = Callable[[Row, int], None]
+class _Watcher:
+    """A tracker, in a thread of its own."""
+
+    def __init__(self, kind: str, place: str, spec: RunSpec, tell: Callable[[str], None]):
+        self.kind, self.place, self.spec, self.tell = kind, place, spec, tell
+        self.rows: SimpleQueue[Row | None] = SimpleQueue()
+        self.moved = threading.Event()  # the thread has done something since the last look
+        self.failure: str | None = None
+        self.thread = threading.Thread(target=self._work, daemon=True)
+        self.thread.start()
+
+    def add(self, row: Row) -> None:
+        self.rows.put(row)
+        self._report()
+
+    def close(self) -> None:
+        """Wait until all rows are logged, as long as the tracker moves."""
+        self.rows.put(None)
+        while self.thread.is_alive() and self.moved.wait(PATIENCE):
+            self.moved.clear()
+            self.thread.join(0.01)
+        if self.thread.is_alive():
+            self.failure = f"no answer for {PATIENCE:.0f} s"
+        self._report()
+
+    def _report(self) -> None:
+        """Tell what went wrong, once."""
+        if self.failure:
+            self.tell(f"track: {self.kind}:{self.place} does not work ({self.failure}); the store keeps the history")
+            self.failure, self.tell = None, lambda _line: None
+            _given_up.add((self.kind, self.place))
+
+    def _work(self) -> None:
+        try:
+            log, close = _KINDS[self.kind](self.place, self.spec)
+            self.moved.set()
+            while (row := self.rows.get()) is not None:
+                log({key: value for key, value in row.items() if value is not None}, int(row["step"]))
+                self.moved.set()
+            close()
+        except BaseException as error:  # each tracker has exceptions of its own, and some end the process
+            said = (str(error).strip().splitlines() or [""])[0]
+            self.failure = f"{type(error).__name__}: {said}"[:200]
+        finally:
+            self.moved.set()
 
 
 def _tensorboard(folder: str, spec: RunSpec) -> tuple[Log, Callable[[], None]]:
@@ -59,13 +154,14 @@ def _wandb(project: str, spec: RunSpec) -> tuple[Log, Callable[[], None]]:
 
     run = wandb.init(
         project=project, id=spec.id, name=spec.id, resume="allow", config=spec.model_dump(mode="json"),
-        settings=wandb.Settings(silent=True, console="off"),
+        settings=wandb.Settings(silent=True, console="off", login_timeout=1),  # nobody is asked to log in here
     )  # fmt: skip
     return lambda row, step: run.log(dict(row), step=step), run.finish
 
 
 def _mlflow(address: str, spec: RunSpec) -> tuple[Log, Callable[[], None]]:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param
 
     client = MlflowClient(address)
     found = client.get_experiment_by_name("hyperfactor")
@@ -73,12 +169,13 @@ def _mlflow(address: str, spec: RunSpec) -> tuple[Log, Callable[[], None]]:
     earlier = client.search_runs([experiment], f"attributes.run_name = '{spec.id}'")
     run = (earlier[0] if earlier else client.create_run(experiment, run_name=spec.id)).info.run_id
     if not earlier:
-        for key, value in leaves(spec.model_dump(mode="json")):
-            client.log_param(run, key, value)
+        params = [Param(key, str(value)) for key, value in leaves(spec.model_dump(mode="json"))]
+        for k in range(0, len(params), 100):  # as many as a request may hold
+            client.log_batch(run, params=params[k : k + 100])
 
     def log(row: Row, step: int) -> None:
-        for key, value in row.items():
-            client.log_metric(run, key, float(value), step=step)
+        now = int(time.time() * 1000)
+        client.log_batch(run, [Metric(key, float(value), now, step) for key, value in row.items()])
 
     return log, lambda: client.set_terminated(run)
 
