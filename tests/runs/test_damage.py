@@ -82,6 +82,27 @@ def test_a_damaged_file_is_told_at_once_and_repaired(state: str, name: str, cut:
         begin(tiny, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["w", SPEC])
+@pytest.mark.parametrize("cut", ["empty", "truncated", "folder"])
+def test_what_a_finished_run_lacks_is_told_at_once(name: str, cut: str, tiny: RunSpec, tmp_path: Path):
+    store = put(tiny, tmp_path, "finished")
+    begin(tiny, tmp_path)  # it is returned
+    damage(tmp_path / tiny.id / name, CUT[cut])
+    if (name, cut) != (SPEC, "truncated"):  # that one is told when it is read
+        with pytest.raises(
+            DamagedError, match=f"{name}: got (no|0|1) bytes, needs the .* that were written; .*runs repair"
+        ):
+            begin(tiny, tmp_path)
+    for problem in list(store.verify()):
+        assert not store.repair(problem).startswith("left alone")
+    assert list(store.verify()) == []
+    if name == SPEC:
+        assert Run(store, tiny.id).spec == tiny
+    else:
+        with pytest.raises(ReachedError):
+            begin(tiny, tmp_path)
+
+
 def test_a_run_whose_spec_was_emptied_goes_on_from_its_checkpoint(tiny: RunSpec, tmp_path: Path):
     store = put(tiny, tmp_path, "unfinished")
     (tmp_path / tiny.id / SPEC).write_bytes(b"")

@@ -68,7 +68,7 @@ def train(
     if threads < 1:
         raise RequestError(f"threads: got {threads}, needs an integer of at least 1")
     opened = Store(store)
-    if opened.manifest(spec.id) is None:
+    if not opened.finished(spec.id):
         with opened.claim(spec.id, wait, tell, dead), torch_threads(threads):
             if opened.manifest(spec.id) is None:  # nobody finished it while we waited
                 if reason := opened.failure(spec.id):

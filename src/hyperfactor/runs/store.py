@@ -209,6 +209,26 @@ class Store:
         """What a finished run recorded of itself; None for one that is not finished."""
         return self._json(run, MANIFEST, _check_manifest)
 
+    def finished(self, run: str) -> bool:
+        """Whether a run is finished, by its manifest and one look at its folder.
+
+        Raises DamagedError where a file that the manifest relies on is missing or of another size.
+        """
+        manifest = self.manifest(run)
+        if manifest is None:
+            return False
+        sizes = self.files.sizes(run)
+        needed = {name: said["bytes"] for name, said in manifest["artifacts"].items()}
+        if not sizes.get(SPEC):
+            needed[SPEC] = "some"
+        for name, size in needed.items():
+            if sizes.get(name) != size:
+                raise DamagedError(
+                    f"{self.files.path(f'{run}/{name}')}: got {sizes.get(name, 'no')} bytes, needs the {size} that were written; "
+                    f"{self.files.remedy}"
+                )
+        return True
+
     def spec(self, run: str) -> "RunSpec":
         """The spec that was recorded for a run."""
         from hyperfactor.runs.spec import RunSpec

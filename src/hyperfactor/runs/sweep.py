@@ -143,7 +143,7 @@ def _missing(wanted: dict[str, RunSpec], store: Store) -> tuple[list[RunSpec], d
     missing, failures = [], {}
     for run, spec in wanted.items():
         try:
-            if store.manifest(run) is None:
+            if not store.finished(run):
                 missing.append(spec)
         except StoreError as error:
             failures[run] = error
