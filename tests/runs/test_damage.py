@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hyperfactor import DivergedError, Run, RunSpec, Store, cli, train
-from hyperfactor.errors import BusyError, DamagedError, StoreError
+from hyperfactor.errors import BusyError, DamagedError, RunError, StoreError
 from hyperfactor.runs import claims
 from hyperfactor.runs.execute import snapshot_name
 from hyperfactor.runs.store import CHECKPOINT, FAILURE, MANIFEST, QUARANTINE, SPEC
@@ -140,6 +140,27 @@ def test_a_damaged_run_stops_no_other_of_a_sweep(tiny: RunSpec, run: Run, tmp_pa
     assert list(done) == [tiny.id]
     assert list(failures) == [other.id]
     assert "runs repair" in str(failures[other.id])
+
+
+def test_a_run_without_enough_memory_stops_no_other_of_a_sweep(tiny: RunSpec, tmp_path: Path):
+    specs = [tiny.model_copy(update={"seed": seed}) for seed in (0, 1, 2)]
+    errors = [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 96 bytes."),
+        None,
+    ]
+
+    def instead(spec: RunSpec, *_: object, **__: object) -> object:
+        if error := errors[spec.seed]:
+            raise error
+        put(spec, tmp_path, "finished")
+        return None
+
+    with mock.patch("hyperfactor.runs.sweep.train", side_effect=instead):
+        done, failures = train_all(specs, tmp_path, workers=1)
+    assert list(done) == [specs[2].id]
+    assert [type(error) for error in failures.values()] == [RunError, RunError]
+    assert "out of memory (96 bytes more were asked for)" in str(failures[specs[1].id])
 
 
 def test_a_failure_without_its_spec_gives_it_back(tiny: RunSpec, tmp_path: Path):

@@ -132,6 +132,10 @@ def train_all(
                 raise
             except HyperfactorError as error:
                 failures[spec.id] = error
+            except (MemoryError, RuntimeError) as error:  # too large a run, as in a worker, stops no other
+                if (fault := machine_fault(error)) is None:
+                    raise
+                failures[spec.id] = RunError(f"run {spec.id}: {fault}")
     elif missing:
         with _client(scheduler, count, gpu) as (client, keep_up):
             failures |= _Sweep(client, missing, opened, gpu, track, report, finished, tell).run(keep_up)
@@ -216,7 +220,7 @@ def _address(scheduler: str) -> str:
     if "://" in scheduler:
         return scheduler
     try:
-        found = json.loads(Path(scheduler).read_bytes())["address"]
+        found = json.loads(Path(os.path.expanduser(scheduler)).read_bytes())["address"]
     except OSError as error:
         raise RequestError(f"scheduler: got {scheduler!r} ({error.strerror}), {SCHEDULER}") from None
     except (ValueError, KeyError, TypeError):
