@@ -499,9 +499,8 @@ def _problems(store: str, prefixes: list[str] | None) -> "Iterator[Problem]":
 @runs_app.command("show")
 def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOption = DEFAULT_STORE) -> None:
     """A run's spec, as YAML that `train` reads, and as comments what is recorded of it."""
-    import yaml
-
     from hyperfactor.runs.run import Run
+    from hyperfactor.runs.spec import dump_yaml
     from hyperfactor.runs.store import Store
 
     opened = Store(store)
@@ -515,7 +514,7 @@ def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOp
             lines.append(f"{key}: {entry.about.get(key)}")
         lines += ["", *_table(Run(opened, found).accuracy(), "accuracy").splitlines()]
     head, *rest = (f"# {line}".rstrip() for text in lines for line in text.splitlines() or [""])
-    print("\n".join([head, yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False).rstrip(), *rest]))
+    print("\n".join([head, dump_yaml(spec.model_dump(mode="json")).rstrip(), *rest]))
 
 
 @runs_app.command("remove")

@@ -3,15 +3,62 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+import numpy as np
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticKnownError
 
 from hyperfactor.errors import RequestError
 
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
-class Strict(BaseModel):
-    """A frozen pydantic model that refuses unknown keys and infinities."""
+
+def _plain(value: Any) -> Any:
+    """A value of numpy as one of Python: float32(0.1) is the number that it holds, 0.10000000149011612."""
+    if not isinstance(value, np.ndarray | np.generic):
+        return value
+    plain = value.tolist()
+    return float(plain) if isinstance(plain, np.generic) else plain  # a longdouble stays one
+
+
+def _whole(value: Any) -> Any:
+    value = _plain(value)
+    if isinstance(value, bool | str | bytes):
+        raise PydanticKnownError("int_type")
+    return value
+
+
+def _real(value: Any) -> Any:
+    value = _plain(value)
+    if isinstance(value, bool | str | bytes):
+        raise PydanticKnownError("float_type")
+    return value
+
+
+# Numbers of a spec: no text and no truth value stands for one, and -0.0 is 0.0, so that equal numbers have equal ids.
+Integer = Annotated[int, BeforeValidator(_whole)]
+Number = Annotated[float, BeforeValidator(_real), AfterValidator(lambda value: value + 0.0)]
+
+
+class _Called(ModelMetaclass):
+    """Makes a wrong call of a class a `RequestError`; pydantic does not pass here for the sections within."""
+
+    def __call__(self, *args: Any, **values: Any) -> Any:
+        try:
+            return super().__call__(*args, **values)
+        except ValidationError as error:
+            raise RequestError(one_line(error)) from None
+
+
+class Strict(BaseModel, metaclass=_Called):
+    """A frozen pydantic model that refuses unknown keys and infinities, and raises RequestError.
+
+    Values of numpy are taken as those of Python.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -19,8 +66,8 @@ class Strict(BaseModel):
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := [key for key in data if key not in cls.model_fields]):
-            raise ValueError(f"got an unknown key {unknown[0]!r}, needs one of {', '.join(cls.model_fields)}")
-        return data
+            raise ValueError(f"got an unknown key {_quote(unknown[0])}, needs one of {', '.join(cls.model_fields)}")
+        return {key: _plain(value) for key, value in data.items()} if isinstance(data, dict) else data
 
     @classmethod
     def parse(cls, data: Any) -> Self:
@@ -29,6 +76,12 @@ class Strict(BaseModel):
             return cls.model_validate(data)
         except ValidationError as error:
             raise RequestError(one_line(error)) from None
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with keys changed, validated like any other; RequestError for a wrong key or value."""
+        if not update:
+            return super().model_copy(deep=deep)
+        return self.parse({**dict(self), **update})
 
 
 def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -102,6 +155,7 @@ def _clause(error: dict[str, Any]) -> str:
         "model_type": "a mapping of keys to values",
         "model_attributes_type": "a mapping of keys to values",
         "dict_type": "a mapping of keys to values",
+        "recursion_loop": "a value that is not within itself",
         "too_short": "at least {min_length} entries",
         "too_long": "at most {max_length} entries",
     }.get(kind)
@@ -112,5 +166,5 @@ def _clause(error: dict[str, Any]) -> str:
 
 
 def _quote(value: Any) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

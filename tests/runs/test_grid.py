@@ -1,5 +1,8 @@
+import itertools
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 from hyperfactor import RequestError, RunSpec
@@ -39,6 +42,19 @@ def test_product_zip_and_list():
     ]
 
 
+@pytest.mark.parametrize(
+    "seeds",
+    [np.arange(3), [*np.arange(3)], range(3), (0, 1, 2), iter([0, 1, 2]), (k for k in range(3)), pl.Series([0, 1, 2])],
+)
+def test_values_come_in_anything_that_has_an_order(seeds):
+    specs, wrong = grid(BASE, product={"seed": seeds}, zip={"training.batch": np.array([4, 8]), "model.width": (4, 8)})
+    assert not wrong
+    found = values(specs, "seed", "training.batch", "model.width")
+    assert found == [(seed, k, k) for seed in (0, 1, 2) for k in (4, 8)]
+    specs, _ = grid(BASE, list=iter([{"training.batch": np.int64(4)}]))
+    assert [spec.id for spec in specs] == [RunSpec.parse({"training": {"steps": 10, "batch": 4}}).id]
+
+
 def test_equal_specs_are_one():
     specs, _ = grid(BASE, product={"seed": [0, 0]}, list=[{}, {"training.steps": 10}])
     assert [spec.id for spec in specs] == [RunSpec.parse(BASE).id]
@@ -63,11 +79,33 @@ def test_a_combination_that_is_no_spec_is_told_and_stops_no_other():
         ({"product": {"seed": []}}, "product.seed: got \\[\\], needs a list"),
         ({"zip": {"seed": [1, 2], "training.batch": [4]}}, "zip: got lists of different lengths"),
         ({"list": []}, "list: got \\[\\], needs a list of mappings"),
+        ({"list": [3]}, "list: got \\[3\\], needs a list of mappings"),
+        ({"list": {"seed": 3}}, "list: got .*, needs a list of mappings"),
+        ({"product": {"seed": "012"}}, "product.seed: got '012', needs a list"),
+        ({"product": {"seed": {0, 1}}}, "product.seed: got {0, 1}, needs a list"),
+        ({"product": {"seed": np.array(3)}}, r"product.seed: got array\(3\), needs a list"),
+        ({"product": [1]}, "product: got list, needs a mapping from keys to lists"),
+        ({"product": {"seed": itertools.count()}}, "product.seed: got over 100,000 values, needs at most 100,000"),
+        (
+            {"product": {"seed": range(1000), "training.batch": range(1000)}},
+            "grid: got 1,000,000 combinations, needs at most",
+        ),
     ],
 )
 def test_malformed_requests(request_, words: str):
-    with pytest.raises(RequestError, match=words):
+    with pytest.raises(RequestError, match=words) as caught:
         grid(BASE, **request_)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [1, "", "training..steps", None])
+def test_keys_that_are_none_are_told(key):
+    assert "override: got the key" in grid(BASE, product={key: [1]})[1][0]
+
+
+def test_a_base_that_is_no_mapping():
+    with pytest.raises(RequestError, match="base: got list, needs a mapping"):
+        grid([1])  # pyright: ignore[reportArgumentType]
 
 
 def test_a_file(tmp_path: Path):

@@ -1,10 +1,15 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 from hyperfactor import RequestError, RunSpec
-from hyperfactor.runs.spec import parse_yaml
+from hyperfactor.images.dataset import DataSpec
+from hyperfactor.runs.spec import dump_yaml, parse_yaml
+from hyperfactor.training.diffusion import DiffusionSpec
+from hyperfactor.training.loop import TrainingSpec
 
 
 def write(path: Path, text: str) -> Path:
@@ -29,6 +34,129 @@ def test_the_id_is_the_same_everywhere():
 def test_numbers_with_exponents_are_numbers():
     assert parse_yaml("[1e-3, 1E3, -2.5e+1, .5e2]", "test") == [1e-3, 1000.0, -25.0, 50.0]
     assert parse_yaml("[1e, e3, 1e-3x, '1e-3']", "test") == ["1e", "e3", "1e-3x", "1e-3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1:30", "1:30"), ("1:30:00.5", "1:30:00.5"), ("010", 10), ("08", 8), ("0o7", 7), ("0o8", "0o8"), ("0x1F", 31),
+        ("0b11", "0b11"), ("1_000", "1_000"), ("1,000", "1,000"), ("+5", 5), ("-0", 0), ("1.", 1.0), ("+.5", 0.5), ("12e3", 12e3),
+        ("yes", "yes"), ("No", "No"), ("on", "on"), ("y", "y"), ("tRue", "tRue"), ("true", True), ("FALSE", False),
+        ("~", None), ("Null", None), ("", None), ("2026-11-26", "2026-11-26"), ("=", "="), ("<<", "<<"), ("'010'", "010"),
+        (".inf", float("inf")), ("-.INF", float("-inf")), ("!!str 010", "010"), ("!!float 1", 1.0),
+    ],
+)  # fmt: skip
+def test_scalars_are_those_of_the_core_schema(text: str, value):
+    """YAML 1.2.2, section 10.3.2."""
+    found = parse_yaml(f"a: {text}", "test")["a"]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_anchors_and_merge_keys():
+    text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, y: 3}\nc: {<<: [*b, {z: 4}], x: 5}\nd: *a"
+    a = {"x": 1, "y": 2}
+    assert parse_yaml(text, "test") == {"a": a, "b": {"x": 1, "y": 3}, "c": {"x": 5, "y": 3, "z": 4}, "d": a}
+
+
+def test_what_is_written_is_read_back_also_by_readers_of_yaml_1_1():
+    text = [
+        "yes",
+        "010",
+        "1:30",
+        "1e3",
+        "0o7",
+        "null",
+        "~",
+        "",
+        "<<",
+        "x: y",
+        "1_0",
+        "2026-11-26",
+        ".",
+        "0b1",
+        "=",
+        "- a",
+    ]
+    data = {name: [1e-5, 1e22, 0.1, 3, None, True, name] for name in text}
+    assert parse_yaml(dump_yaml(data), "test") == data
+    assert yaml.safe_load(dump_yaml(data)) == data
+
+
+@pytest.mark.parametrize("name", ["held out", "held_out", "1e3", "0o7", "a+b-c", "2d", "außen"])
+def test_a_shown_spec_is_the_same_whatever_its_regions_are_called(name: str, tmp_path: Path):
+    spec = RunSpec.parse({"data": {"test": {name: {"kind": "everything"}}}})
+    path = write(tmp_path / "spec.yaml", dump_yaml(spec.model_dump(mode="json")))
+    assert RunSpec.load(path) == spec
+
+
+def test_values_of_numpy_are_those_of_python():
+    plain = {
+        "seed": 3,
+        "training": {"learning_rate": 0.5, "snapshots": [0, 3]},
+        "data": {"picture": {"sigma": [1.5, 2.5]}},
+    }
+    plain["data"]["train"] = {"kind": "rectangle", "bounds": {"x": [0, 5]}}
+    for whole, real in (
+        (np.int64, np.float64),
+        (np.uint8, np.float32),
+        (np.int32, np.longdouble),
+        (np.float64, np.float16),
+    ):
+        given = {
+            "seed": whole(3),
+            "training": {"learning_rate": real(0.5), "snapshots": np.array([0, 3], whole)},
+            "data": {
+                "picture": {"sigma": np.array([1.5, 2.5], real)},
+                "train": {"kind": "rectangle", "bounds": {"x": (whole(0), real(5))}},
+            },
+        }
+        spec = RunSpec.parse(given)
+        assert (spec.id, spec) == (RunSpec.parse(plain).id, RunSpec.parse(plain))
+        assert RunSpec(**given) == spec
+        assert type(spec.seed) is int
+        assert {type(value) for value in (*spec.data.picture.sigma, spec.training.learning_rate)} == {float}
+    assert DataSpec(spacing=np.float64(0.5)).spacing == (0.5, 0.5)
+    assert TrainingSpec(learning_rate=np.float32(1e-3)).learning_rate == 0.0010000000474974513  # what float32 holds
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"seed": -1}, "seed: got -1, needs an integer of at least 0"),
+        ({"sed": 1}, "spec: got an unknown key 'sed'"),
+        ({"seed": np.array([1, 2])}, r"seed: got \[1, 2\], needs an integer"),
+        ({"seed": np.bool_(True)}, "seed: got True, needs an integer"),
+        ({"seed": np.str_("3")}, "seed: got .*3.*, needs an integer"),
+        ({"seed": np.complex128(1)}, "seed: got .*, needs an integer"),
+        ({"seed": torch.zeros(3, 3)}, r"seed: got tensor\(.*, needs an integer"),
+        ({"training": {"steps": 0.5}, "model": 3}, "model: got 3, needs a mapping.*; training.steps: got 0.5"),
+    ],
+)
+def test_the_constructor_and_copies_say_the_same_one_line_as_parse(values, message: str):
+    for make in (lambda: RunSpec(**values), lambda: RunSpec.parse(values), lambda: RunSpec().model_copy(update=values)):
+        with pytest.raises(RequestError, match=message) as caught:
+            make()
+        assert "\n" not in str(caught.value)
+
+
+def test_copies_are_validated_and_sections_are_kept():
+    spec = RunSpec().model_copy(update={"seed": np.int64(4)})
+    assert (spec.id, spec.data) == (RunSpec(seed=4).id, RunSpec().data)
+    assert RunSpec().model_copy() == RunSpec()
+    with pytest.raises(RequestError, match="steps: got 0, needs an integer of at least 1"):
+        TrainingSpec().model_copy(update={"steps": 0})
+    with pytest.raises(RequestError, match="sampling.steps: got 10, needs at most diffusion.timesteps, 4"):
+        RunSpec().model_copy(update={"diffusion": DiffusionSpec(timesteps=4)})
+
+
+def test_0_and_minus_0_are_the_same_run():
+    def spec(low: float) -> RunSpec:
+        regions = {"a": {"kind": "strip", "factor": "x", "low": low, "high": 3}}
+        regions["b"] = {"kind": "rectangle", "bounds": {"x": [low, 3]}}
+        return RunSpec.parse({"data": {"test": regions}, "diffusion": {"signal_weight": low}})
+
+    assert spec(0.0).id == spec(-0.0).id == spec(0).id
 
 
 def test_overrides_reach_into_sections(tmp_path: Path):
@@ -74,6 +202,29 @@ def test_a_spec_goes_through_yaml_and_back(tiny: RunSpec, tmp_path: Path):
         ),
         ("data: {picture: {canvas: 20}}", "data.picture: canvas: got 20, needs an integer of at least size, 32"),
         ("seed: -1", "seed: got -1, needs an integer of at least 0"),
+        ("seed: '3'", "seed: got '3', needs an integer"),
+        ("seed: true", "seed: got True, needs an integer"),
+        ("seed: 1_0", "seed: got '1_0', needs an integer"),
+        ("seed: 1:30", "seed: got '1:30', needs an integer"),
+        ("seed: yes", "seed: got 'yes', needs an integer"),
+        ("seed: 2026-11-26", "seed: got '2026-11-26', needs an integer"),
+        ("training: {learning_rate: 1:30}", "training.learning_rate: got '1:30', needs a number"),
+        ("training: {betas: [0.9, '0.95']}", "training.betas.1: got '0.95', needs a number"),
+        ("data: {fraction: true}", "data.fraction: got True, needs a number"),
+        ("data: {picture: {sigma: [1, yes]}}", "data.picture.sigma.1: got 'yes', needs a number"),
+        ("data: {test: {train: {kind: everything}}}", "data.test: got the name 'train', which is that of the training"),
+        *((f"data: {{test: {{{name!r}: {{kind: everything}}}}}}", "data.test: got the name .*, needs words of letters")
+          for name in ("a.b", "", " a", "a ", "a  b", "a,b", "a'b", "a*", "a/b", "a:b")),
+        ("data: {test: {3: {kind: everything}}}", "data.test.3.* got 3, needs text"),
+        ("seed: 1\ndata: {}\nseed: 2", "spec.yaml line 3: got the key 'seed' again after line 1, needs valid YAML"),
+        ("data:\n  spacing: 1\n  'spacing': 2", "line 3: got the key 'spacing' again after line 2, needs valid YAML"),
+        ("seed: !!int 1:30", "spec.yaml: got invalid literal .*, needs valid YAML"),
+        ("seed: !!bool maybe", "spec.yaml: got 'maybe', needs valid YAML"),
+        ("seed: !!timestamp x", "line 1: could not determine a constructor for the tag .*, needs valid YAML"),
+        ("seed: \x01", "spec.yaml: unacceptable character #x0001: .*, needs valid YAML"),
+        ("[" * 3000, "spec.yaml: got lists or mappings too deep within each other, needs valid YAML"),
+        ("data: {train: &a {kind: union, of: [*a]}}", "data.train.union.of.0.*needs a value that is not within itself"),
+        ("data: &a {picture: *a}", "data.picture: got an unknown key 'picture'"),
         ("- a\n- b", "got list, needs a mapping"),
         ("a: [1", "line 1: .*needs valid YAML"),
     ],
@@ -86,7 +237,14 @@ def test_mistakes_are_told_in_one_line(text: str, message: str, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [("training.steps", "needs key=value"), ("=3", "needs key=value"), ("seed.x=3", "which holds 1, needs a section")],
+    [
+        ("training.steps", "needs key=value"),
+        ("=3", "needs key=value"),
+        ("training..steps=3", "got the key 'training..steps', needs one such as training.steps"),
+        ("seed.x=3", "which holds 1, needs a section"),
+        ("seed=1:30", "seed: got '1:30', needs an integer"),
+        ("data={spacing: 1, spacing: 2}", "data line 1: got the key 'spacing' again after line 1"),
+    ],
 )
 def test_wrong_overrides(override: str, message: str, tmp_path: Path):
     with pytest.raises(RequestError, match=message):

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import Factor, FactorSpace
-from hyperfactor.strict import Strict
+from hyperfactor.strict import Integer, Number, Strict
 
 
 def sinusoidal(
@@ -51,9 +51,9 @@ class Sinusoidal(_Encoding):
     """
 
     kind: Literal["sinusoidal"] = "sinusoidal"
-    dimensions: int = Field(default=16, ge=2, multiple_of=2)
-    shortest: float = Field(default=3.0, gt=0)
-    longest: float = Field(default=30.0, gt=0)
+    dimensions: Integer = Field(default=16, ge=2, multiple_of=2)
+    shortest: Number = Field(default=3.0, gt=0)
+    longest: Number = Field(default=30.0, gt=0)
 
     @model_validator(mode="after")
     def _in_order(self):
@@ -69,7 +69,7 @@ class Periodic(_Encoding):
     """sin and cos of the first `harmonics` multiples of 2 pi v / period.  It wraps round."""
 
     kind: Literal["periodic"] = "periodic"
-    harmonics: int = Field(default=4, ge=1)
+    harmonics: Integer = Field(default=4, ge=1)
 
     def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
         if factor.period is None:
@@ -82,7 +82,7 @@ class OneHot(_Encoding):
     """1 at the nearest of the lattice values spaced by `spacing`, 0 elsewhere; half-way between two, at the lower."""
 
     kind: Literal["one-hot"] = "one-hot"
-    spacing: float = Field(default=1.0, gt=0)
+    spacing: Number = Field(default=1.0, gt=0)
 
     def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
         count, spacing = factor.count(self.spacing), 1.0 if factor.kind == "categorical" else self.spacing
@@ -111,8 +111,8 @@ class Bump(_Encoding):
     """
 
     kind: Literal["bump"] = "bump"
-    spacing: float = Field(default=1.0, gt=0)
-    sigma: float = Field(default=2.0, gt=0)
+    spacing: Number = Field(default=1.0, gt=0)
+    sigma: Number = Field(default=2.0, gt=0)
 
     def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
         distance = factor.difference(values[:, None], factor.lattice(self.spacing))

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 
 from hyperfactor.factors.space import ROUNDING, FactorSpace
-from hyperfactor.strict import Strict
+from hyperfactor.strict import Number, Strict
 
 Points = Float[np.ndarray, "n k"]
 Mask = Bool[np.ndarray, " n"]
@@ -52,7 +52,7 @@ class Rectangle(_Region):
     """Each named factor within its bounds; a factor not named is free."""
 
     kind: Literal["rectangle"] = "rectangle"
-    bounds: dict[str, tuple[float, float]] = Field(min_length=1)
+    bounds: dict[str, tuple[Number, Number]] = Field(min_length=1)
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
         inside = np.ones(len(points), dtype=bool)
@@ -67,8 +67,8 @@ class Strip(_Region):
 
     kind: Literal["strip"] = "strip"
     factor: str
-    low: float
-    high: float
+    low: Number
+    high: Number
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
         k = space.index(self.factor)
@@ -79,8 +79,8 @@ class Cross(_Region):
     """At least one factor within [low, high]."""
 
     kind: Literal["cross"] = "cross"
-    low: float
-    high: float
+    low: Number
+    high: Number
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
         return np.any(_inside(points, space, self.low, self.high), axis=1)
@@ -90,9 +90,9 @@ class Rim(_Region):
     """Of the cube [low, high], the lattice points nearest its faces: `width` of them at each side."""
 
     kind: Literal["rim"] = "rim"
-    low: float
-    high: float
-    width: float = Field(gt=0)
+    low: Number
+    high: Number
+    width: Number = Field(gt=0)
 
     @model_validator(mode="after")
     def _leaves_a_core(self):
@@ -107,9 +107,9 @@ class Rim(_Region):
 
 
 class _Cube(_Region):
-    low: float
-    high: float
-    width: float = Field(ge=1)
+    low: Number
+    high: Number
+    width: Number = Field(ge=1)
 
     @model_validator(mode="after")
     def _fits(self):

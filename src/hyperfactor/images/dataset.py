@@ -1,17 +1,20 @@
 """A data spec -> images and factor values, in memory as one array each."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.regions import Everything, Region
 from hyperfactor.images.gaussian import Pair, Picture
-from hyperfactor.strict import Strict
+from hyperfactor.strict import Integer, Number, Strict
 
+TRAIN = "train"  # the name of the training region in an evaluation, which no test region may have
+NAME = re.compile(r"[\w+-]+( [\w+-]+)*")  # of a test region: columns of tables are called by it
 AT_ONCE = 1024  # pictures rendered in float64, for the sake of memory
 
 
@@ -28,10 +31,22 @@ class DataSpec(Strict):
     picture: Picture = Picture()
     spacing: Pair = (1.0, 1.0)
     train: Region = Everything()
-    fraction: float = Field(default=1.0, gt=0, le=1)
+    fraction: Number = Field(default=1.0, gt=0, le=1)
     test: dict[str, Region] = {}
     test_spacing: Pair | None = None
-    test_points: int | None = Field(default=None, ge=1)
+    test_points: Integer | None = Field(default=None, ge=1)
+
+    @field_validator("test")
+    @classmethod
+    def _names(cls, test: dict[str, Region]) -> dict[str, Region]:
+        for name in test:
+            if name == TRAIN:
+                raise ValueError(f"got the name {name!r}, which is that of the training region, needs another one")
+            if not NAME.fullmatch(name):
+                raise ValueError(
+                    f"got the name {name!r}, needs words of letters, digits, '_', '-' and '+', one blank between them"
+                )
+        return test
 
     def lattice(self) -> Float[np.ndarray, "n k"]:
         """The points that may be trained on."""

@@ -10,6 +10,7 @@ With g(u) = exp(-u^2 / 2 sigma^2):
     stripe   the one term of the SOS whose centre is inside the window; in the bump family, undivided
 """
 
+from numbers import Real
 from typing import Annotated, Literal
 
 import numpy as np
@@ -18,15 +19,15 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from hyperfactor.factors.regions import Cross, Difference, Rectangle
 from hyperfactor.factors.space import Factor, FactorSpace
-from hyperfactor.strict import Strict
+from hyperfactor.strict import Integer, Number, Strict
 
 
 def pair(value: object) -> object:
     """One number stands for the same in x and y."""
-    return (value, value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return value if isinstance(value, bool | str) or not isinstance(value, Real) else (value, value)
 
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[Number, Field(gt=0)]
 Pair = Annotated[tuple[Positive, Positive], BeforeValidator(pair)]
 
 
@@ -39,8 +40,8 @@ class Picture(Strict):
     """
 
     family: Literal["bump", "sos"] = "bump"
-    size: int = Field(default=32, ge=8, multiple_of=8)
-    canvas: int | None = None
+    size: Integer = Field(default=32, ge=8, multiple_of=8)
+    canvas: Integer | None = None
     sigma: Pair = (1.0, 1.0)
     boundary: Literal["open", "periodic"] = "open"
     polarity: Literal["bright", "dark"] = "bright"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hyperfactor.errors import RequestError
 from hyperfactor.models.blocks import DoubleConv, Down, SelfAttention, Up
-from hyperfactor.strict import Strict
+from hyperfactor.strict import Integer, Strict
 
 LAYERS = ("stem", "down1", "down2", "down3", "bottleneck", "up1", "up2", "up3", "head")
 HEADS = 4
@@ -26,8 +26,8 @@ HEADS = 4
 class UNetSpec(Strict):
     """width: channels of the stem.  attention: sizes, in pixels a side, at which attention follows."""
 
-    width: int = Field(default=8, ge=4, multiple_of=4)
-    attention: tuple[int, ...] = (8, 4)
+    width: Integer = Field(default=8, ge=4, multiple_of=4)
+    attention: tuple[Integer, ...] = (8, 4)
 
     @field_validator("attention")
     @classmethod

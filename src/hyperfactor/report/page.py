@@ -5,7 +5,6 @@ import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -15,6 +14,7 @@ from hyperfactor.experiments.claims import summary
 from hyperfactor.figures import draw, style
 from hyperfactor.runs.execute import versions
 from hyperfactor.runs.files import named_path, write_together
+from hyperfactor.runs.spec import dump_yaml
 from hyperfactor.strict import dump_json
 
 
@@ -36,7 +36,7 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
             drawn.append({"number": number, "caption": caption, "svg": _inline(svg, name), "name": name})
         contents[f"{result.experiment}.json"] = dump_json(result.to_json(), indent=1).encode()
         contents[f"{result.experiment}-claims.md"] = _claims_table(result).encode()
-        specs = [yaml.safe_dump(note.spec, sort_keys=False) for note in result.runs]
+        specs = [dump_yaml(note.spec) for note in result.runs]
         sections.append(
             {"result": result, "experiment": EXPERIMENTS[result.experiment], "figures": drawn, "specs": specs}
         )

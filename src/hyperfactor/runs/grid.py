@@ -1,7 +1,8 @@
 """Many specs from one: combinations, rows and lists of changed keys."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -9,36 +10,49 @@ from hyperfactor.errors import RequestError
 from hyperfactor.runs.spec import RunSpec, override, read_yaml, set_key
 
 Changes = Mapping[str, Any]  # dotted key -> value
+MOST = 100_000  # values of one key, and combinations
 
 
 def grid(
     base: Mapping[str, Any],
-    product: Mapping[str, Sequence[Any]] | None = None,
-    zip: Mapping[str, Sequence[Any]] | None = None,
-    list: Sequence[Changes] | None = None,
+    product: Mapping[str, Iterable[Any]] | None = None,
+    zip: Mapping[str, Iterable[Any]] | None = None,
+    list: Iterable[Changes] | None = None,
 ) -> tuple[tuple[RunSpec, ...], tuple[str, ...]]:
     """Specs of `base`, plain data, with keys changed; equal ones once.
 
-    product: every combination of the keys' values.  zip: the first value of each key, then the second, ...
-    list: changes one by one.  Where several are given, each of one is combined with each of the others.
+    Parameters
+    ----------
+    product : every combination of the keys' values.
+    zip : the first value of each key, then the second, ...
+    list : changes one by one.
+    Where several are given, each of one is combined with each of the others.  Values come as lists, tuples, ranges,
+    arrays of numpy or iterators.
 
-    Returns the specs, and what is wrong with each combination that is no spec.  Raises RequestError where the
-    request itself is malformed.
+    Returns
+    -------
+    The specs, and what is wrong with each combination that is no spec.
+
+    Raises
+    ------
+    RequestError : where the request itself is malformed, or asks for more than `MOST` combinations.
     """
-    for name, columns in (("product", product), ("zip", zip)):
-        for key, values in (columns or {}).items():
-            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-                raise RequestError(f"{name}.{key}: got {values!r}, needs a list of values")
-    if zip and len({len(values) for values in zip.values()}) > 1:
-        lengths = ", ".join(f"{key} {len(values)}" for key, values in zip.items())
+    if not isinstance(base, Mapping):
+        raise RequestError(f"base: got {type(base).__name__}, needs a mapping of keys to values")
+    crossed, together = _columns("product", product), _columns("zip", zip)
+    if len({len(values) for values in together.values()}) > 1:
+        lengths = ", ".join(f"{key} {len(values)}" for key, values in together.items())
         raise RequestError(f"zip: got lists of different lengths ({lengths}), needs equal ones")
-    if list is not None and (not list or not all(isinstance(changes, Mapping) for changes in list)):
-        raise RequestError(f"list: got {list!r}, needs a list of mappings from keys to values")
+    rows = None if list is None else _values("list", list, "a list of mappings from keys to values")
+    if rows and not all(isinstance(changes, Mapping) for changes in rows):
+        raise RequestError(f"list: got {rows!r}, needs a list of mappings from keys to values")
     axes: Sequence[Sequence[Changes]] = [
-        *([{key: value} for value in values] for key, values in (product or {}).items()),
-        *([_rows(zip)] if zip else []),
-        *([list] if list else []),
+        *([{key: value} for value in values] for key, values in crossed.items()),
+        *([_rows(together)] if together else []),
+        *([rows] if rows else []),
     ]
+    if (count := math.prod(map(len, axes))) > MOST:
+        raise RequestError(f"grid: got {count:,} combinations, needs at most {MOST:,}")
     specs: dict[str, RunSpec] = {}
     wrong: dict[str, None] = {}
     for parts in itertools.product(*axes):
@@ -49,10 +63,33 @@ def grid(
                 data = set_key(data, key, value)
             spec = RunSpec.parse(data)
         except RequestError as error:
-            wrong[f"{', '.join(f'{key}={value}' for key, value in changes.items()) or 'base'}: {error}"] = None
+            where = " ".join(", ".join(f"{key}={value}" for key, value in changes.items()).split())
+            wrong[f"{where or 'base'}: {error}"] = None
         else:
             specs[spec.id] = spec
     return tuple(specs.values()), tuple(wrong)
+
+
+def _columns(name: str, columns: Mapping[str, Iterable[Any]] | None) -> dict[str, list[Any]]:
+    """The values of each key as lists."""
+    if not isinstance(columns, Mapping | None):
+        raise RequestError(f"{name}: got {type(columns).__name__}, needs a mapping from keys to lists")
+    return {key: _values(f"{name}.{key}", values, "a list of values") for key, values in (columns or {}).items()}
+
+
+def _values(name: str, given: Iterable[Any], needs: str) -> list[Any]:
+    """What is given in an order, as a list of at least one and at most `MOST` values."""
+    try:
+        if isinstance(given, str | bytes | Mapping | Set):
+            raise TypeError
+        values = list(itertools.islice(given, MOST + 1))
+    except TypeError:  # not to be gone through, such as a number or an array without axes
+        values = []
+    if not values:
+        raise RequestError(f"{name}: got {' '.join(repr(given).split())}, needs {needs}")
+    if len(values) > MOST:
+        raise RequestError(f"{name}: got over {MOST:,} values, needs at most {MOST:,}")
+    return values
 
 
 def _rows(columns: Mapping[str, Sequence[Any]]) -> list[Changes]:

@@ -18,7 +18,7 @@ from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.regions import Region
 from hyperfactor.factors.space import FactorSpace
-from hyperfactor.images.dataset import region_points, training_points
+from hyperfactor.images.dataset import TRAIN, region_points, training_points
 from hyperfactor.measures.accuracy import copying_baseline, measure
 from hyperfactor.measures.activations import Pool, capture, check_layers
 from hyperfactor.measures.activations import size as measure_size
@@ -29,7 +29,6 @@ from hyperfactor.training.diffusion import TIME_CODE, Diffusion
 
 BATCH = 64  # pictures drawn at a time; it changes no picture
 CAPTURE = 2**32  # bytes that the activations asked for at once may take
-TRAIN = "train"  # the name of the training region in an evaluation
 
 # A forked child lacks the threads that torch started in its parent, and would wait for them for ever.
 os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

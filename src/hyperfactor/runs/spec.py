@@ -7,9 +7,9 @@ everywhere.  The defaults are the `laptop` preset.
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import yaml
 from pydantic import Field, model_validator
@@ -19,7 +19,7 @@ from hyperfactor.factors.encoding import Encoding, Sinusoidal
 from hyperfactor.images.dataset import DataSpec, region_points, training_points
 from hyperfactor.models.unet import UNetSpec
 from hyperfactor.runs.files import named_path
-from hyperfactor.strict import Strict
+from hyperfactor.strict import Integer, Strict
 from hyperfactor.training.diffusion import DiffusionSpec, SamplingSpec
 from hyperfactor.training.loop import TrainingSpec
 
@@ -29,7 +29,7 @@ SCHEMA = 2  # part of every id: raise it when the same spec no longer means the 
 class RunSpec(Strict):
     """One run: the data, the network, how it is trained and sampled, and the seed."""
 
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    seed: Integer = Field(default=0, ge=0, lt=2**32)
     data: DataSpec = DataSpec()
     encoding: Encoding = Sinusoidal()
     model: UNetSpec = UNetSpec()
@@ -68,23 +68,80 @@ class RunSpec(Strict):
         return cls.parse(override(read_yaml(path), overrides))
 
 
+def _tag(kind: str) -> str:
+    return f"tag:yaml.org,2002:{kind}"
+
+
+def _integer(text: str) -> int:
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-3 is a number, as in YAML 1.2 (PyYAML reads 1.1, where it is text)."""
+    """YAML as version 1.2 has it (core schema), with anchors, `<<` merge keys, and each key once.
+
+    PyYAML reads version 1.1, where 010 is 8, 1:30 is 90, 1_000 is 1000, yes is true and 1e-3 is text.
+    """
+
+    yaml_implicit_resolvers = {}  # pyright: ignore[reportIncompatibleVariableOverride]
+    yaml_constructors = {  # pyright: ignore[reportIncompatibleVariableOverride]
+        tag: yaml.SafeLoader.yaml_constructors[tag]
+        for tag in (None, *(_tag(kind) for kind in ("null", "str", "seq", "map")))
+    }
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[Any, int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != _tag("merge"):
+                line, first = key.start_mark.line + 1, lines.get(value := self.construct_object(key))
+                if first is not None:
+                    raise yaml.MarkedYAMLError(
+                        problem=f"got the key {value!r} again after line {first}", problem_mark=key.start_mark
+                    )
+                lines[value] = line
+        return node
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` and readers of YAML 1.1 read alike: other text stands in quotes."""
+
+
+def _add(kind: str, pattern: str, first: str, read: Callable[[str], Any] | None = None) -> None:
+    """Plain text of this pattern, which begins with one of these characters or is empty, is of this kind."""
+    for side in (_Loader, _Dumper):
+        side.add_implicit_resolver(_tag(kind), re.compile(f"^(?:{pattern})$"), [*first, ""])
+    if read:
+        _Loader.add_constructor(_tag(kind), lambda loader, node: read(loader.construct_scalar(cast(Any, node))))
+
+
+_add("null", "~|null|Null|NULL|", "~nN")
+_add("bool", "true|True|TRUE|false|False|FALSE", "tTfF", lambda text: {"true": True, "false": False}[text.lower()])
+_add("int", "[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789", _integer)
+_add(
+    "float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789",
+    lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
+)  # fmt: skip
+_add("merge", "<<", "<", str)
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """Plain data from YAML; RequestError with the line where it cannot be read."""
+    """Plain data from YAML 1.2; RequestError with the line where it cannot be read."""
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise RequestError(f"{where}{line}: {getattr(error, 'problem', error)}, needs valid YAML") from None
+        problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+    except (ValueError, KeyError) as error:  # a number or truth value by its tag
+        line, problem = "", f"got {error}"
+    except RecursionError:
+        line, problem = "", "got lists or mappings too deep within each other"
+    raise RequestError(f"{where}{line}: {problem}, needs valid YAML")
+
+
+def dump_yaml(data: Any) -> str:
+    """YAML that `parse_yaml` reads back as the same data."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -104,7 +161,7 @@ def override(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
     changed = dict(data)
     for text in overrides:
         key, equals, value = text.partition("=")
-        if not equals or not all(key.split(".")):
+        if not equals or not key:
             raise RequestError(f"override: got {text!r}, needs key=value, such as training.steps=100")
         changed = set_key(changed, key, parse_yaml(value, key))
     return changed
@@ -112,6 +169,8 @@ def override(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
 
 def set_key(data: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     """The data with a dotted key set, in sections that are made where they are missing."""
+    if not isinstance(key, str) or not all(key.split(".")):
+        raise RequestError(f"override: got the key {key!r}, needs one such as training.steps")
     return _set(data, key.split("."), value, key)
 
 

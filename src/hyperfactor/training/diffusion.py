@@ -21,7 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hyperfactor.errors import DivergedError, RequestError
-from hyperfactor.strict import Strict
+from hyperfactor.strict import Integer, Number, Strict
 from hyperfactor.training.loop import Model
 
 CLEAN = -1  # where the last step of drawing leads: below timestep 0, without noise
@@ -39,12 +39,12 @@ class DiffusionSpec(Strict):
     """
 
     prediction: Literal["sample", "epsilon", "v"] = "sample"
-    timesteps: int = Field(default=1000, ge=2)
+    timesteps: Integer = Field(default=1000, ge=2)
     schedule: Literal["linear", "squaredcos_cap_v2"] = "linear"
-    beta_start: float = Field(default=1e-4, gt=0, lt=1)
-    beta_end: float = Field(default=0.02, gt=0, lt=1)
-    time_bias: float = Field(default=2.0, ge=1)
-    signal_weight: float = Field(default=20.0, ge=0)
+    beta_start: Number = Field(default=1e-4, gt=0, lt=1)
+    beta_end: Number = Field(default=0.02, gt=0, lt=1)
+    time_bias: Number = Field(default=2.0, ge=1)
+    signal_weight: Number = Field(default=20.0, ge=0)
 
     def alphas(self) -> Float[Tensor, " timesteps"]:
         """alpha_t of every timestep, in float32, to the bit as diffusers has it."""
@@ -60,7 +60,7 @@ class SamplingSpec(Strict):
     """How pictures are drawn from noise.  ddim is deterministic (eta = 0) given the first noise."""
 
     sampler: Literal["ddpm", "ddim", "dpm-solver++"] = "ddim"
-    steps: int = Field(default=10, ge=1)
+    steps: Integer = Field(default=10, ge=1)
 
     def timesteps(self, total: int) -> list[int]:
         """The timesteps at which the network is called, out of 0 .. total - 1: `steps` of them, falling.

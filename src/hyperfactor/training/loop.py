@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hyperfactor import rng
 from hyperfactor.errors import CheckpointError, DivergedError
-from hyperfactor.strict import Strict
+from hyperfactor.strict import Integer, Number, Strict
 
 
 class TrainingSpec(Strict):
@@ -30,19 +30,19 @@ class TrainingSpec(Strict):
     snapshots: steps after which the averaged weights are kept for good; 0 is the untrained network.
     """
 
-    steps: int = Field(default=1400, ge=1)
-    batch: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    warmup: int = Field(default=50, ge=0)
-    final_rate: float = Field(default=0.02, ge=0, le=1)
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = Field(default=0.01, ge=0)
-    ema: float = Field(default=0.99, ge=0, lt=1)
-    clip: float = Field(default=1.0, gt=0)
-    record_every: int = Field(default=50, ge=1)
-    evaluate_every: int = Field(default=350, ge=0)
-    checkpoint_every: int = Field(default=100, ge=0)
-    snapshots: tuple[int, ...] = ()
+    steps: Integer = Field(default=1400, ge=1)
+    batch: Integer = Field(default=8, ge=1)
+    learning_rate: Number = Field(default=1e-3, gt=0)
+    warmup: Integer = Field(default=50, ge=0)
+    final_rate: Number = Field(default=0.02, ge=0, le=1)
+    betas: tuple[Number, Number] = (0.9, 0.95)
+    weight_decay: Number = Field(default=0.01, ge=0)
+    ema: Number = Field(default=0.99, ge=0, lt=1)
+    clip: Number = Field(default=1.0, gt=0)
+    record_every: Integer = Field(default=50, ge=1)
+    evaluate_every: Integer = Field(default=350, ge=0)
+    checkpoint_every: Integer = Field(default=100, ge=0)
+    snapshots: tuple[Integer, ...] = ()
 
     @field_validator("snapshots")
     @classmethod
