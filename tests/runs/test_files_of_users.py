@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import chdir, suppress
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -178,10 +179,13 @@ def test_a_file_keeps_its_permissions_and_is_not_replaced_without_them(tmp_path:
     path.chmod(0o640)
     write_whole(path, b"new")
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    monkeypatch.setattr(os, "access", lambda *_: False)  # what the system says of a file of mode 444 to all but root
-    with pytest.raises(RequestError, match="private: Permission denied"):
-        write_whole(path, b"newer")
+    for number, kind in ((errno.EACCES, RequestError), (errno.EROFS, MachineError)):
+        monkeypatch.setattr(os, "open", mock.Mock(side_effect=OSError(number, os.strerror(number))))  # for all but root
+        with pytest.raises(kind, match=f"private: {os.strerror(number)}"):
+            write_whole(path, b"newer")
+        monkeypatch.undo()
     assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["private"]
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

@@ -148,10 +148,10 @@ def _prepare(place: Path, content: bytes, stack: ExitStack) -> Callable[[], None
     mode = target.stat().st_mode if os.path.lexists(target) else None
     if mode is not None and stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if mode is not None and not os.access(target, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     if mode is not None and not stat.S_ISREG(mode):
         return partial(_pour, target, content)
+    if mode is not None:
+        os.close(os.open(target, os.O_WRONLY))  # a file that may not be written is not replaced either
     _make_folder(target.parent)
     temporary = _temporary(target)
     stack.callback(_discard, temporary)
