@@ -327,6 +327,23 @@ def test_a_run_that_cannot_be_read_is_said_as_that(name: str, tiny: RunSpec, tmp
             store.remove(tiny.id)
 
 
+def test_claims_that_cannot_be_read_are_in_nobodys_way(tiny: RunSpec, tmp_path: Path, shut):
+    """As with a colleague whose new folders nobody else may read: what is finished can be had all the same."""
+    store = put(tiny, tmp_path, "finished")
+    other = tiny.model_copy(update={"seed": 1})
+    put(other, tmp_path, "unfinished")
+    for place in (tmp_path / claims.FOLDER / f"{tiny.id}.1", tmp_path / claims.FOLDER):
+        (tmp_path / claims.FOLDER / f"{tiny.id}.1").write_text("{}")
+        shut(place)
+        assert {entry.id: entry.state for entry in store.entries()} == {tiny.id: "finished", other.id: "unfinished"}
+        assert train(tiny, tmp_path).id == tiny.id
+        (problem,) = store.verify()
+        assert (problem.run, problem.what) == (claims.FOLDER, "cannot be read (Permission denied)")
+        assert store.repair(problem) == "left alone"
+    with pytest.raises(StoreError, match="Permission denied"):
+        begin(other, tmp_path)
+
+
 def test_a_run_that_cannot_be_read_gets_one_line_of_each_command(
     tiny: RunSpec, tmp_path: Path, shut, capfd, monkeypatch
 ):

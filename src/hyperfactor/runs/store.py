@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic_core import from_json
 
-from hyperfactor.errors import BusyError, DamagedError, MachineError, RequestError, StoreError, WriteError
+from hyperfactor.errors import BusyError, DamagedError, MachineError, RequestError, StoreError
 from hyperfactor.runs import claims, files
 from hyperfactor.runs.claims import Claim, Claims
 from hyperfactor.runs.files import files_at
@@ -182,10 +182,23 @@ class Store:
 
     def clear_up(self, runs: Iterable[str]) -> None:
         """Of finished runs, delete what a process has left that was killed after it wrote the manifest."""
-        held = {claims.run_of(name) for name in self.files.children(claims.FOLDER)}
-        for run in held.intersection(runs):
-            with suppress(BusyError, MachineError, WriteError), self.claim(run, wait=False):
+        for run in self._claimed().intersection(runs):
+            with suppress(BusyError, MachineError, StoreError), self.claim(run, wait=False):
                 self._clear_up(run)
+
+    def _claimed(self) -> set[str]:
+        """The runs that somebody holds or held; none where claims may not be read, as another user's."""
+        try:
+            return {claims.run_of(name) for name in self.files.children(claims.FOLDER)}
+        except (StoreError, MachineError):
+            return set()
+
+    def _is_trained(self, run: str) -> bool | None:
+        """Whether somebody trains a run; None where it cannot be told."""
+        try:
+            return bool(self.claims.holder(run))
+        except (StoreError, MachineError):
+            return None
 
     def finish(self, spec: "RunSpec", artifacts: dict[str, dict[str, Any]], about: dict[str, Any]) -> None:
         """Write the manifest, which makes the run finished, and drop the checkpoint."""
@@ -335,13 +348,12 @@ class Store:
 
     def entries(self) -> Iterator[Entry]:
         """What is in the store, in the order of the ids.  It reads one file of a finished run, and checks nothing."""
-        held = {name.rpartition(".")[0] for name in self.files.children(claims.FOLDER)}
+        held = self._claimed()
         return (entry for run in self.ids() if (entry := self._entry(run, held)))
 
     def entry(self, run: str) -> Entry:
         """A run's line; RequestError where there is no such run."""
-        held = {run} if self.claims.holder(run) else set()
-        if (entry := self._entry(run, held)) is None:
+        if (entry := self._entry(run, {run})) is None:
             raise RequestError(f"run: got {run!r}, needs one that is in {self.files.where}")
         return entry
 
@@ -358,7 +370,7 @@ class Store:
                 return Entry(run, "unreadable", {"reason": _unreadable(error)})
             if about is None:
                 continue
-            if state == "unfinished" and run in held and self.claims.holder(run):
+            if state == "unfinished" and run in held and self._is_trained(run):
                 state = "training"
             return Entry(run, state, about)
         return Entry(run, "unfinished", {}) if CHECKPOINT in self.files.sizes(run) else None
@@ -391,18 +403,26 @@ class Store:
                 yield Problem(run, "", _unreadable(error), "leave")
 
     def _verify_claims(self, runs: set[str] | None) -> Iterator[Problem]:
-        for name in self.files.children(claims.FOLDER):
+        try:
+            names = self.files.children(claims.FOLDER)
+        except (StoreError, MachineError) as error:
+            yield Problem(claims.FOLDER, "", _unreadable(error), "leave")
+            return
+        for name in names:
             of = claims.run_of(name)
             if not _RUN.fullmatch(of) or (runs is not None and of not in runs):
                 continue
-            if not files.is_temporary(name) and not claims.can_be_read(self.files, name):
-                yield Problem(claims.FOLDER, name, "a claim that cannot be read", "delete")
-            elif self.claims.holder(of) is None:
-                yield Problem(claims.FOLDER, name, "the claim of a process that has ended", "delete")
+            try:
+                if not files.is_temporary(name) and not claims.can_be_read(self.files, name):
+                    yield Problem(claims.FOLDER, name, "a claim that cannot be read", "delete")
+                elif self.claims.holder(of) is None:
+                    yield Problem(claims.FOLDER, name, "the claim of a process that has ended", "delete")
+            except (StoreError, MachineError) as error:
+                yield Problem(claims.FOLDER, name, _unreadable(error), "leave")
 
     def _verify(self, run: str) -> Iterator[Problem]:
         sizes = self.files.sizes(run)
-        busy = bool(self.claims.holder(run))
+        busy = self._is_trained(run) is not False
         left = [] if busy else [name for name in sizes if files.is_temporary(name)]
         yield from (Problem(run, name, LEFT, "delete") for name in left)
         if not busy and set(self.files.children(run)) <= set(left):
