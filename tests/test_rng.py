@@ -1,5 +1,8 @@
 import re
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
+from torch import nn
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
@@ -132,3 +136,61 @@ def test_the_global_generator_is_put_back():
     assert torch.equal(torch.rand(2), expected)
     with rng.torch_seeded(0, "x"):
         assert torch.equal(torch.rand(2), a)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: torch.rand(2, 3),
+        lambda: torch.randn(2, dtype=torch.float64),
+        lambda: torch.randperm(9),
+        lambda: torch.randint(5, (4,)),
+        lambda: torch.empty(7).uniform_(-1, 2),
+        lambda: torch.empty(40).normal_(1, 3),
+        lambda: torch.empty(5).bernoulli_(0.3),
+        lambda: torch.multinomial(torch.ones(6), 4),
+        lambda: nn.init.trunc_normal_(torch.empty(9)),
+        lambda: nn.init.orthogonal_(torch.empty(4, 4)),
+        lambda: nn.Linear(3, 4).weight.detach(),
+        lambda: nn.MultiheadAttention(8, 2).in_proj_weight.detach(),
+    ],
+)
+def test_what_torch_draws_in_the_block_is_what_its_global_generator_would_draw(draw):
+    with torch.random.fork_rng():
+        torch.manual_seed(rng.torch_stream(4, "x", 2).initial_seed())
+        expected = [draw(), draw()]
+    before = torch.random.get_rng_state()
+    with rng.torch_seeded(4, "x", 2):
+        assert all(torch.equal(draw(), value) for value in expected)
+        assert torch.equal(torch.random.get_rng_state(), before)  # also while the block lasts
+
+
+def test_what_takes_no_generator_is_refused_in_the_block():
+    with (
+        pytest.raises(RuntimeError, match=r"aten\.native_dropout.*: draws without a generator"),
+        rng.torch_seeded(0, "x"),
+    ):
+        torch.native_dropout(torch.ones(3), 0.5, True)
+
+
+def test_threads_draw_beside_each_other():
+    """Two threads in blocks of their own and the main thread outside of any, drawing in turns."""
+    turns = threading.Barrier(3, timeout=60)
+
+    def draws(seed: int | None) -> list[torch.Tensor]:
+        with rng.torch_seeded(seed, "x") if seed is not None else nullcontext():
+            found = []
+            for _ in range(5):
+                turns.wait()
+                found.append(torch.empty(3).normal_())
+            return found
+
+    torch.manual_seed(11)
+    with ThreadPoolExecutor(2) as pool:
+        inside = [pool.submit(draws, seed) for seed in (1, 2)]
+        outside = draws(None)
+        found = [future.result() for future in inside]
+    turns = threading.Barrier(1)
+    torch.manual_seed(11)
+    for seed, beside in ((1, found[0]), (2, found[1]), (None, outside)):
+        assert all(torch.equal(a, b) for a, b in zip(draws(seed), beside, strict=True))

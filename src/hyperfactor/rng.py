@@ -97,13 +97,28 @@ def torch_stream(seed: int, purpose: str, *index: int) -> "torch.Generator":
 
 @contextmanager
 def torch_seeded(seed: int, purpose: str, *index: int) -> Iterator[None]:
-    """Within the block, what draws from torch's global CPU generator draws from this stream.
+    """Within the block, what this thread would draw from torch's global CPU generator comes from this stream.
 
-    Only for code of torch that takes no generator (the first weights of its modules); the global
-    generator is put back after the block.
+    Only for code of torch that takes no generator (the first weights of its modules).  The global generator is
+    neither read nor changed, so other threads may draw meanwhile.  Raises RuntimeError at an operation that cannot be
+    given a generator.
     """
     import torch
+    from torch.utils._python_dispatch import TorchDispatchMode  # the mode of one thread
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(torch_stream(seed, purpose, *index).initial_seed())
+    generator = torch_stream(seed, purpose, *index)
+
+    class Seeded(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = dict(kwargs or {})
+            if torch.Tag.nondeterministic_seeded in func.tags and kwargs.get("generator") is None:
+                takes = [argument.name for argument in func._schema.arguments]
+                if "generator" not in takes:
+                    if "generator" not in func.overloadpacket.overloads():
+                        raise RuntimeError(f"{func}: draws without a generator, needs one while weights are made")
+                    func = func.overloadpacket.generator
+                kwargs["generator"] = generator
+            return func(*args, **kwargs)
+
+    with Seeded():
         yield

@@ -1,12 +1,18 @@
+import copy
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import polars as pl
 import pytest
 import torch
 from torch import nn
 
-from hyperfactor import RequestError, Run, RunSpec
+from hyperfactor import RequestError, Run, RunSpec, rng
 from hyperfactor.factors.regions import Corner
 from hyperfactor.measures.accuracy import measure
+from hyperfactor.models.unet import UNet
 from hyperfactor.runs import run as run_module
 from hyperfactor.runs.run import build_model, draw, summarize
 from hyperfactor.training.diffusion import TIME_CODE, Diffusion
@@ -117,16 +123,90 @@ def test_the_history_is_complete(run: Run):
 
 
 @pytest.mark.parametrize(
-    ("factors", "seed", "message"),
+    ("asked", "message"),
     [
-        ([[1.0, 99.0]], 0, "factors row 0, y: got 99, needs a value in -3..18"),
-        ([[1.0]], 0, r"needs \(n, 2\) for x, y"),
-        ([[1.0, 1.0]], -1, "seed: got -1, needs an integer of at least 0"),
+        ({"factors": [[1.0, 99.0]]}, "factors row 0, y: got 99, needs a value in -3..18"),
+        ({"factors": [[1.0]]}, r"needs \(n, 2\) for x, y"),
+        ({"factors": [1.0, 2.0]}, r"needs \(n, 2\) for x, y"),
+        ({"factors": [[np.nan, 1]]}, "factors row 0, x: got nan"),
+        ({"factors": [["1", "2"]]}, "factors: got list of <U1, needs an array of numbers"),
+        ({"factors": [[1, 2], [3]]}, "factors: got list .*, needs an array of numbers"),
+        ({"factors": None}, "factors: got NoneType of object, needs an array of numbers"),
+        ({"factors": "POINTS"}, "factors: got str of <U6, needs an array of numbers"),
+        ({"factors": {"x": [1], "y": [2]}}, "factors: got dict of object, needs an array of numbers"),
+        *(
+            ({"seed": seed}, "seed: got .*, needs an integer of at least 0")
+            for seed in (-1, 2**200, 1.5, None, True, "1")
+        ),
+        *(
+            ({"step": step}, "step: got .*, needs one that run .* kept: 0, 5, 12")
+            for step in (3, -1, 5.0, "5", True, [5])
+        ),
     ],
 )
-def test_wrong_requests(run: Run, factors, seed, message):
-    with pytest.raises(RequestError, match=message):
-        run.sample(np.array(factors), seed)
+def test_wrong_requests(run: Run, asked: dict, message: str):
+    with pytest.raises(RequestError, match=message) as caught:
+        run.sample(**{"factors": POINTS, **asked})
+    assert "\n" not in str(caught.value)
+
+
+def test_neither_type_nor_layout_nor_a_copy_of_the_run_changes_a_picture(run: Run):
+    points = np.array([[1.0, 2.0], [3.0, 4.0], [0.0, 15.0], [1.0, 2.0]])
+    images = run.sample(points, seed=1)
+    tensor = torch.tensor(points, requires_grad=True)
+    same = [points.astype(kind) for kind in (np.int8, np.uint64, np.float16, np.float32, np.longdouble, ">f8")]
+    same += [
+        np.asfortranarray(points),
+        np.repeat(points, 2, 0)[::2],
+        points.tolist(),
+        tensor,
+        tensor.bfloat16(),
+        tensor.int(),
+    ]
+    same += [np.where(points == 0, -0.0, points)]
+    for again in same:
+        assert np.array_equal(run.sample(again, seed=1), images)
+    for seed in (np.int64(1), np.uint8(1), torch.tensor(1)):
+        assert np.array_equal(run.sample(points, seed=seed), images)
+    for other in (copy.copy(run), copy.deepcopy(run), pickle.loads(pickle.dumps(run))):
+        assert np.array_equal(other.sample(points, seed=1), images)
+    assert np.array_equal(run.sample(points, 1, step=np.int64(12)), images)
+
+
+def test_threads_draw_the_same_pictures_beside_each_other(run: Run):
+    requests = [(POINTS[:3], seed, step) for seed in (0, 1) for step in (None, 0)]
+    alone = [run.sample(*request) for request in requests]
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda request: run.sample(*request), requests * 2))
+    assert all(np.array_equal(a, b) for a, b in zip(alone * 2, together, strict=True))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_first_weights_do_not_depend_on_what_other_threads_do(tiny: RunSpec):
+    def weights(spec: RunSpec) -> bytes:
+        return b"".join(value.detach().numpy().tobytes() for value in build_model(spec).parameters())
+
+    specs = [tiny.model_copy(update={"seed": seed}) for seed in range(4)]
+    alone = [weights(spec) for spec in specs]
+    done = threading.Event()
+
+    def disturb() -> None:
+        while not done.is_set():
+            torch.rand(3)
+
+    with ThreadPoolExecutor(5) as pool:
+        noise = pool.submit(disturb)
+        together = list(pool.map(weights, specs * 2))
+        done.set()
+        noise.result()
+    assert together == alone * 2
+    with torch.random.fork_rng():  # and they are those that torch's global generator would give
+        torch.manual_seed(rng.torch_stream(3, "model.weights").initial_seed())
+        condition = TIME_CODE + tiny.encoding.width(tiny.data.picture.space())
+        network = UNet(tiny.model, tiny.data.picture.size, condition)
+    assert b"".join(value.detach().numpy().tobytes() for value in network.parameters()) == alone[3]
 
 
 def test_snapshots_are_the_model_of_their_step(run: Run, tiny: RunSpec):
@@ -216,8 +296,42 @@ def test_bad_requests_for_activations_are_refused(run: Run, monkeypatch):
         run.activations("up1", step=4)
     with pytest.raises(RequestError, match="row 0, x: got 99"):
         run.activations("up1", factors=np.array([[99.0, 0.0]]))
-    with pytest.raises(RequestError, match="pictures: got shape"):
-        run.activations("up1", factors=POINTS, pictures=np.zeros((2, 1, 16, 16), np.float32))
+    truth = run.spec.data.picture.render(POINTS)[:, None]
+    for pictures, message in (
+        (truth[:2], "got shape"),
+        ([[1.0]], "got shape"),
+        ((255 * truth).astype(np.uint8), "got type uint8, whose values are 0..255, needs numbers in"),
+        (255 * truth, r"got values in .*\.\.2.*, needs numbers in \[0, 1\]"),
+        ((255 * truth).astype(int), r"got values in 0\.\.2.*, needs numbers in \[0, 1\]"),
+        (2 * truth - 1, r"got values in -1\.\..*, needs numbers in \[0, 1\]"),
+        (np.where(truth > 0.5, np.nan, truth), r"got values in nan\.\.nan, needs numbers in"),
+        (truth.astype(str), "needs real numbers"),
+    ):
+        with pytest.raises(RequestError, match=f"pictures.*{message}") as caught:
+            run.activations("up1", factors=POINTS, pictures=pictures)
+        assert "\n" not in str(caught.value)
+    for asked, message in (
+        ({"timestep": "5"}, r"timestep: got '5', needs an integer in 0\.\.999"),
+        ({"timestep": 1.0}, r"timestep: got 1\.0, needs"),
+        ({"timestep": True}, "timestep: got True, needs"),
+        ({"timestep": -1}, "timestep: got -1, needs"),
+        ({"timestep": None}, "timestep: got None, needs"),
+        ({"pool": "sum"}, "pool: got 'sum', needs mean, max or None"),
+        ({"seed": 1.5}, "seed: got 1.5"),
+        ({"layers": None}, "layers: got None, needs the name of a layer"),
+        ({"layers": 3}, "layers: got 3, needs the name of a layer"),
+        ({"layers": [3]}, "layer: got 3, needs one of stem"),
+        ({"layers": [["up1"]]}, r"layer: got \['up1'\], needs one of stem"),
+        ({"factors": "x"}, "factors: got str"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            run.activations(**{"layers": "up1", "factors": POINTS, **asked})
+    for region, message in (
+        (3, "region: .*got 3"), ({"kind": "cube"}, "region: .*got 'cube', needs one of"), ([], "region: "),
+        ({"kind": "strip", "factor": "z", "low": 0, "high": 1}, "factor: got 'z', needs one of x, y"),
+    ):  # fmt: skip
+        with pytest.raises(RequestError, match=message):
+            run.evaluate(region)
     monkeypatch.setattr(run_module, "CAPTURE", 1000)
     with pytest.raises(RequestError, match=r"layers up1: got 0\.0 GB for 484 points, needs at most 0\.0 GB; pool"):
         run.activations("up1")

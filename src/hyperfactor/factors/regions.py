@@ -9,14 +9,15 @@ floating point.  On a periodic factor a range goes up from low to high and may c
     trained = window - held_out
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import ROUNDING, FactorSpace
-from hyperfactor.strict import Number, Strict
+from hyperfactor.strict import Number, Strict, one_line
 
 Points = Float[np.ndarray, "n k"]
 Mask = Bool[np.ndarray, " n"]
@@ -165,3 +166,14 @@ Region = Annotated[
 ]
 Union.model_rebuild()
 Difference.model_rebuild()
+
+
+def parse_region(given: Any) -> Region:
+    """A region as it is, or from plain data such as {"kind": "cross", "low": 13, "high": 19}.
+
+    Raises RequestError for anything else.
+    """
+    try:
+        return TypeAdapter(Region).validate_python(given)
+    except ValidationError as error:
+        raise RequestError(f"region: {one_line(error)}") from None

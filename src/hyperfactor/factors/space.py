@@ -181,8 +181,11 @@ class FactorSpace:
 
 
 def _numbers(given: Any) -> np.ndarray:
-    """An array of real numbers, or RequestError."""
+    """An array of real numbers, from tensors of torch too, or RequestError."""
     try:
+        if hasattr(given, "detach"):
+            given = given.detach().cpu()
+            given = given.double() if given.is_floating_point() else given
         array = np.ma.asanyarray(given) if isinstance(given, np.ma.MaskedArray) else np.asarray(given)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

@@ -26,11 +26,13 @@ Pool = Literal["mean", "max"]
 def check_layers(module: nn.Module, layers: Sequence[str]) -> tuple[str, ...]:
     """The names as given, or RequestError for one that the module does not have."""
     named = dict(module.named_modules(remove_duplicate=False))
+    if not isinstance(layers, Iterable):
+        raise RequestError(f"layers: got {layers!r}, needs the name of a layer, or several")
     names = (layers,) if isinstance(layers, str) else tuple(layers)
     if not names:
         raise RequestError("layers: got none, needs at least one")
     for name in names:
-        if not name or name not in named:
+        if not isinstance(name, str) or not name or name not in named:
             top = [known for known in named if known and "." not in known]
             raise RequestError(f"layer: got {name!r}, needs one of {', '.join(top)}, or a module within them")
     return names

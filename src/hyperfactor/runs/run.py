@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,10 @@ from torch import Tensor
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
-from hyperfactor.factors.regions import Region
+from hyperfactor.factors.regions import Region, parse_region
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.images.dataset import TRAIN, region_points, training_points
+from hyperfactor.measures import arrays
 from hyperfactor.measures.accuracy import copying_baseline, measure
 from hyperfactor.measures.activations import Pool, capture, check_layers
 from hyperfactor.measures.activations import size as measure_size
@@ -28,6 +29,7 @@ from hyperfactor.runs.store import Store
 from hyperfactor.training.diffusion import TIME_CODE, Diffusion
 
 BATCH = 64  # pictures drawn at a time; it changes no picture
+ROUNDED = 1e-5  # pictures may be so far outside of [0, 1], by rounding
 CAPTURE = 2**32  # bytes that the activations asked for at once may take
 
 # A forked child lacks the threads that torch started in its parent, and would wait for them for ever.
@@ -47,6 +49,29 @@ def build_model(spec: RunSpec) -> Diffusion:
 def snapshot_name(step: int) -> str:
     """The artifact that holds the averaged weights after `step` steps."""
     return f"snapshot-{step}.safetensors"
+
+
+def _one_of(value: object, name: str, allowed: Container[int], needs: str) -> int:
+    """The value as an integer, or RequestError unless it is one of those allowed."""
+    try:
+        whole = arrays.whole(value, name, 0)
+    except RequestError:
+        whole = -1
+    if whole not in allowed:
+        raise RequestError(f"{name}: got {' '.join(repr(value).split())}, needs {needs}")
+    return whole
+
+
+def _pictures(given: object, shape: tuple[int, ...]) -> Float[Tensor, "n 1 N N"]:
+    """Pictures in [0, 1] of this shape, float32, or RequestError."""
+    values = arrays.numbers(given, "pictures")
+    if values.shape != shape:
+        raise RequestError(f"pictures: got shape {values.shape}, needs {shape}")
+    if str(getattr(given, "dtype", "")).endswith("uint8"):
+        raise RequestError("pictures: got type uint8, whose values are 0..255, needs numbers in [0, 1]")
+    if values.size and not (values.min() >= -ROUNDED and values.max() <= 1 + ROUNDED):  # NaN is in no range
+        raise RequestError(f"pictures: got values in {values.min():g}..{values.max():g}, needs numbers in [0, 1]")
+    return torch.from_numpy(values.astype(np.float32))
 
 
 def draw(model: Diffusion, spec: RunSpec, points: Float[np.ndarray, "n k"], seed: int) -> Float[np.ndarray, "n 1 N N"]:
@@ -188,12 +213,11 @@ class Run:
     def model_at(self, step: int | None = None) -> Diffusion:
         """The model after `step` training steps, one of `training.snapshots`; None for the trained one."""
         training = self.spec.training
-        if step is None or step == training.steps:
+        if step is None:
             return self.model
-        if step not in training.snapshots:
-            kept = ", ".join(map(str, sorted({*training.snapshots, training.steps})))
-            raise RequestError(f"step: got {step}, needs one that run {self.id} kept: {kept}")
-        return self._load(snapshot_name(step))
+        kept = sorted({*training.snapshots, training.steps})
+        step = _one_of(step, "step", kept, f"one that run {self.id} kept: {', '.join(map(str, kept))}")
+        return self.model if step == training.steps else self._load(snapshot_name(step))
 
     @cached_property
     def pictures(self) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n 1 N N"]]:
@@ -206,8 +230,17 @@ class Run:
     ) -> Float[np.ndarray, "n 1 N N"]:
         """Draw a picture in [0, 1], float32, for each row of factor values, which need not be on the lattice.
 
-        Equal rows get different noise.  step: of training, one that was kept.  Raises RequestError for
-        values outside the factor space.
+        Equal rows get different noise.
+
+        Parameters
+        ----------
+        factors : (n, k), in the factors' units, of any numeric type and layout.
+        seed : of the noise, an integer of at least 0 and below 2^128.
+        step : of training, one that was kept; None for the trained model.
+
+        Raises
+        ------
+        RequestError : for values outside the factor space, what is no array of numbers, and a bad seed or step.
         """
         seed = rng.check_seed(seed)
         return draw(self.model_at(step), self.spec, self.spec.data.picture.space().check(factors), seed)
@@ -232,16 +265,19 @@ class Run:
         drawings, such as the truth.  pool: "mean" or "max" over the pixels, which leaves the channels.
         seed: of the noise.
 
-        Raises RequestError for an unknown layer, a bad timestep or step, values outside the factor
-        space, and results that would take over CAPTURE bytes.
+        Raises RequestError for an unknown layer, a bad timestep, step, pool or seed, values outside the factor
+        space, pictures that are not of the points' shape or not in [0, 1], and results that would take over
+        CAPTURE bytes.
         """
         spec = self.spec
         space, size = spec.data.picture.space(), spec.data.picture.size
-        if not 0 <= timestep < spec.diffusion.timesteps:
-            raise RequestError(f"timestep: got {timestep}, needs an integer in 0..{spec.diffusion.timesteps - 1}")
+        last = spec.diffusion.timesteps - 1
+        timestep = _one_of(timestep, "timestep", range(last + 1), f"an integer in 0..{last}")
+        if pool not in (None, "mean", "max"):
+            raise RequestError(f"pool: got {pool!r}, needs mean, max or None")
+        seed = rng.check_seed(seed)
         points = spec.data.test_lattice() if factors is None else space.check(factors)
-        if pictures is not None and pictures.shape != (len(points), 1, size, size):
-            raise RequestError(f"pictures: got shape {pictures.shape}, needs {(len(points), 1, size, size)}")
+        given = None if pictures is None else _pictures(pictures, (len(points), 1, size, size))
         model = self.model_at(step)
         names = check_layers(model.network, layers)
         condition = torch.from_numpy(spec.encoding.encode(points, space))
@@ -257,11 +293,11 @@ class Run:
         def batches() -> Iterator[tuple[torch.Tensor, ...]]:
             for i in range(0, len(points), BATCH):
                 some, own = condition[i : i + BATCH], streams[i : i + BATCH]
-                if pictures is None:
+                if given is None:
                     x = model.state(some, size, spec.sampling, own, timestep)
                     x = x.clamp(-1, 1) if timestep == 0 else x
                 else:
-                    x = model.noised(torch.from_numpy(pictures[i : i + BATCH]).float(), timestep, own)
+                    x = model.noised(given[i : i + BATCH], timestep, own)
                 yield x, torch.full((len(x),), timestep), some
 
         found = capture(model.network, names, batches(), pool, call=model)
@@ -278,6 +314,7 @@ class Run:
         that was not recorded, or a region without lattice points.
         """
         if region is not None and not isinstance(region, str):
+            region = parse_region(region)
             points = region_points(self.spec.data, region, self.spec.seed)
             return judge(self.spec, region.kind, points, self.sample(points, self.spec.seed, step))
         if step is None:
