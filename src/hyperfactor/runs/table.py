@@ -55,7 +55,7 @@ def table(store: Store, columns: Sequence[str] | None = None, where: str | None 
         if documents and (unknown := [name for name in wanted if name not in {*known, *COLUMNS}]):
             raise RequestError(f"columns: got {unknown[0]!r}, needs one of {', '.join(sorted(known))}")
         needed = dict.fromkeys([*wanted, *(name for name in _names(where or "") if name in known)])
-    rows = [_row(document, needed) for document in documents]
+    rows = [[_value(document, name) for name in needed] for document in documents]
     frame = pl.DataFrame(rows, schema=list(needed), orient="row", strict=False, infer_schema_length=None)
     return (_filter(frame, where) if where and rows else frame).select(wanted)
 
@@ -68,10 +68,15 @@ def _document(entry: Entry) -> dict[str, Any]:
     return {**spec, **rest, "id": entry.id, "state": entry.state, "MB": size}
 
 
-def _row(document: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
-    """The values at dotted keys, whose parts may contain dots themselves."""
-    flat = dict(leaves(document))
-    return [dump_json(flat[name]) if isinstance(flat.get(name), list) else flat.get(name) for name in names]
+def _value(document: Mapping[str, Any], name: str) -> Any:
+    """The value at a dotted key, whose parts may contain dots themselves; None where there is none."""
+    found: Any = document
+    for part in name.split("."):
+        if not isinstance(found, dict) or part not in found:
+            found = dict(leaves(document)).get(name)
+            break
+        found = found[part]
+    return dump_json(found) if isinstance(found, list | dict) else found
 
 
 def column_names(text: str) -> list[str]:
