@@ -23,7 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.mark.parametrize("given", ["", " ", "\t\n", "-", None, 3, "a\0b", ["s"], b"s"])
+@pytest.mark.parametrize("given", ["", " ", "\t\n", "-", None, 3, "a\0b", "\ud800", ["s"], b"s"])
 def test_what_is_no_name_is_refused(given, home: Path):
     for opened in (Store, files_at, lambda name: named_path(name, "store")):
         with pytest.raises(RequestError, match="store: got .*, needs a name"):

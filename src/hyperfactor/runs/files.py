@@ -79,6 +79,10 @@ def named_path(given: object, what: str) -> Path:
     text = os.fsdecode(given)
     if not text.strip() or text == "-" or "\0" in text:
         raise RequestError(f"{what}: got {text!r}, needs a name" + " (./- is one)" * (text == "-"))
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise RequestError(f"{what}: got {text!r}, needs a name that this system can write") from None
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
         raise RequestError(f"{what}: got {text!r}, needs ~ or ~user for a user of this machine with a home folder")
