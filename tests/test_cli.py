@@ -1,5 +1,7 @@
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import chdir
@@ -464,3 +466,59 @@ def test_bad_arrays(array, word, tmp_path: Path):
     assert (done.returncode, done.stdout) == (2, "")
     assert word in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "said"),
+    [
+        (">/dev/full", 1, "hyperfactor: standard output: No space left on device, needs room"),
+        (">&-", 0, ""),
+        (">&- 2>&- <&-", 0, ""),
+        ("| true", 0, ""),
+        (">/dev/full 2>/dev/full", 1, ""),
+    ],
+)
+def test_help_where_it_cannot_be_written(redirection: str, status: int, said: str, tmp_path: Path):
+    command = f"{sys.executable} -m hyperfactor.cli --help {redirection}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == status
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == bool(said)
+
+
+def test_work_goes_on_when_its_output_cannot_be_written():
+    reading, writing = os.pipe()
+    os.close(reading)
+    out = cli._Output(writing, "wb")
+    with io.TextIOWrapper(io.BufferedWriter(out), write_through=True) as text:
+        print("a line that nobody reads", file=text)
+        print("and another", file=text)
+    assert isinstance(out.failure, BrokenPipeError)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_command_that_is_stopped_gets_one_line(
+    number: int, status: int, spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    handlers = [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)]
+    monkeypatch.setattr("hyperfactor.runs.execute.train", lambda *_, **__: os.kill(os.getpid(), number))
+    done = hyperfactor("train", spec_file, cwd=tmp_path)
+    one_line(done, "stopped; the same command goes on from the last checkpoint", status=status)
+    monkeypatch.setattr("hyperfactor.runs.sweep.train_all", lambda *_, **__: os.kill(os.getpid(), number))
+    (tmp_path / "sweep.yaml").write_text(f"base: {spec_file}\n")
+    done = hyperfactor("sweep", "sweep.yaml", cwd=tmp_path)
+    one_line(done, "stopped; 0 of 1 runs are finished", status=status)
+    assert handlers == [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)]
+
+
+def test_what_the_user_should_know_is_said_in_one_line_with_quiet_too(
+    spec_file: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    line = "track: [wandb]:project does not work; " + "a long story " * 20
+
+    def train(_spec: RunSpec, _store: str, tell, **_: object) -> Run:
+        tell(line)
+        return run
+
+    monkeypatch.setattr("hyperfactor.runs.execute.train", train)
+    assert hyperfactor("train", spec_file, "--quiet", cwd=tmp_path).stderr == line + "\n"

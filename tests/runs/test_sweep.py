@@ -3,6 +3,7 @@
 The slow tests kill 20 times at random moments, the quick ones once at a chosen one.
 """
 
+import multiprocessing
 import os
 import random
 import signal
@@ -351,6 +352,7 @@ def test_schedulers_that_do_not_answer(tiny: RunSpec, tmp_path: Path, monkeypatc
             train_all([tiny], tmp_path / "store", scheduler=nobody)
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard(tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path):
     store = Store(tmp_path / "store")
     script = tmp_path / "script.py"
@@ -360,6 +362,34 @@ def test_a_script_without_a_guard(tiny: RunSpec, undisturbed: dict[str, bytes], 
     assert done.stderr == ""
     assert f"done {RUNS}" in done.stdout
     checked(store, undisturbed)
+
+
+def test_workers_that_do_not_start_are_started_again_without_the_main_module(
+    tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As those of a script without a guard do not: each ends when it comes to the call that starts workers."""
+    starts: list[bool] = []
+
+    def start(**_: object):
+        starts.append("init_main_from_name" in (data := get_preparation_data("")) or "init_main_from_path" in data)
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr("distributed.SpecCluster", start)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", __file__, raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    with pytest.raises(RunError, match=r"workers: got 2 that did not start \(Nanny failed to start.\)"):
+        train_all([spec_of(tiny, seed) for seed in range(2)], tmp_path, workers=2)
+    assert starts == [True, False]
+
+
+def test_a_worker_that_reads_a_script_without_a_guard_ends(tiny: RunSpec, tmp_path: Path, monkeypatch):
+    def end(status: int) -> None:
+        raise SystemExit(status)
+
+    monkeypatch.setattr(os, "_exit", end)
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(SystemExit, match="1"):
+        train_all([tiny], tmp_path, workers=2)
 
 
 def test_a_main_module_that_workers_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
