@@ -22,6 +22,7 @@ from hyperfactor.training.loop import fit
 
 STORE = "hyperfactor-store"
 PACKAGES = ("hyperfactor", "torch", "diffusers", "numpy")
+MOST_THREADS = 512  # torch falls over some thousands
 EVALUATED = 16  # points of each region that are judged during training
 
 
@@ -54,7 +55,7 @@ def train(
     Raises
     ------
     RequestError
-        For a number of threads below 1, or a tracker that cannot work.
+        For a number of threads outside 1..MOST_THREADS, or a tracker that cannot work.
     StoreError
         Where the store cannot be written, a file of the run is damaged or the checkpoint is another run's.
     MachineError
@@ -65,8 +66,8 @@ def train(
         Where the loss is no longer finite, or what was drawn is not.  The reason is recorded, the last good
         checkpoint is kept, and the run is not tried again.
     """
-    if threads < 1:
-        raise RequestError(f"threads: got {threads}, needs an integer of at least 1")
+    if not 1 <= threads <= MOST_THREADS:
+        raise RequestError(f"threads: got {threads}, needs an integer in 1..{MOST_THREADS}")
     opened = Store(store)
     if not opened.finished(spec.id):
         with opened.claim(spec.id, wait, tell, dead), torch_threads(threads):
