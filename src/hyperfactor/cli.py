@@ -303,7 +303,7 @@ def analyse(
             file=sys.stderr,
         )
     found = battery(R, periodic, names, landmarks, max_dim, width)
-    _print_table(found.table(), title)
+    _print_table(found.printed(), title)
     if json_file:
         write_whole(json_file, dump_json({"of": title, **found.to_json()}, indent=1).encode())
     if figure_file:

@@ -1,10 +1,14 @@
 """Shapes whose Betti numbers are theorems, with noise, in 100 dimensions."""
 
+import json
+
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist, squareform
 
 from hyperfactor.errors import RequestError
-from hyperfactor.measures.geometry import clifford_torus
+from hyperfactor.measures import topology
+from hyperfactor.measures.geometry import clifford_torus, torus_3d
 from hyperfactor.measures.topology import Persistence, bottleneck, estimate, maxmin, persistence
 
 
@@ -100,6 +104,105 @@ def test_betti_numbers_at_several_seeds_with_5_percent_noise(shape, field, truth
         assert found.betti() == truth
 
 
+# ---- few points ----
+
+
+def polygon(n: int, wide: float = 1.0) -> np.ndarray:
+    angle = 2 * np.pi * np.arange(n) / n
+    return np.stack([wide * np.cos(angle), np.sin(angle)], axis=1)
+
+
+def spiral(n: int) -> np.ndarray:
+    """Evenly spread points of a sphere."""
+    i = np.arange(n) + 0.5
+    height, angle = 1 - 2 * i / n, np.pi * (1 + 5**0.5) * i
+    ring = np.sqrt(1 - height**2)
+    return np.stack([ring * np.cos(angle), ring * np.sin(angle), height], axis=1)
+
+
+def apart(shape: np.ndarray, copies: int, by: float) -> np.ndarray:
+    return np.concatenate([shape + np.array([k * by, 0]) for k in range(copies)])
+
+
+SMALL = [
+    *((polygon(n), (1, 1, 0)) for n in (5, 8, 12, 16, 20, 24, 40)),
+    *((polygon(n, wide), (1, 1, 0)) for n in (5, 12, 20, 30) for wide in (2.0, 3.5)),
+    *((apart(polygon(n), 2, by), (2, 2, 0)) for n in (4, 8, 12, 20) for by in (3.0, 5.0)),
+    *((apart(polygon(n), 5, 6.0), (5, 5, 0)) for n in (4, 6, 12)),
+    *((spiral(n), (1, 0, 1)) for n in (6, 20, 32)),
+    *((clifford_torus(n).reshape(-1, 4), (1, 2, 1)) for n in (4, 5, 8)),
+    *((torus_3d(n).reshape(-1, 3), (1, 2, 1)) for n in (6, 8)),
+]
+
+
+def counted(found: Persistence) -> list[int | None]:
+    return found.to_json()["betti"]
+
+
+@pytest.mark.parametrize(("points", "truth"), SMALL)
+def test_few_points_are_told_rightly_or_said_to_be_too_few(points, truth):
+    found = persistence(points)
+    for count, told, betti, clear, true in zip(
+        counted(found), found.told, found.betti(), found.clarity(), truth, strict=True
+    ):
+        assert count == (betti if told else None)
+        assert count in (true, None)
+        assert told or np.isnan(clear)
+    generator = np.random.default_rng(len(points))
+    again = np.concatenate([points, points[: len(points) // 2]])
+    assert counted(persistence(generator.permutation(again), seed=3)) == counted(found)
+    nearly = np.concatenate([points, points + 1e-8 * generator.normal(size=points.shape)])
+    for count, other in zip(counted(found), counted(persistence(nearly)), strict=True):
+        assert count == other or None in (count, other)
+
+
+def test_what_is_told_of_circles_and_what_is_not():
+    assert [counted(persistence(polygon(n)))[1] for n in (5, 8, 10)] == [None] * 3
+    assert [counted(persistence(polygon(n)))[1] for n in (24, 30, 40, 60)] == [1] * 4
+    assert counted(persistence(apart(polygon(20), 2, 4.0)))[:2] == [2, 2]
+    assert counted(persistence(spiral(50))) == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("n", "d"), [(8, 2), (15, 2), (30, 2), (80, 2), (30, 3), (80, 3), (40, 6), (80, 10)])
+def test_a_blob_has_no_loop(n, d):
+    for seed in range(4):
+        found = persistence(np.random.default_rng(seed).normal(size=(n, d)), max_dim=1)
+        assert counted(found)[1] in (0, None)
+        assert counted(found)[0] in (1, None)
+    assert n < 80 or counted(found)[1] == 0
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e-30, 1e30, 1e160, 1e300])
+def test_no_scale_changes_a_diagram_but_for_its_unit(scale):
+    points = torus(np.random.default_rng(0), 60)
+    a, b = persistence(points), persistence((points + 5) * scale)
+    assert counted(b) == counted(a)
+    for dim in range(3):
+        assert b.lifetimes(dim) / scale == pytest.approx(a.lifetimes(dim), rel=1e-5, abs=1e-6)
+    assert b.radius / scale == pytest.approx(a.radius)
+    assert max(bottleneck(a, b)) < 1e-6
+
+
+def test_landmarks_do_not_depend_on_order_and_repetition():
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(200, 5))
+    chosen, covering = maxmin(points, 40, seed=2)
+    order = generator.permutation(200)
+    other, again = maxmin(np.concatenate([points[order], points[:50]]), 40, seed=2)
+    assert again == covering
+    assert np.array_equal(np.concatenate([points[order], points[:50]])[other], points[chosen])
+    assert not np.array_equal(chosen, maxmin(points, 40, seed=3)[0])
+
+
+def test_json_has_null_where_nothing_is_told():
+    found = persistence(polygon(8)).to_json()
+    json.dumps(found, allow_nan=False)
+    assert found["betti"] == [None, None, 0]
+    assert found["told"] == [False, False, True]
+    assert found["clarity"] == [None, None, None]
+    json.dumps(persistence(polygon(30)).to_json(), allow_nan=False)
+
+
 def test_a_lattice_of_a_torus_has_the_betti_numbers_of_a_torus():
     found = persistence(clifford_torus(32).reshape(-1, 4), landmarks=200)
     assert found.betti() == (1, 2, 1)
@@ -193,6 +296,34 @@ def test_the_estimate_counts_the_simplices():
     assert estimate(line, max_dim=0, landmarks=4).simplices == pytest.approx(4, abs=0.1)
 
 
+@pytest.mark.parametrize("max_dim", [3, 5, 8])
+def test_the_estimate_is_near_the_count_of_cliques(max_dim):
+    from networkx import Graph, enumerate_all_cliques  # which torch brings
+
+    distances = squareform(pdist(sphere(np.random.default_rng(0), 18)))
+    near = topology._collapsed(distances, (distances <= distances.max(axis=1).min()) & ~np.eye(18, dtype=bool))
+    sizes = [len(clique) for clique in enumerate_all_cliques(Graph(near))]
+    exact = sum(3 <= size <= max_dim + 2 for size in sizes)
+    assert topology._cost(distances, max_dim).simplices == pytest.approx(exact, rel=0.25)
+
+
+@pytest.mark.parametrize(("landmarks", "max_dim"), [(40, 20), (60, 14), (300, 3)])
+def test_a_request_that_no_limit_allows_is_refused_before_it_begins(landmarks, max_dim, monkeypatch):
+    monkeypatch.setattr(topology, "_in_child", None)
+    points = clifford_torus(20).reshape(-1, 4)
+    with pytest.raises(
+        RequestError, match=rf"^persistence of {landmarks} landmarks to H{max_dim}: got to the limit of"
+    ):
+        persistence(points, max_dim=max_dim, landmarks=landmarks)
+
+
+@pytest.mark.parametrize("max_dim", [20, 100])
+def test_a_high_dimension_of_few_points_costs_nothing(max_dim):
+    points = np.random.default_rng(0).normal(size=(20, 3))
+    assert estimate(points, max_dim=max_dim).seconds < 5
+    assert len(persistence(points, max_dim=max_dim).betti()) == max_dim + 1
+
+
 @pytest.mark.parametrize(("points", "said"), [
     (np.ones((1, 3)), "points: got 1, needs at least 2"),
     (np.ones((5, 3)), "points: got points that are all equal"),
@@ -212,3 +343,6 @@ def test_bad_requests():
         persistence(points, max_dim=-1)
     with pytest.raises(RequestError, match="landmarks: got 1"):
         persistence(points, landmarks=1)
+    for wrong in (1.5, None, True, "2"):
+        with pytest.raises(RequestError, match="max_dim: got .*, needs an integer"):
+            persistence(points, max_dim=wrong)  # pyright: ignore[reportArgumentType]

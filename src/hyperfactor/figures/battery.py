@@ -34,12 +34,16 @@ def figure(found: Battery, title: str) -> Figure:
     mosaic["b"].set_title(f"participation ratio {found.participation_ratio:.1f}")
     style.letter(mosaic["b"], "b")
     scaled = [diagram / found.persistence.radius for diagram in found.persistence.diagrams]
-    diagrams(mosaic["c"], scaled, f"Betti {found.persistence.betti()}")
+    counts = ["?" if count is None else str(count) for count in found.persistence.to_json()["betti"]]
+    unknown = "; ?: cannot be told" if "?" in counts else ""
+    diagrams(mosaic["c"], scaled, f"Betti ({', '.join(counts)}){unknown}")
     style.letter(mosaic["c"], "c")
     for name, values, colour in zip(found.names, found.cosines.within, COLOURS, strict=False):
-        histogram(mosaic["d"], values, np.linspace(-1, 1, 41), colour, name)
+        if values.size:
+            histogram(mosaic["d"], values, np.linspace(-1, 1, 41), colour, name)
     mosaic["d"].set(xlabel="cosine of steps within a factor", ylabel="share of pairs")
-    mosaic["d"].legend(loc="upper right")
+    if any(values.size for values in found.cosines.within):
+        mosaic["d"].legend(loc="upper right")
     style.letter(mosaic["d"], "d")
     names, totals = list(found.comparison.total), list(found.comparison.total.values())
     ends = np.array([found.comparison.interval[name] for name in names]).T

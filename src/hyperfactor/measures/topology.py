@@ -6,7 +6,11 @@ torus has Betti numbers (1, 2, 1), a sphere (1, 0, 1).  Homology is taken over t
 elements: over 2 a Klein bottle is like a torus, over 3 it has (1, 1, 0).
 
 Computed by gudhi on *landmarks*, the points that a maxmin walk picks, of which each is the farthest
-from those before it, in a child process with a limit on memory and time.
+from those before it, in a child process with a limit on memory and time.  Repeated points count once (see
+`arrays.distinct`), and the order of the points does not matter.
+
+Few points show few bars, and few bars do not tell noise from shape: a circle of 12 points is no clearer than what
+12 points at random may show.  `Persistence.told` says for each dimension whether its Betti number is known.
 """
 
 import io
@@ -15,11 +19,12 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 
 from hyperfactor import rng
@@ -29,8 +34,23 @@ from hyperfactor.measures import arrays
 Points = Float[np.ndarray, "n d"]
 GAP = 1.5  # how many times longer the last bar counted is than the next
 SIGNIFICANCE = 0.001  # the largest p-value of a bar that counts
-ENOUGH = 10  # bars, to know what those of noise are like
+DOUBT = 0.05  # the largest p-value of a bar that may yet be a feature
+ENOUGH = 10  # bars, to know what those of noise are like; twice as many of H0, to know its gaps
+PIECE = 5  # landmarks, of the smallest piece that counts
+CELL = 1.02  # times the ratio of death to birth of a cell of a cubic lattice: no feature has less
+CLEAREST = 0.25  # of the clearest feature that as many points show: one so clear must count where absence is told
+COPIES, NULL_POINTS, NULL_SECONDS = (
+    30,
+    1500,
+    20.0,
+)  # permuted clouds; their points together, their time at the very most
+SPREAD = 1.6  # standard error of the median of n bars of noise, times sqrt(n)
+CLIQUES = 400  # grown, to count them
+START = 2.0  # seconds, of the child process, its libraries and the null
+BUSY = 4.0  # how many times longer a busy machine takes than the one measured on
+FEWER = 2.0  # how many times fewer bytes than estimated a shape takes
 MEMORY, SECONDS = 2 * 2**30, 600.0  # limits of the child process
+NEEDS = "needs fewer landmarks, a lower max_dim or a higher limit"
 
 
 @dataclass(frozen=True)
@@ -40,9 +60,13 @@ class Persistence:
     diagrams[k]        births and deaths in H_k, shape (bars, 2); one H0 bar never dies
     landmarks          indices of the points used, in the order of the walk
     covering_radius    the farthest that a point is from its nearest landmark
-    radius             root mean square distance of the points from their mean
+    radius             root mean square distance of the points, each once, from their mean
     seconds            that it took
-    null[k]            the diagrams of the null: the landmarks, each principal coordinate permuted by itself
+    null[k]            the bars of the null: the landmarks, each principal coordinate permuted by itself, once or, of
+                       few landmarks, several times
+    rank               dimensions of the linear space that the landmarks span
+    joined             for each H0 bar that dies, longest first, how many landmarks are in the smaller of the two
+                       pieces that it joins
     """
 
     diagrams: tuple[np.ndarray, ...]
@@ -51,6 +75,8 @@ class Persistence:
     radius: float
     seconds: float
     null: tuple[np.ndarray, ...]
+    rank: int = sys.maxsize
+    joined: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
 
     def lifetimes(self, dim: int) -> Float[np.ndarray, " bars"]:
         """Death - birth of the bars that die, longest first."""
@@ -65,51 +91,118 @@ class Persistence:
         The shift c puts the median bar of the null at p = 1/2; where the null has fewer than ENOUGH bars,
         the median is over its bars and those here.
         """
-        bars = _finite(self.diagrams[dim])
-        bars = bars[np.argsort(bars @ [1, -1], kind="stable")]
-        if not len(bars):
-            return np.zeros(0)
-        spread, noise = _loglog(bars), _loglog(_finite(self.null[dim]))
-        if len(noise) < ENOUGH:
-            noise = np.concatenate([noise, spread])
-        return np.exp(-np.exp(spread - np.median(noise)) * np.log(2))
+        return _p(_loglog(self._bars(dim)), self._noise(dim)[0])
 
     def betti(self) -> tuple[int, ...]:
-        """The number of features in each dimension, by the gap rule.
+        """The number of features in each dimension, by the gap rule; see `told` for whether it is known.
 
-        Bars are counted down from the longest to a gap: a bar at least GAP times as long as the next.  In H1
-        and above only bars of a p-value of at most SIGNIFICANCE may count, and the last gap among them
+        Bars are counted down from the longest to a gap: a bar at least GAP times as long as the next, or the last of
+        all.  In H1 and above only bars of a p-value of at most SIGNIFICANCE may count, and the last gap among them
         decides, so that a short loop beside a long one counts as well.  In H0, where the null says nothing,
-        the widest gap within the longer half decides, and the bar that never dies is added.
+        the widest gap within the longer half decides, and the bar that never dies is added.  Points in r dimensions
+        have no feature in H_r and above, and the cells of a lattice are none.
         """
-        return tuple(self._rule(dim)[0] for dim in range(len(self.diagrams)))
+        return tuple(count for count, _ in self._counts())
 
     def clarity(self) -> tuple[float, ...]:
         """For each dimension how many times longer the last bar counted is than the next; NaN where none
-        counts.  The longest bar of the null stands for a next one where there is none."""
-        return tuple(self._rule(dim)[1] for dim in range(len(self.diagrams)))
+        counts or the number cannot be told, infinite where no bar follows."""
+        return tuple(ratio if told else math.nan for (_, ratio), told in zip(self._counts(), self.told, strict=True))
 
-    def _rule(self, dim: int) -> tuple[int, float]:
-        lifetimes = self.lifetimes(dim)
-        if dim == 0:
-            allowed, endless = len(lifetimes) // 2, int(np.isinf(self.diagrams[0][:, 1]).sum())
-        else:
-            allowed = int(np.sum(self.p_values(dim) <= SIGNIFICANCE)) if len(lifetimes) else 0
-            endless = 0
-        floor = max(_finite(self.null[dim]) @ [-1, 1], default=0.0)
-        after = np.append(lifetimes, min(floor, lifetimes.min(initial=np.inf)))
-        if allowed == 0:
+    @property
+    def told(self) -> tuple[bool, ...]:
+        """For each dimension, whether so few landmarks and bars tell its Betti number.  Where False, the number that
+        `betti` gives is no result.
+
+        H0: there are twice ENOUGH bars; where pieces count, each has PIECE landmarks, and the gap is twice as
+        wide as GAP and has a p-value of at most SIGNIFICANCE (see `_gap_p_value`); where none count, no gap of a ratio of 1.25 with such pieces has.
+        H1 and above: the number stays the same when the shift c of `p_values` moves by its standard error either
+        way, and when bars of a p-value up to DOUBT (less where there are many bars) may count.  Where it is 0, no bar alone would count, and a feature would count that is a quarter as clear as the clearest of as many points: that
+        has a ratio of death to birth of about (4 / 5) (n / (k + 2))^(1/k).
+        """
+        return tuple(self._pieces_told() if dim == 0 else self._features_told(dim) for dim in range(len(self.diagrams)))
+
+    def _counts(self) -> list[tuple[int, float]]:
+        above = range(1, len(self.diagrams))
+        return [self._pieces(), *(self._features(dim, self.p_values(dim) <= SIGNIFICANCE) for dim in above)]
+
+    def _bars(self, dim: int) -> Float[np.ndarray, "bars 2"]:
+        """The bars that die, longest first."""
+        bars = _finite(self.diagrams[dim])
+        return bars[np.argsort(bars @ [1, -1], kind="stable")]
+
+    def _noise(self, dim: int) -> tuple[float, float]:
+        """The median of the loglog of bars of noise, and its standard error; infinite where there are none."""
+        noise = _loglog(_finite(self.null[dim]))
+        if len(noise) < ENOUGH:
+            noise = np.concatenate([noise, _loglog(self._bars(dim))])
+        return (float(np.median(noise)), SPREAD / math.sqrt(len(noise))) if len(noise) else (math.inf, math.inf)
+
+    def _pieces(self) -> tuple[int, float]:
+        """How many pieces, and the ratio at the gap."""
+        lifetimes, endless = self.lifetimes(0), int(np.isinf(self.diagrams[0][:, 1]).sum())
+        allowed = len(lifetimes) // 2
+        ratios = lifetimes[:allowed] / lifetimes[1 : allowed + 1]
+        if not allowed or ratios.max() < GAP:
             return endless, math.nan
+        last = int(ratios.argmax())
+        return last + 1 + endless, float(ratios[last])
+
+    def _pieces_told(self) -> bool:
+        lifetimes = self.lifetimes(0)
+        if len(lifetimes) < 2 * ENOUGH:
+            return False
+        cut = self._pieces()[0] - 1
+        if cut:
+            return (
+                lifetimes[cut - 1] >= 2 * GAP * lifetimes[cut]
+                and self.joined[:cut].min() >= PIECE
+                and _gap_p_value(lifetimes, cut) <= SIGNIFICANCE
+            )
+        return not any(
+            lifetimes[m - 1] >= 1.25 * lifetimes[m]
+            and self.joined[:m].min() >= PIECE
+            and _gap_p_value(lifetimes, m) <= SIGNIFICANCE
+            for m in range(1, len(lifetimes) // 2 + 1)
+        )
+
+    def _features(self, dim: int, significant: np.ndarray) -> tuple[int, float]:
+        """How many features where those bars may count, and the ratio at the gap."""
+        allowed = int(np.sum(significant & self._seen(dim)))
+        lifetimes = np.append(self.lifetimes(dim), 0.0)
         with np.errstate(divide="ignore"):
-            ratios = lifetimes[:allowed] / after[1 : allowed + 1]
-        last = int(ratios.argmax()) if dim == 0 else int(np.flatnonzero(ratios >= GAP).max(initial=0))
-        return (last + 1 + endless, float(ratios[last])) if ratios[last] >= GAP else (endless, math.nan)
+            ratios = lifetimes[:allowed] / lifetimes[1 : allowed + 1]
+        clear = np.flatnonzero(ratios >= GAP)
+        return (int(clear[-1]) + 1, float(ratios[clear[-1]])) if clear.size else (0, math.nan)
+
+    def _seen(self, dim: int) -> np.ndarray:
+        """The bars that are no cell of a lattice."""
+        bars = self._bars(dim)
+        return (bars[:, 1] > _cell(dim) * bars[:, 0]) & (self.rank > dim)
+
+    def _features_told(self, dim: int) -> bool:
+        if self.rank <= dim:
+            return True
+        bars, (shift, error), count = _loglog(self._bars(dim)), self._noise(dim), self._counts()[dim][0]
+        strict = _p(bars, shift + error) <= SIGNIFICANCE
+        doubtful = max(SIGNIFICANCE, min(DOUBT, 1 / max(len(bars), 1)))
+        lenient = (_p(bars, shift - error) <= SIGNIFICANCE) | (_p(bars, shift) <= doubtful)
+        if any(self._features(dim, counted)[0] != count for counted in (strict, lenient)):
+            return False
+        if count:
+            return True
+        feature = CLEAREST * 0.8 * (len(self.landmarks) / (dim + 2)) ** (1 / dim)
+        if feature <= _cell(dim) or np.any(strict & self._seen(dim)):
+            return False
+        return not len(bars) or bool(_p(np.log(np.log(feature)), shift + error) <= SIGNIFICANCE)
 
     def to_json(self) -> dict[str, Any]:
-        """Betti numbers, clarity, and the five longest bars of each dimension with their p-values."""
+        """Betti numbers and clarity (None where they cannot be told, and for a clarity where no bar follows), and the
+        five longest bars of each dimension with their p-values."""
         return {
-            "betti": list(self.betti()),
-            "clarity": [None if math.isnan(ratio) else ratio for ratio in self.clarity()],
+            "betti": [count if told else None for count, told in zip(self.betti(), self.told, strict=True)],
+            "told": list(self.told),
+            "clarity": [ratio if math.isfinite(ratio) else None for ratio in self.clarity()],
             "lifetimes": [self.lifetimes(dim)[:5].tolist() for dim in range(len(self.diagrams))],
             "p_values": [self.p_values(dim)[:5].tolist() for dim in range(1, len(self.diagrams))],
             "landmarks": len(self.landmarks),
@@ -126,21 +219,71 @@ def _loglog(bars: np.ndarray) -> np.ndarray:
     return np.log(np.log(bars[:, 1] / bars[:, 0]))
 
 
-def maxmin(points: Points, count: int, seed: int = 0) -> tuple[Int[np.ndarray, " count"], float]:
-    """Indices of `count` landmarks, and the covering radius.
+def _cell(dim: int) -> float:
+    """The ratio of death to birth that a feature exceeds: that of a cell of a cubic lattice, ((k + 1) / k)^(1/2)."""
+    return CELL * math.sqrt((dim + 1) / dim)
 
-    The first is drawn at random, each next one is the point farthest from all before it; fewer are
-    returned where the points run out (de Silva and Carlsson, SPBG 2004).
+
+def _p(heights: np.ndarray, shift: float) -> np.ndarray:
+    """p-values of bars by their loglog, where `shift` is that of the median bar of noise."""
+    return np.exp(-np.exp(np.minimum(heights - shift, 100.0)) * np.log(2))
+
+
+def _gap_p_value(lifetimes: np.ndarray, cut: int) -> float:
+    """How likely one piece is to have so wide a gap below its `cut` longest H0 bars.
+
+    Of n exponential spacings the m-th longest exceeds the next by an exponential variable of mean s / m, with s the
+    mean excess of a spacing over any level (Renyi, Acta Math. Acad. Sci. Hung. 4 (1953) 191); s is measured above the
+    median of the bars below the gap.
     """
-    points = arrays.points(points)
-    if count < 2:
-        raise RequestError(f"landmarks: got {count}, needs an integer of at least 2")
-    chosen = [int(rng.stream(seed, "topology.landmarks").integers(len(points)))]
-    nearest = np.linalg.norm(points - points[chosen[0]], axis=1)
-    while len(chosen) < count and nearest.max() > 0:
-        chosen.append(int(nearest.argmax()))
-        nearest = np.minimum(nearest, np.linalg.norm(points - points[chosen[-1]], axis=1))
-    return np.array(chosen), float(nearest.max())
+    rest = lifetimes[cut:]
+    middle = np.median(rest)
+    excess = np.mean(rest[rest >= middle] - middle)
+    gap = lifetimes[cut - 1] - rest[0]
+    return math.exp(-cut * gap / excess) if excess > 1e-6 * middle else float(gap <= 1e-6 * middle)
+
+
+@dataclass(frozen=True)
+class _Cloud:
+    """Points, each once, normalised, in an order that depends on nothing but the shape: the farthest from the mean
+    first."""
+
+    values: Points
+    indices: Int[np.ndarray, " n"]  # among the points given
+    unit: float
+
+    @classmethod
+    def of(cls, points: Points) -> "_Cloud":
+        sorted_, first = np.unique(arrays.points(points), axis=0, return_index=True)
+        once = arrays.normalised(sorted_)
+        kept = arrays.distinct(once.values)
+        again = arrays.normalised(once.values[kept])
+        order = np.argsort(-np.linalg.norm(again.values, axis=1), kind="stable")
+        return cls(again.values[order], first[kept[order]], once.unit * again.unit)
+
+    def walk(self, count: int, seed: int) -> tuple[Int[np.ndarray, " count"], float]:
+        """The rows of `count` landmarks, and the covering radius."""
+        count = arrays.whole(count, "landmarks", 2)
+        chosen = [int(rng.stream(seed, "topology.landmarks").integers(len(self.values)))]
+        nearest = np.linalg.norm(self.values - self.values[chosen[0]], axis=1)
+        while len(chosen) < min(count, len(self.values)):
+            chosen.append(int(nearest.argmax()))
+            nearest = np.minimum(nearest, np.linalg.norm(self.values - self.values[chosen[-1]], axis=1))
+        return np.array(chosen), float(nearest.max())
+
+
+def maxmin(points: Points, count: int, seed: int = 0) -> tuple[Int[np.ndarray, " count"], float]:
+    """Indices of landmarks, and the covering radius (de Silva and Carlsson, SPBG 2004).
+
+    Parameters
+    ----------
+    points: shape (n, d).
+    count: landmarks.  Fewer are returned where the distinct points run out.
+    seed: of the first landmark, which is drawn at random.  Each next one is the point farthest from all before it.
+    """
+    cloud = _Cloud.of(points)
+    chosen, covering = cloud.walk(count, seed)
+    return cloud.indices[chosen], covering * cloud.unit
 
 
 @dataclass(frozen=True)
@@ -155,20 +298,57 @@ class Cost:
 def estimate(points: Points, max_dim: int = 2, landmarks: int = 300, seed: int = 0) -> Cost:
     """The cost of `persistence`, without doing it.
 
-    Counted are the simplices of dimension max_dim + 1 at the scale where the complex becomes a cone, from
-    20,000 random ones.  The seconds (36 ns each) and bytes (3.2 each) were measured on a sphere, the
-    hardest shape met; noise and other shapes take a tenth of it or less.
+    The simplices of dimension 2 to max_dim + 1 (the edges for max_dim 0) are counted at the scale where the complex
+    becomes a cone, after the collapse of edges that gudhi makes for max_dim 2 and above, by growing random cliques
+    (Knuth, Math. Comp. 29 (1975) 122).  What a simplex takes was measured on spheres, tori and noise, on one idle core: 40
+    ns and 5 bytes to H1, 20 ns and 1.2 bytes to H2, and 15 ns and 0.18 bytes times the square of the dimension above.
+    Most shapes take less, down to a tenth.
     """
-    points = arrays.points(points)
-    chosen, _ = maxmin(points, landmarks, seed)
-    distances = squareform(pdist(points[chosen]))
-    n, corners = len(chosen), max_dim + 2
-    scale = distances.max(axis=1).min()
-    draws = rng.stream(seed, "topology.estimate").random((20_000, n)).argpartition(min(corners, n) - 1, axis=1)
-    some = draws[:, :corners]
-    inside = (distances[some[:, :, None], some[:, None, :]] <= scale).all(axis=(1, 2)).mean()
-    simplices = math.comb(n, corners) * float(inside)
-    return Cost(simplices, 36e-9 * simplices, 3.2 * simplices)
+    max_dim, cloud = arrays.whole(max_dim, "max_dim", 0), _Cloud.of(points)
+    chosen, _ = cloud.walk(landmarks, seed)
+    cost = _cost(squareform(pdist(cloud.values[chosen])), max_dim)
+    return Cost(cost.simplices, cost.seconds + START, cost.bytes)
+
+
+def _cost(distances: Float[np.ndarray, "n n"], max_dim: int) -> Cost:
+    n = len(distances)
+    near = (distances <= distances.max(axis=1).min()) & ~np.eye(n, dtype=bool)
+    top = min(max_dim, max(0, n - 3))  # as gudhi does
+    if top > 1:
+        near = _collapsed(distances, near)
+    growing = np.ones((CLIQUES, n), dtype=bool)
+    weight, counts = np.ones(CLIQUES), [0.0]
+    generator = rng.stream(0, "topology.estimate")
+    while len(counts) < top + 3 and weight.any():
+        weight = weight * growing.sum(axis=1) / len(counts)
+        counts.append(float(weight.mean()))
+        growing &= near[(generator.random((CLIQUES, n)) * growing).argmax(axis=1)]
+    return _priced(sum(counts[min(3, top + 2) :]), min(top, len(counts) - 2))  # cliques may end before
+
+
+def _priced(simplices: float, dim: int) -> Cost:
+    """What so many simplices take, of dimension dim + 1 at most."""
+    if dim < 3:
+        return Cost(simplices, (20e-9 if dim == 2 else 40e-9) * simplices, (1.2 if dim == 2 else 5.0) * simplices)
+    return Cost(simplices, 15e-9 * dim**2 * simplices, 0.18 * dim**2 * simplices)
+
+
+def _most(n: int, max_dim: int) -> Cost:
+    """The cost where every set of landmarks is a simplex."""
+    top = min(max_dim, max(0, n - 3))
+    return _priced(float(sum(math.comb(n, corners) for corners in range(min(3, top + 2), top + 3))), top)
+
+
+def _collapsed(distances: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """The graph of near points after gudhi has dropped the edges that change no homology."""
+    from gudhi.flag_filtration.edge_collapse import reduce_graph
+    from scipy.sparse import coo_matrix
+
+    rows, columns = np.nonzero(np.tril(near))
+    left = reduce_graph(coo_matrix((distances[rows, columns], (rows, columns)), shape=distances.shape), 1)
+    found = np.zeros_like(near)
+    found[left.row, left.col] = True
+    return found | found.T
 
 
 def persistence(
@@ -183,33 +363,81 @@ def persistence(
 ) -> Persistence:
     """Persistent homology of the Vietoris-Rips complex of the points, in H_0 .. H_max_dim.
 
-    landmarks: points used, at most; all where there are no more.  seed: of the first landmark and of the
-    null.  field: a prime number.  memory, seconds: limits, in bytes and seconds.
+    The result does not depend on the order of the points or their repetition, nor on the seed where all distinct
+    points are landmarks.
 
-    Raises RequestError for points that are not finite or all equal, and where a limit is reached.
+    Parameters
+    ----------
+    points: shape (n, d).
+    max_dim: the highest dimension of homology.
+    landmarks: points used, at most; all distinct ones where there are no more.
+    seed: of the first landmark.
+    field: a prime number.
+    memory: limit, in bytes.
+    seconds: limit.
+
+    Raises
+    ------
+    RequestError
+        For points that are not finite or all equal, and where a limit is reached or certain to be.
     """
     began = time.perf_counter()
-    points = arrays.points(points)
-    if max_dim < 0:
-        raise RequestError(f"max_dim: got {max_dim}, needs an integer of at least 0")
-    if field < 2 or any(field % q == 0 for q in range(2, math.isqrt(field) + 1)):
+    max_dim, field = arrays.whole(max_dim, "max_dim", 0), arrays.whole(field, "field", 2)
+    if any(field % q == 0 for q in range(2, math.isqrt(field) + 1)):
         raise RequestError(f"field: got {field}, needs a prime number")
-    chosen, covering_radius = maxmin(points, landmarks, seed)
-    centred = points - points.mean(axis=0)
-    cloud = points[chosen] - points[chosen].mean(axis=0)
-    permuted = _permuted(cloud, seed)
-    clouds = {"points": squareform(pdist(cloud)), "null": squareform(pdist(permuted))}
+    cloud = _Cloud.of(points)
+    chosen, covering = cloud.walk(landmarks, seed)
+    used = cloud.values[np.sort(chosen)]
+    used = used - used.mean(axis=0)
+    distances = squareform(pdist(used))
+    most = _most(len(used), max_dim)
+    if BUSY * most.seconds > seconds or most.bytes > FEWER * memory:
+        _check_cost(_cost(distances, max_dim), len(used), max_dim, memory, seconds)
+    left, size, _ = np.linalg.svd(used, full_matrices=False)
+    copies = max(1, int(min(COPIES, NULL_POINTS // len(used), NULL_SECONDS / max(most.seconds, 1e-9))))
+    clouds = {"points": distances}
+    for k in range(copies):
+        permuted = rng.stream(0, "topology.null", k).permuted(left * size, axis=0)
+        clouds[f"null {k}"] = squareform(pdist(permuted))
     found = _in_child(clouds, max_dim, field, memory, seconds)
-    diagrams = {name: tuple(found[f"{name}.{dim}"] for dim in range(max_dim + 1)) for name in clouds}
-    radius = float(np.sqrt(np.mean(np.sum(centred**2, axis=1))))
-    took = time.perf_counter() - began
-    return Persistence(diagrams["points"], chosen, covering_radius, radius, took, diagrams["null"])
+    diagrams = {name: tuple(found[f"{name}.{dim}"] * cloud.unit for dim in range(max_dim + 1)) for name in clouds}
+    null = tuple(np.concatenate([diagrams[f"null {k}"][dim] for k in range(copies)]) for dim in range(max_dim + 1))
+    radius = float(np.sqrt(np.mean(np.sum(cloud.values**2, axis=1)))) * cloud.unit
+    return Persistence(
+        diagrams["points"],
+        cloud.indices[chosen],
+        covering * cloud.unit,
+        radius,
+        time.perf_counter() - began,
+        null,
+        int(np.sum(size > 1e-6 * size[0])),
+        _joined(distances),
+    )
 
 
-def _permuted(cloud: Points, seed: int) -> Points:
-    """The cloud in its principal coordinates, each permuted by itself."""
-    left, size, _ = np.linalg.svd(cloud, full_matrices=False)
-    return rng.stream(seed, "topology.null").permuted(left * size, axis=0)
+def _check_cost(cost: Cost, landmarks: int, max_dim: int, memory: int, seconds: float) -> None:
+    """RequestError where the estimate leaves no hope to stay within the limits."""
+    if BUSY * cost.seconds > seconds:
+        limit = f"{seconds:g} s"
+    elif cost.bytes > FEWER * memory:
+        limit = f"{memory / 2**30:.2g} GiB of memory"
+    else:
+        return
+    raise RequestError(
+        f"{_request(landmarks, max_dim)}: got to the limit of {limit}, {NEEDS}; before it began, it was estimated to "
+        f"take {cost.seconds:.2g} s on an idle machine and {cost.bytes / 2**30:.2g} GiB"
+    )
+
+
+def _request(landmarks: int, max_dim: int) -> str:
+    return f"persistence of {landmarks} landmarks to H{max_dim}"
+
+
+def _joined(distances: np.ndarray) -> Int[np.ndarray, " bars"]:
+    """For each merger of two pieces, the last first, the number of points in the smaller."""
+    tree = linkage(squareform(distances, checks=False), "single")
+    sizes = np.concatenate([np.ones(len(distances)), tree[:, 3]])
+    return sizes[tree[:, :2].astype(int)].min(axis=1).astype(int)[::-1]
 
 
 def _in_child(
@@ -218,19 +446,18 @@ def _in_child(
     buffer = io.BytesIO()
     np.savez(buffer, **clouds)  # pyright: ignore[reportArgumentType]
     command = [sys.executable, "-m", "hyperfactor.measures.rips", str(max_dim), str(field), str(int(memory))]
-    what = f"persistence of {len(clouds['points'])} landmarks to H{max_dim}"
-    needs = "needs fewer landmarks, a lower max_dim or a higher limit"
+    what = _request(len(clouds["points"]), max_dim)
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     try:
         done = subprocess.run(
             command, input=buffer.getvalue(), capture_output=True, timeout=seconds, env={**os.environ, **threads}
         )
     except subprocess.TimeoutExpired:
-        raise RequestError(f"{what}: got to the limit of {seconds:g} s, {needs}") from None
+        raise RequestError(f"{what}: got to the limit of {seconds:g} s, {NEEDS}") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         if done.returncode < 0 or (said and ("MemoryError" in said[-1] or "bad_alloc" in said[-1])):
-            raise RequestError(f"{what}: got to the limit of {memory / 2**30:.2g} GiB of memory, {needs}")
+            raise RequestError(f"{what}: got to the limit of {memory / 2**30:.2g} GiB of memory, {NEEDS}")
         raise RuntimeError(f"{what}: {said[-1] if said else done.returncode}")
     with np.load(io.BytesIO(done.stdout)) as file:
         return {name: file[name] for name in file.files}
