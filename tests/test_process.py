@@ -1,12 +1,14 @@
 """What is set in processes of ours, and what is left alone in those of others."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -134,3 +136,12 @@ def test_a_home_that_nobody_knows_is_no_folder_here(no_home: Path, monkeypatch: 
     process.prepare_command()
     assert os.path.isabs(os.environ["XDG_CACHE_HOME"])
     assert not os.path.exists("~")
+
+
+def test_room_is_what_the_process_s_own_limit_leaves(monkeypatch: pytest.MonkeyPatch):
+    used = psutil.Process().memory_info().vms
+    assert 0 < process.room() <= psutil.virtual_memory().total
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (used + 10**8, used + 10**8))
+    assert 0 < process.room() <= 10**8 + 10**7
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10**6, 10**6))
+    assert process.room() == 0

@@ -8,6 +8,7 @@ import ctypes
 import logging
 import os
 from contextlib import suppress
+from pathlib import Path
 
 # Numerical libraries get one thread, unless the user's environment says otherwise: two processes with one thread each do
 # more than one process with two.  Threads that wait for each other sleep, so they take no core from anybody else.
@@ -41,6 +42,24 @@ def keep_freed_memory() -> None:
         library = ctypes.CDLL(None)
         for parameter, size in MALLOPT.items():
             library.mallopt(parameter, size)
+
+
+def room() -> int:
+    """Bytes of memory that this process may still take: what the machine has free, and what is left of the limits of the
+    process (`ulimit -v`) and of its control group."""
+    import psutil
+
+    rooms = [psutil.virtual_memory().available]
+    with suppress(ImportError):  # not on Windows
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            rooms.append(limit - psutil.Process().memory_info().vms)
+    with suppress(OSError, ValueError):  # no control group, or one without a limit
+        group = Path("/sys/fs/cgroup")
+        rooms.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return max(0, min(rooms))
 
 
 def _find_caches() -> None:

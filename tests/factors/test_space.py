@@ -125,6 +125,19 @@ def test_points_outside_are_named(points, message: str):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("spacing", [1e-3, 1e-9, 1e-300, 5e-324])
+def test_a_lattice_that_no_memory_holds_is_refused_before_it_is_made(spacing: float):
+    square = FactorSpace((Factor("x", 0, 31), Factor("y", 0, 31)))
+    with pytest.raises(RequestError, match="got .*, needs .*at most 10,000,000"):
+        square.lattice(spacing)
+    with pytest.raises(
+        RequestError, match=r"31 x 1,000,001 = 31,000,031 points, which need 0\.5 GB, needs at most 10,000,000"
+    ):
+        FactorSpace((Factor("x", 0, 30), Factor("y", 0, 1))).lattice((1.0, 1e-6))
+    with pytest.raises(RequestError, match="factor shape: got spacing 1, which makes 1e\\+12 values"):
+        Factor("shape", 0, 10**12, "categorical").lattice()
+
+
 def test_wrong_factors_are_refused():
     with pytest.raises(RequestError, match="x: got the range 1..0"):
         Factor("x", 1, 0)

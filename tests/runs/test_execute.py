@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load as load_tensors
 
-from hyperfactor import DivergedError, Run, RunSpec, Store, StoreError, train
+from hyperfactor import DivergedError, RequestError, Run, RunSpec, Store, StoreError, train
 from hyperfactor.runs.store import CHECKPOINT
 from hyperfactor.training.diffusion import Diffusion
 
@@ -173,6 +173,30 @@ def test_a_run_whose_pictures_are_not_finite_has_failed(tiny: RunSpec, tmp_path:
     assert reason in (store.failure(spec.id) or "")
     with pytest.raises(DivergedError, match=f"{reason}.*`hyperfactor runs remove {spec.id}` lets it be tried again"):
         train(spec, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        (
+            {"data": {"spacing": 0.2, "test_points": 5, "picture": {"size": 64}}, "model": {"attention": []}},
+            r"pictures trained on \(data.spacing, encoding\)",
+        ),
+        ({"model": {"width": 40000}}, r"weights \(model.width, encoding\)"),
+        ({"training": {"batch": 10**6}}, r"training steps \(training.batch, model.width\)"),
+        ({"data": {"spacing": 0.1, "fraction": 1e-3}}, r"judging \(data.test_points, data.test_spacing\)"),
+    ],
+)
+def test_a_run_that_takes_more_memory_than_there_is_is_refused(changes, what: str, tmp_path: Path):
+    spec = RunSpec.parse(changes)
+    with (
+        mock.patch("hyperfactor.runs.execute.room", return_value=10**9),
+        pytest.raises(
+            RequestError, match=rf"run {spec.id}: got a spec that takes about .* GB .* for {what}; needs at most 1 GB"
+        ),
+    ):
+        train(spec, tmp_path)
+    assert list(Store(tmp_path).ids()) == []
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.99])

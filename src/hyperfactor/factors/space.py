@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from hyperfactor.errors import RequestError
 
+MOST = 10_000_000  # points of a lattice; all of them are held at once
 ROUNDING = 1e-9  # of a factor's range: values that differ by less are the same value
 
 
@@ -47,18 +48,21 @@ class Factor:
     def count(self, spacing: float = 1.0) -> int:
         """Number of values in `lattice(spacing)`.
 
-        Raises RequestError for a spacing that is not a positive number, or does not divide the period of a periodic
-        factor.
+        Raises RequestError for a spacing that is not a positive number, does not divide the period of a periodic
+        factor, or makes more than `MOST` values.
         """
         if not 0 < spacing < math.inf:
             raise RequestError(f"factor {self.name}: got spacing {spacing}, needs a number above 0")
-        if self.kind == "categorical":
-            return round(self.high - self.low) + 1
-        extent = self.high - self.low
-        if self.kind == "open":
-            return math.floor((extent + self.rounding) / spacing) + 1
-        steps = round(extent / spacing)
-        if steps < 1 or abs(steps * spacing - extent) > self.rounding:
+        extent, step = self.high - self.low, 1.0 if self.kind == "categorical" else spacing
+        if extent / step > MOST:
+            raise RequestError(
+                f"factor {self.name}: got spacing {step:g}, which makes {extent / step:.4g} values, needs one that makes "
+                f"at most {MOST:,}"
+            )
+        if self.kind != "periodic":
+            return math.floor((extent + self.rounding) / step) + 1
+        steps = round(extent / step)
+        if steps < 1 or abs(steps * step - extent) > self.rounding:
             raise RequestError(
                 f"factor {self.name}: got spacing {spacing:g}, needs one that divides the period {extent:g}"
             )
@@ -128,7 +132,17 @@ class FactorSpace:
         return tuple(factor.lattice(float(d)) for factor, d in zip(self.factors, spacings, strict=True))
 
     def lattice(self, spacing: float | Sequence[float] = 1.0) -> Float[np.ndarray, "n k"]:
-        """Every lattice point; the last factor varies fastest."""
+        """Every lattice point; the last factor varies fastest.
+
+        Raises RequestError for more than `MOST` points, before any is made.
+        """
+        spacings = np.broadcast_to(np.asarray(spacing, dtype=float), len(self))
+        counts = [factor.count(float(step)) for factor, step in zip(self.factors, spacings, strict=True)]
+        if (points := math.prod(counts)) > MOST:
+            raise RequestError(
+                f"lattice: got {' x '.join(f'{count:,}' for count in counts)} = {points:,} points, which need "
+                f"{8 * len(self) * points / 1e9:.2g} GB, needs at most {MOST:,} points"
+            )
         return np.stack([axis.ravel() for axis in np.meshgrid(*self.axes(spacing), indexing="ij")], axis=1)
 
     def check(self, points: Any) -> Float[np.ndarray, "n k"]:

@@ -13,6 +13,8 @@ import torch
 
 from hyperfactor.errors import CheckpointError, DamagedError, DivergedError, RequestError
 from hyperfactor.images.dataset import training_points, training_set
+from hyperfactor.process import room
+from hyperfactor.runs.cost import check_memory
 from hyperfactor.runs.run import Run, build_model, evaluate, snapshot_name, summarize, torch_threads
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.store import Store
@@ -55,7 +57,8 @@ def train(
     Raises
     ------
     RequestError
-        For a number of threads outside 1..MOST_THREADS, or a tracker that cannot work.
+        For a number of threads outside 1..MOST_THREADS, a tracker that cannot work, or a run that takes more memory
+        than there is.
     StoreError
         Where the store cannot be written, a file of the run is damaged or the checkpoint is another run's.
     MachineError
@@ -75,6 +78,7 @@ def train(
                 if reason := opened.failure(spec.id):
                     raise DivergedError(f"{reason}; `hyperfactor runs remove {spec.id}` lets it be tried again")
                 device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+                check_memory(spec, room())
                 try:
                     with tracker(track, spec, tell) as record:
                         model, history = _fit(spec, opened, device, record, report)

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.encoding import Encoding, Sinusoidal
-from hyperfactor.images.dataset import DataSpec, region_points, training_points
+from hyperfactor.images.dataset import TRAIN, DataSpec, region_points, training_points
 from hyperfactor.models.unet import UNetSpec
 from hyperfactor.runs.files import named_path
 from hyperfactor.strict import Integer, Strict
@@ -40,11 +40,12 @@ class RunSpec(Strict):
     @model_validator(mode="after")
     def _sections_fit_together(self):
         training_points(self.data, self.seed)
-        for name, region in self.data.test.items():
+        for name, region in {TRAIN: self.data.train, **self.data.test}.items():
             try:
                 region_points(self.data, region, self.seed)
             except RequestError as error:
-                raise ValueError(f"data.test.{name}: {error}") from None
+                where = "data.test_spacing: the training region" if name == TRAIN else f"data.test.{name}"
+                raise ValueError(f"{where}: {error}") from None
         self.encoding.width(self.data.picture.space())
         self.sampling.check(self.diffusion)
         self.model.check(self.data.picture.size)
