@@ -4,9 +4,14 @@ import xml.dom.minidom
 
 import matplotlib
 import numpy as np
+import polars as pl
 import pytest
+from cycler import cycler
+from matplotlib.axes import Axes
 
 from hyperfactor.figures import style
+
+from . import reading
 
 NAMES = ["cost_$1_to_$2.npy", "50%_a^b_{x}\\alpha.npy", "日本.npy", "a--b <&> ]]>", "line\nand \x01 \udcff", "x" * 500]
 
@@ -34,11 +39,10 @@ def test_a_name_is_not_read_as_mathematics():
 def test_a_long_note_stays_within_the_page():
     with style.context():
         figure = style.new(style.COLUMN, 2.0, "word " * 300)
-    assert figure._supxlabel is not None
     figure.canvas.draw()
-    box = figure._supxlabel.get_window_extent()
+    box = reading.foot(figure).get_window_extent()
     assert box.x1 <= figure.bbox.x1
-    assert figure._supxlabel.get_text().count("\n") == 3
+    assert reading.foot(figure).get_text().count("\n") == 3
 
 
 @pytest.mark.filterwarnings("ignore:.*constrained_layout:UserWarning")
@@ -48,7 +52,7 @@ def test_a_long_note_stays_within_the_page():
         {"text.usetex": True},
         {"savefig.bbox": "tight", "savefig.pad_inches": 2.0, "figure.dpi": 300},
         {"font.family": ["no such font"], "font.size": 30, "axes.formatter.use_locale": True},
-        {"axes.prop_cycle": matplotlib.cycler(color="k"), "figure.facecolor": "black", "svg.fonttype": "none"},
+        {"axes.prop_cycle": cycler(color="k"), "figure.facecolor": "black", "svg.fonttype": "none"},
         {"figure.autolayout": True, "axes.grid": True, "path.sketch": (1, 100, 2)},
     ],
     ids=str,
@@ -66,3 +70,64 @@ def test_a_picture_of_an_array_needs_no_display(monkeypatch: pytest.MonkeyPatch)
         axes = style.new(2.0, 2.0).subplots()
         style.picture(axes, np.eye(3))
         assert style.save(axes.figure, "pdf").startswith(b"%PDF")  # pyright: ignore[reportArgumentType]
+
+
+def empty() -> Axes:
+    with style.context():
+        return style.new(style.COLUMN, 2.0).subplots()
+
+
+SEEN = pl.DataFrame({
+    "x": [4, 1, 2, 1, 2, 4], "seed": [0, 1, 0, 0, 1, 1], "y": [0.9, 0.3, None, 0.1, None, 0.5], "z": [1.0] * 6,
+})  # fmt: skip
+
+
+def test_lines_are_means_over_seeds_with_a_mark_for_each():
+    axes = empty()
+    style.lines(axes, SEEN, "x", {"z": ("z", style.BLUE), "y": ("y", style.BLACK)})
+    assert reading.points(reading.named(axes, "z")) == [(1, 1), (2, 1), (4, 1)]
+    assert reading.marks(axes, ".", style.BLUE) == [(1, 1), (1, 1), (2, 1), (2, 1), (4, 1), (4, 1)]
+    assert reading.marks(axes, ".", style.BLACK) == [(1, 0.1), (1, 0.3), (4, 0.5), (4, 0.9)]
+
+
+def test_a_missing_value_is_a_gap_in_a_line_and_no_mark():
+    axes = empty()
+    style.lines(axes, SEEN, "x", {"y": ("y", style.BLACK)})
+    first, last = reading.pieces(reading.named(axes, "y"))
+    assert first == [(1, pytest.approx(0.2))]
+    assert last == [(4, pytest.approx(0.7))]
+    nothing = empty()
+    style.lines(nothing, SEEN.with_columns(y=pl.lit(None)), "x", {"y": ("y", style.BLACK)})
+    assert reading.points(reading.named(nothing, "y")) == reading.marks(nothing) == []
+
+
+def test_lines_join_no_points_that_are_far_apart():
+    axes = empty()
+    style.lines(axes, pl.DataFrame({"x": [0.01, 0.02, 0.03, 0.1, 0.2], "y": [1.0, 2.0, 3.0, 4.0, 5.0]}), "x",
+                {"y": ("y", style.BLACK)}, apart=2.0)  # fmt: skip
+    assert [[x for x, _ in piece] for piece in reading.pieces(reading.named(axes, "y"))] == [
+        [0.01, 0.02, 0.03],
+        [0.1, 0.2],
+    ]
+
+
+def test_bars_are_means_over_seeds_with_a_dot_for_each_and_a_dash_for_copying():
+    axes = empty()
+    values = np.array([[0.1, 0.5], [0.3, 0.7]])  # seeds, groups
+    style.bars(axes, ["one", "two"], {"right": (style.BLUE, values)}, {"right": np.array([0.25, 0.9])})
+    assert reading.bars(axes) == [("right", [pytest.approx(0.2), pytest.approx(0.6)])]
+    assert [y for _, y in reading.marks(axes)] == [0.1, 0.3, 0.5, 0.7]
+    assert reading.dashes(axes) == [[0.25, 0.9]]
+    assert [text.get_text() for text in axes.texts] == ["0.20", "0.60"]
+    assert [text.get_position()[1] for text in axes.texts] == [
+        pytest.approx(0.32),
+        pytest.approx(0.92),
+    ]  # above all else
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["one", "two"]
+
+
+def test_bars_of_one_seed_have_no_dots():
+    axes = empty()
+    style.bars(axes, ["one"], {"x": (style.BLUE, np.array([[0.1]])), "y": (style.SKY, np.array([[0.2]]))}, {})
+    assert reading.bars(axes) == [("x", [0.1]), ("y", [0.2])]
+    assert reading.marks(axes) == reading.dashes(axes) == []

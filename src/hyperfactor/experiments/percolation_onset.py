@@ -64,7 +64,7 @@ def analyse(runs: Runs) -> Analysis:
             trained, unseen = losses(run)
             rows.append({
                 "sigma": sigma, "fraction": fraction, "seed": run.spec.seed, "n": judged["n"], "right": judged["right"],
-                "error": judged["error"], "training_loss": trained, "validation_loss": unseen,
+                "copied": judged["both_copied"], "error": judged["error"], "training_loss": trained, "validation_loss": unseen,
             })  # fmt: skip
     accuracy = pl.DataFrame(rows, infer_schema_length=None).sort("sigma", "fraction", "seed")
     sigmas = sorted(accuracy["sigma"].unique())
@@ -140,7 +140,10 @@ def simulated(sigmas: list[float], side: int, count: int) -> pl.DataFrame:
                 curve = site_percolation((side, side), distance, k)
                 ratios.append(np.interp(fractions, curve.fraction, curve.ratio()))
             for fraction, ratio in zip(fractions, np.mean(ratios, axis=0), strict=True):
-                rows.append({"sigma": sigma, "threshold": threshold, "fraction": fraction, "ratio": float(ratio)})
+                rows.append({
+                    "sigma": sigma, "threshold": threshold, "side": side, "lattices": count, "fraction": fraction,
+                    "ratio": float(ratio),
+                })  # fmt: skip
     return pl.DataFrame(rows)
 
 

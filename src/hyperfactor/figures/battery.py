@@ -31,6 +31,7 @@ def figure(found: Battery, title: str) -> Figure:
         style.letter(mosaic["a"], "a")
     mosaic["b"].plot(np.arange(1, len(found.spectrum[:15]) + 1), found.spectrum[:15], ".-", color=BLUE, linewidth=0.9)
     mosaic["b"].set(xlabel="principal component", ylabel="share of variance", yscale="log")
+    mosaic["b"].set_ylim(min(0.01, *found.spectrum[found.spectrum > 0][:15]) / 1.5, 1.5)  # whole decades have ticks
     mosaic["b"].set_title(f"participation ratio {found.participation_ratio:.1f}")
     style.letter(mosaic["b"], "b")
     scaled = [diagram / found.persistence.radius for diagram in found.persistence.diagrams]
@@ -39,18 +40,16 @@ def figure(found: Battery, title: str) -> Figure:
     diagrams(mosaic["c"], scaled, f"Betti ({', '.join(counts)}){unknown}")
     style.letter(mosaic["c"], "c")
     for name, values, colour in zip(found.names, found.cosines.within, COLOURS, strict=False):
-        if values.size:
-            histogram(mosaic["d"], values, np.linspace(-1, 1, 41), colour, name)
+        histogram(mosaic["d"], values, np.linspace(-1, 1, 41), colour, name, "-" if name == found.names[0] else "--")
     mosaic["d"].set(xlabel="cosine of steps within a factor", ylabel="share of pairs")
-    if any(values.size for values in found.cosines.within):
-        mosaic["d"].legend(loc="upper right")
+    mosaic["d"].legend(loc="upper right")
     style.letter(mosaic["d"], "d")
     names, totals = list(found.comparison.total), list(found.comparison.total.values())
     ends = np.array([found.comparison.interval[name] for name in names]).T
     away = np.abs(ends - np.array(totals))
     mosaic["e"].barh(names, totals, xerr=away, color=[GREEN if n == found.comparison.nearest else style.GREY for n in names],
                      error_kw={"linewidth": 0.8})  # fmt: skip
-    mosaic["e"].set_xlabel("mean Wasserstein distance to a reference shape (bar: 95 % bootstrap)")
+    mosaic["e"].set_xlabel("mean Wasserstein distance (whisker: 95 % bootstrap)")
     mosaic["e"].tick_params(axis="y", length=0)
     style.letter(mosaic["e"], "e")
     return page

@@ -1,5 +1,7 @@
 """Figures 1, 4, 9 and 10, from the result of the composition experiment."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -16,7 +18,7 @@ TITLES = {"2d": "2D", "1d": "1D", "2d+1d": "2D+1D", "1d+rim": "1D + rim"}
 
 
 def figure_1(result: Result) -> Figure:
-    """One bump, one sum of stripes."""
+    """The two families of pictures: one bump, one sum of stripes."""
     figure = style.new(style.COLUMN, 1.9, "closed form, 32 x 32 pixels, sigma 1 pixel")
     for axes, name, title in zip(figure.subplots(1, 2), ("bump", "sos"), ("2D bump", "sum of stripes"), strict=True):
         style.picture(axes, result.arrays[name], title)
@@ -24,7 +26,8 @@ def figure_1(result: Result) -> Figure:
 
 
 def figure_9(result: Result) -> Figure:
-    """The canvas: pictures with no, one and two visible centres, and the data sets as regions of it."""
+    """The canvas of factor values, with the window's edge in black.  (a) How many stripe centres are visible: none (grey), one
+    (light blue), both (blue).  (b-d) A picture of each kind.  (e-h) What each model is trained on (orange)."""
     figure = style.new(PAGE, 3.7, "canvas 45 x 45 factor values (pixels), window 32 x 32; closed form")
     axes = figure.subplots(2, 4)
     _canvas(axes[0, 0], result.arrays["visible"], [PALE, SKY, BLUE])
@@ -41,15 +44,14 @@ def figure_9(result: Result) -> Figure:
 
 
 def figure_4(result: Result) -> Figure:
-    """Three models: what each was trained on and which requests it drew right, and accuracy by region."""
-    groups = ["vertical", "horizontal", "intersection", "train"]
-    figure = style.new(
-        PAGE,
-        4.3,
-        _note(result, groups, "maps: seed 0; bars: mean over seeds; dotted: copying the nearest trained point"),
-    )
+    """Three models.  (a-c) What each was trained on, and which requests the model of the first seed drew right.  (d-f)
+    Accuracy by region: a bar is the mean over seeds, a dot is one seed, and the short dashed line is a model that copies the
+    nearest trained point."""
+    roles, groups = ("2d", "1d", "2d+1d"), ["vertical", "horizontal", "intersection", "train"]
+    text = f"maps: seed {result.seeds[0]}; bar: mean over seeds, dot: a seed, dashed: copying the nearest trained point"
+    figure = style.new(PAGE, 4.3, _note(result, roles, groups, text))
     axes = figure.subplots(2, 3, gridspec_kw={"height_ratios": [1.5, 1]})
-    for k, role in enumerate(("2d", "1d", "2d+1d")):
+    for k, role in enumerate(roles):
         _outcomes(axes[0, k], result, role)
         axes[0, k].set_title(f"{TITLES[role]} model")
         style.letter(axes[0, k], "abc"[k])
@@ -62,7 +64,7 @@ def figure_4(result: Result) -> Figure:
             {"right in x": copied["x"], "right in y": copied["y"]},
         )
         style.letter(axes[1, k], "def"[k])
-    axes[1, 0].set_ylabel("share of drawings")
+    axes[1, 0].set_ylabel("share right")
     axes[1, 0].set_xlabel("test region")
     axes[1, 2].legend(*axes[1, 0].get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     handles = [
@@ -77,20 +79,26 @@ def figure_4(result: Result) -> Figure:
 
 
 def figure_10(result: Result) -> Figure:
-    """Stripes alone and with a rim of pairs: accuracy, and 25 drawings of each."""
-    regions = ["overall", "train", "ood"]
-    note = _note(result, regions, "accuracy: right in both and valid; drawings of seed 0, green frame: right")
-    figure = style.new(PAGE, 5.6, note)
+    """Stripes alone (a-c) and with a rim of pairs (d-f).  (a, d) What the model was trained on (grey), and which requests the
+    model of the first seed drew right (green) and wrong (red).  (b, e) Accuracy, right in both factors and valid: a bar is the
+    mean over seeds, a dot is one seed, and the short dashed line is a model that copies the nearest trained point.  (c, f)
+    25 drawings of the first seed, with the x and y asked for; a green frame is right, a red one wrong."""
+    roles, regions = ("1d", "1d+rim"), ["overall", "train", "ood"]
+    text = (
+        f"bar: mean over seeds, dot: a seed, dashed: copying the nearest trained point; a, c, d, f: seed {result.seeds[0]}, "
+        "green: right, red: wrong, grey: trained on; above a drawing: the x, y asked for (pixels)"
+    )
+    figure = style.new(PAGE, 5.6, _note(result, roles, regions, text))
     halves = np.ravel(figure.subfigures(1, 2, squeeze=False))
-    for k, role in enumerate(("1d", "1d+rim")):
+    for k, role in enumerate(roles):
         upper, lower = halves[k].subfigures(2, 1, height_ratios=[1, 2.1])
         left, right = upper.subplots(1, 2)
         _outcomes(left, result, role)
-        left.set_title(f"{TITLES[role]} model")
+        left.set(xticks=[0, 31], yticks=[0, 31], title=f"{TITLES[role]} model")
         style.letter(left, "ad"[k])
-        shares, _ = _shares(result, role, regions, ("right",))
-        style.bars(right, ["overall", "ID", "OOD"], {"right": (BLUE, shares["right"])}, {})
-        right.set_ylabel("accuracy")
+        shares, copied = _shares(result, role, regions, ("right", "both"))
+        style.bars(right, ["overall", "ID", "OOD"], {"right": (BLUE, shares["right"])}, {"right": copied["both"]})
+        right.set_ylabel("share right")
         style.letter(right, "be"[k])
         panels = lower.subplots(5, 5).ravel()
         shown = result.arrays[f"{role}.shown"]
@@ -125,17 +133,20 @@ def _outcomes(axes: Axes, result: Result, role: str) -> None:
 def _shares(
     result: Result, role: str, regions: list[str], columns: tuple[str, ...]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """For each column, shares (seeds, regions), and the copying baseline (regions,) where there is one."""
+    """For each column, shares (seeds, regions), and where there is one the copying baseline (regions,), its mean over seeds."""
     table = result.tables["accuracy"].filter((pl.col("model") == role) & pl.col("region").is_in(regions))
     order = table.with_columns(pl.col("region").replace_strict(regions, range(len(regions))).alias("order"))
     order = order.sort("seed", "order")
     shape = (len(result.seeds), len(regions))
     shares = {column: order[column].to_numpy().reshape(shape) for column in columns}
-    copied = {c: order[f"{c}_copied"].to_numpy().reshape(shape)[0] for c in columns if f"{c}_copied" in order.columns}
+    copied = {
+        c: order[f"{c}_copied"].to_numpy().reshape(shape).mean(axis=0)
+        for c in columns
+        if f"{c}_copied" in order.columns
+    }
     return shares, copied
 
 
-def _note(result: Result, regions: list[str], text: str) -> str:
-    seeds = len(result.seeds)
-    n = result.tables["accuracy"].filter(pl.col("region").is_in(regions))["n"]  # over all models
-    return f"preset {result.preset}, {seeds} seed{'s' * (seeds > 1)}, n = {n.min()}-{n.max()} drawings a bar and seed; {text}"
+def _note(result: Result, roles: Sequence[str], regions: Sequence[str], text: str) -> str:
+    shown = result.tables["accuracy"].filter(pl.col("model").is_in(roles) & pl.col("region").is_in(regions))
+    return f"{style.about(result, shown['n'], 'a bar and seed')}; {text}"

@@ -4,46 +4,60 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter, ScalarFormatter
 
 from hyperfactor.experiments.base import Result
+from hyperfactor.experiments.data_efficiency import NEEDED
 from hyperfactor.figures import style
 from hyperfactor.figures.style import BLACK, BLUE, GREY, ORANGE
 
 FAMILIES = {"bumps": BLUE, "bumps + stripes": ORANGE}
+JOINED = 2.0  # times more pictures: the steps in which a search begins
 CLAIMS = {"bumps": "efficiency.bumps", "bumps + stripes": "efficiency.both"}  # on the exponents
 
 
 def figure_4g(result: Result) -> Figure:
-    """Accuracy in x, in y and in both when the set of bumps and stripes is subsampled."""
+    """Accuracy in x, in y and in both when the set of bumps and stripes is subsampled.  A marker is one model; a line joins
+    models of one seed whose fractions are no more than twice apart.  Dotted is a model that copies the nearest trained
+    picture."""
     table = _largest(result, "bumps + stripes", 32)
     figure = style.new(
-        style.COLUMN, 2.2, f"{style.about(result)}, n = {table['n'][0]} drawings a point; N = {table['size'][0]}"
-    )
+        style.COLUMN, 2.4, f"{style.about(result, table['n'])}; N = {table['size'][0]}; marker: one model; "
+        "line: joins models of one seed; dotted: copying, both"
+    )  # fmt: skip
     axes = figure.subplots()
-    series = {"x": ("right in x", BLUE), "y": ("right in y", style.SKY), "both": ("right in both", BLACK)}
-    style.lines(axes, table, "fraction", series)
-    axes.set(xlabel="fraction of the set", ylabel="share of drawings", ylim=(-0.03, 1.05), xscale="log")
+    series = {
+        "x": ("right in x", BLUE, "^"),
+        "y": ("right in y", style.SKY, "v"),
+        "both": ("right in both", BLACK, "."),
+    }
+    for column, (label, colour, marker) in series.items():
+        _models(axes, table, column, label, colour, marker)
+    _fractions(axes, table)
+    axes.set(xlabel="fraction of the set", ylabel="share right")
     axes.legend(loc="lower right")
     return figure
 
 
 def figure_5(result: Result) -> Figure:
-    """Accuracy against the fraction trained on, for bumps alone and with stripes; and the pictures needed against N."""
-    n = result.tables["accuracy"]["n"]
-    drawings = f"{n.min()} to {n.max()}" if n.n_unique() > 1 else n[0]
+    """(a, b) Accuracy against the fraction trained on, for bumps alone and with stripes.  A dot is one model; a line joins models
+    of one seed whose fractions are no more than twice apart.  Dotted is a model that copies the nearest trained picture.
+    (c) The pictures with which 0.6 of the drawings are right against N: a dot is one seed, its bar reaches to the two
+    models around it, and the line is the fitted power over all seeds.  Grey are N and N^2 through the mean of all dots."""
     figure = style.new(
-        style.PAGE, 2.4, f"{style.about(result)}, n = {drawings} drawings a point; "
-        "c: pictures with which 0.6 of the drawings are right, bars: the two trials around it",
+        style.PAGE, 2.5, f"{style.about(result, result.tables['accuracy']['n'])}; a, b: dot: one model, line: joins models "
+        f"of one seed, dotted: copying; c: pictures with which {NEEDED} of the drawings are right, dot: a seed, bar: the two models "
+        "around it",
     )  # fmt: skip
     panels = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
     for k, (family, colour) in enumerate(FAMILIES.items()):
         table = _largest(result, family, 32)
-        style.lines(panels[k], table, "fraction", {"right": (f"N = {table['size'][0]}", colour)})
-        panels[k].axhline(0.6, color=GREY, linewidth=0.6, linestyle=":")
-        panels[k].set(xlabel="fraction trained on", title=family, ylim=(-0.03, 1.05), xscale="log")
+        _models(panels[k], table, "right", None, colour)
+        panels[k].axhline(NEEDED, color=GREY, linewidth=0.6)
+        _fractions(panels[k], table)
+        panels[k].set(xlabel="fraction trained on", title=f"{family}, N = {table['size'][0]}")
         style.letter(panels[k], "ab"[k])
-    panels[0].set_ylabel("right in both, and valid")
+    panels[0].set_ylabel("share right in both and valid")
     _needed(panels[2], result)
     style.letter(panels[2], "c")
     return figure
@@ -56,13 +70,29 @@ def _largest(result: Result, family: str, size: int) -> pl.DataFrame:
     return table.filter(pl.col("size") == (size if size in sizes else sizes.max())).sort("seed", "fraction")
 
 
+def _models(axes: Axes, table: pl.DataFrame, column: str, label: str | None, colour: str, marker: str = ".") -> None:
+    """A marker for each model.  Those of one seed are joined: each seed has its own fractions, so that there is no mean."""
+    for k, of_seed in enumerate(table.partition_by("seed", maintain_order=True)):
+        named = {column: (label if k == 0 else None, colour)}
+        style.lines(axes, of_seed, "fraction", named, seeds=marker, apart=JOINED)
+
+
+def _fractions(axes: Axes, table: pl.DataFrame) -> None:
+    """The axes of shares against fractions, with what a model scores that copies."""
+    style.lines(axes, table, "fraction", {"both_copied": (None, GREY)}, line=":", seeds="", apart=JOINED)
+    axes.set(ylim=(-0.03, 1.05), xscale="log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def _needed(axes: Axes, result: Result) -> None:
     """Pictures needed against N, with the fitted powers and, through all points, N and N squared."""
     axes.set(xlabel="N (values of a factor)", ylabel="pictures needed")
     table = result.tables["needed"].filter(pl.col("needed").is_not_null()).sort("size", "seed")
     if not len(table):
         axes.set(xticks=[], yticks=[])
-        axes.text(0.5, 0.5, "none had 0.6 right", ha="center", color=GREY, transform=axes.transAxes)
+        axes.text(0.5, 0.5, f"no models on both sides of {NEEDED}", ha="center", color=GREY, transform=axes.transAxes)
         return
     sizes, counts = table["size"].to_numpy().astype(float), table["needed"].to_numpy()
     ends = np.array([sizes.min(), sizes.max()])
@@ -80,7 +110,8 @@ def _needed(axes: Axes, result: Result) -> None:
     for power in (1, 2):
         guide = _power(sizes, counts, power, ends)
         axes.plot(ends, guide, ":", color=GREY, linewidth=0.9)
-        axes.annotate(f"N^{power}", (ends[1], guide[1]), (2, -2), textcoords="offset points", color=GREY, fontsize=6)
+        name = "N" if power == 1 else f"N^{power}"
+        axes.annotate(name, (ends[1], guide[1]), (6, -2), textcoords="offset points", color=GREY, fontsize=6)
     axes.set(xscale="log", yscale="log", ylim=(counts.min() / 2, counts.max() * 4))
     axes.set_xticks(sorted(set(sizes)))
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -12,20 +12,21 @@ PLACES = {"interior": BLUE, "corner": ORANGE}
 
 
 def figure_12(result: Result) -> Figure:
-    """Accuracy for pairs held out in the middle (interior) and at a corner, against the side of the square."""
+    """Accuracy for pairs held out in the middle (interior) and at a corner, against the side of the square, for (a) bumps and
+    (b) sums of stripes: a dot is one seed, the line is the mean over seeds, dotted is a model that copies the nearest
+    trained picture."""
     table = result.tables["accuracy"].filter(pl.col("region") == "held out")
-    n = f"n = {table['n'].min()}-{table['n'].max()} drawings a point and seed; dotted: copying the nearest trained picture"
-    figure = style.new(style.PAGE, 2.4, f"{style.about(result)}, {n}")
+    note = "line: mean over seeds, dot: a seed, dotted: copying the nearest trained picture"
+    figure = style.new(style.PAGE, 2.4, f"{style.about(result, table['n'])}; {note}")
     for k, (axes, family) in enumerate(zip(figure.subplots(1, 2, sharey=True), NAMES, strict=True)):
         for place, colour in PLACES.items():
             of_place = table.filter((pl.col("family") == family) & (pl.col("place") == place)).sort("seed", "width")
             style.lines(axes, of_place, "width", {"both": (place, colour)})
-            copied = of_place.unique("width").sort("width")
-            axes.plot(copied["width"], copied["both_copied"], ":", color=colour)
+            style.lines(axes, of_place, "width", {"both_copied": (None, colour)}, line=":", seeds="")
         axes.set_xticks(sorted(table["width"].unique()))
         axes.set(xlabel="side of the square held out (pixels)", title=NAMES[family], ylim=(-0.03, 1.05))
         style.letter(axes, "ab"[k])
         if k == 0:
-            axes.set_ylabel("right in both")
+            axes.set_ylabel("share right in x and y")
             axes.legend(loc="lower left")
     return figure

@@ -5,14 +5,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
 
 from hyperfactor.experiments.base import Result
+from hyperfactor.experiments.percolation_onset import HALF, LOOKED
 from hyperfactor.figures import style
 from hyperfactor.figures.style import BLACK, GREY
 
 MARKERS = "^os"  # of figure 6 (f), a threshold each
+JOINED = 2.0  # times as many pictures: models further apart are not joined by a line
 FRACTION = "fraction trained on (lambda)"
 
 
@@ -22,10 +25,16 @@ def _colour(sigma: float) -> str:
 
 
 def figure_6(result: Result) -> Figure:
-    """Overlap of two bumps, closed form and on pixels; simulated clusters; a tiny bump; accuracy of the models."""
+    """(a, b) Overlap of two bumps, closed form and on pixels.  (c) The largest simulated cluster, mean over lattices.  (d) A bump
+    narrower than a pixel.  (e) Accuracy of the models: a dot is one seed, the line is the mean over seeds and joins lambdas
+    no more than twice apart, the dashed line is the onset (mean over the seeds that reach half right), and dotted grey is a
+    model that copies the nearest trained picture.  (f) The onset of each seed against the percolation threshold for three
+    overlaps; a seed without an onset is left out."""
+    table = result.tables["accuracy"]
     figure = style.new(
-        style.PAGE, 4.3, f"{style.about(result)}, {_n(result)}; c: overlap threshold 0.005; dashed in e: onset"
-    )
+        style.PAGE, 4.4, f"{style.about(result, table['n'])}; sigma in pixels; {_lattices(result)}; "
+        "e: line: mean over seeds, dot: a seed, dashed: onset, dotted: copying; f: a mark is a seed",
+    )  # fmt: skip
     panels = figure.subplots(2, 3)
     sigmas = sorted(float(name.partition(".")[2]) for name in result.arrays if name.startswith("overlap."))
     for sigma in sigmas:
@@ -47,9 +56,12 @@ def figure_6(result: Result) -> Figure:
 
 
 def figure_13(result: Result) -> Figure:
-    """The largest cluster's share of the occupied sites, for several widths of the bumps and overlap thresholds."""
+    """The largest cluster's share of the occupied sites of simulated lattices, mean over lattices, for several widths of the bumps
+    and overlap thresholds."""
     thresholds = sorted(result.tables["simulated"]["threshold"].unique())
-    figure = style.new(style.PAGE, 2.3, "periodic lattices; mean over lattices; spacing 1 pixel")
+    figure = style.new(
+        style.PAGE, 2.3, f"preset {result.preset}; {_lattices(result)}, spacing 1 pixel; sigma in pixels"
+    )
     for k, (axes, threshold) in enumerate(
         zip(figure.subplots(1, len(thresholds), sharey=True), thresholds, strict=True)
     ):
@@ -63,14 +75,15 @@ def figure_13(result: Result) -> Figure:
 
 
 def figure_14(result: Result) -> Figure:
-    """The bumps of each width, simulated clusters at threshold 0.05, and the final losses."""
+    """(a) A bump of each width.  (b) The largest simulated cluster at an overlap threshold of 0.05, mean over lattices.  (c) The final
+    loss on trained points (solid, dots) and on others (dotted, crosses): a mark is one seed, the line is the mean over seeds
+    and joins lambdas no more than twice apart."""
     table = result.tables["accuracy"]
     sigmas = sorted(table["sigma"].unique())
     figure = style.new(
-        style.PAGE,
-        4.0,
-        f"{style.about(result)}; b: overlap threshold 0.05; c: solid on trained points, dotted on others",
-    )
+        style.PAGE, 4.0, f"{style.about(result)}; sigma in pixels; b: {_lattices(result)}; "
+        f"c: at most {LOOKED} points, line: mean over seeds, mark: a seed, solid: trained points, dotted: others",
+    )  # fmt: skip
     upper, lower = np.ravel(figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 1.5]))
     for k, (axes, sigma) in enumerate(
         zip(np.ravel(upper.subplots(1, len(sigmas), squeeze=False)), sigmas, strict=True)
@@ -81,11 +94,11 @@ def figure_14(result: Result) -> Figure:
     left, right = lower.subplots(1, 2)
     _clusters(left, result, 0.05)
     style.letter(left, "b")
-    mean = table.group_by("sigma", "fraction").agg(pl.col("training_loss", "validation_loss").mean()).sort("fraction")
     for sigma in sigmas:
-        of_sigma, colour = mean.filter(pl.col("sigma") == sigma), _colour(sigma)
-        right.plot(of_sigma["fraction"], of_sigma["training_loss"], color=colour, label=f"sigma {sigma:g}")
-        right.plot(of_sigma["fraction"], of_sigma["validation_loss"], ":", color=colour)
+        of_sigma, colour = table.filter(pl.col("sigma") == sigma), _colour(sigma)
+        trained, others = {"training_loss": (f"sigma {sigma:g}", colour)}, {"validation_loss": (None, colour)}
+        style.lines(right, of_sigma, "fraction", trained, apart=JOINED)
+        style.lines(right, of_sigma, "fraction", others, line=":", seeds="x", apart=JOINED)
     right.set(xlabel=FRACTION, ylabel="loss", xscale="log", yscale="log")
     right.legend()
     style.letter(right, "c")
@@ -93,28 +106,35 @@ def figure_14(result: Result) -> Figure:
 
 
 def figure_15(result: Result) -> Figure:
-    """The representation (UMAP of up1) for each width of the bumps and some lambdas, coloured by x."""
+    """The representation of the first seed (UMAP of up1) for each width of the bumps and some lambdas, a dot for each lattice
+    point, coloured by x."""
     roles = [name.partition(".")[2] for name in result.arrays if name.startswith("umap.")]
     sigmas = sorted({float(role.split(" | ")[0]) for role in roles})
     fractions = sorted({float(role.split(" | ")[1]) for role in roles})
     figure = style.new(
-        style.PAGE, 0.6 + 1.5 * len(sigmas), f"preset {result.preset}, seed 0; one dot a lattice point; colour: x"
-    )
+        style.PAGE, 0.6 + 1.5 * len(sigmas),
+        f"preset {result.preset}, seed {result.seeds[0]}; UMAP coordinates, one dot a lattice point; sigma in pixels",
+    )  # fmt: skip
     panels = figure.subplots(len(sigmas), len(fractions), squeeze=False)
+    top = max(result.arrays[f"points.{role}"][:, 0].max() for role in roles)
+    scale = ScalarMappable(Normalize(0, top), "cividis")
     for row, sigma in zip(panels, sigmas, strict=True):
         for axes, fraction in zip(row, fractions, strict=True):
             role = f"{sigma:g} | {fraction:g}"
             points = result.arrays[f"points.{role}"]
-            axes.scatter(*result.arrays[f"umap.{role}"].T, c=points[:, 0], s=1.5, cmap="cividis", linewidths=0)
+            axes.scatter(*result.arrays[f"umap.{role}"].T, c=scale.to_rgba(points[:, 0]), s=1.5, linewidths=0)
             axes.set(xticks=[], yticks=[])
             if sigma == sigmas[0]:
                 axes.set_title(f"lambda {fraction:g}")
         row[0].set_ylabel(f"sigma {sigma:g}")
+    figure.colorbar(scale, ax=panels, label="x (pixels)", shrink=0.6, aspect=30)
     return figure
 
 
-def _n(result: Result) -> str:
-    return f"n = {result.tables['accuracy']['n'].min()} drawings a point and seed"
+def _lattices(result: Result) -> str:
+    """Of the simulated curves."""
+    side, count = result.tables["simulated"].select("side", "lattices").row(0)
+    return f"clusters: mean over {count} periodic lattices of side {side}"
 
 
 def _clusters(axes: Axes, result: Result, threshold: float) -> None:
@@ -131,11 +151,14 @@ def _accuracy(axes: Axes, result: Result) -> None:
     sigmas = sorted(table["sigma"].unique())
     for sigma in sigmas:
         colour = _colour(sigma)
-        style.lines(axes, table.filter(pl.col("sigma") == sigma), "fraction", {"right": (f"sigma {sigma:g}", colour)})
+        named = {"right": (f"sigma {sigma:g}", colour)}
+        style.lines(axes, table.filter(pl.col("sigma") == sigma), "fraction", named, apart=JOINED)
         onset = result.tables["onset"].filter(pl.col("sigma") == sigma)["onset"].mean()
         if isinstance(onset, float):
             axes.axvline(onset, color=colour, linewidth=0.6, linestyle="--")
-    axes.set(xlabel=FRACTION, ylabel="right", xscale="log", ylim=(-0.03, 1.05))
+    style.lines(axes, table, "fraction", {"copied": (None, GREY)}, line=":", seeds="", apart=JOINED)
+    axes.axhline(HALF, color=GREY, linewidth=0.6)
+    axes.set(xlabel=FRACTION, ylabel="share right", xscale="log", ylim=(-0.03, 1.05))
     axes.legend(fontsize=6)
 
 
@@ -148,7 +171,7 @@ def _against(axes: Axes, result: Result) -> None:
         axes.plot([], [], marker, color=GREY, label=name.replace("at", "overlap"), **hollow)
     ends = (0.005, 1.2)
     axes.plot(ends, ends, color=GREY, linewidth=0.6)
-    axes.legend(fontsize=6, loc="upper left")
+    axes.legend(fontsize=6, loc="best")
     axes.set(xlabel="percolation threshold", ylabel="onset of learning (lambda)", xlim=ends, ylim=ends)
     axes.set(xscale="log", yscale="log")
     axes.spines[:].set_color(BLACK)

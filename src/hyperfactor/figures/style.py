@@ -3,7 +3,7 @@
 import io
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ RC = {
 def context() -> "Iterator[None]":
     """Within the block, figures are made and saved by matplotlib's defaults and RC, whatever the user's own files say."""
     defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
-    with warnings.catch_warnings(), matplotlib.rc_context(defaults | RC):
+    with warnings.catch_warnings(), matplotlib.rc_context(defaults | RC):  # pyright: ignore[reportArgumentType]
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
         yield
 
@@ -114,7 +114,8 @@ def bars(
         at = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * width
         axes.bar(at, values.mean(axis=0), width * 0.92, color=colour, label=name)
         if len(series) == 1:  # beside another bar the numbers would touch
-            for x, top, mean in zip(at, values.max(axis=0), values.mean(axis=0), strict=True):
+            tops = np.maximum(values.max(axis=0), baselines.get(name, 0))
+            for x, top, mean in zip(at, tops, values.mean(axis=0), strict=True):
                 axes.text(x, top + 0.02, f"{mean:.2f}", ha="center", va="bottom", fontsize=5.5)
         if len(values) > 1:
             spread = np.linspace(-0.2, 0.2, len(values)) * width
@@ -128,15 +129,47 @@ def bars(
     axes.tick_params(axis="x", length=0)
 
 
-def about(result: Any) -> str:
-    """The preset and the number of seeds of a result, for the foot of a figure."""
+def about(result: Any, counts: pl.Series | None = None, of: str = "a point and seed") -> str:
+    """The preset and the number of seeds of a result, and of how many drawings a share is, for the foot of a figure."""
     seeds = len(result.seeds)
-    return f"preset {result.preset}, {seeds} seed{'s' * (seeds > 1)}"
+    text = f"preset {result.preset}, {seeds} seed{'s' * (seeds > 1)}"
+    return text if counts is None else f"{text}, n = {spread(counts)} drawings {of}"
 
 
-def lines(axes: Axes, table: pl.DataFrame, x: str, series: dict[str, tuple[str, str]]) -> None:
-    """Against column x the mean over seeds of columns, as a line, with a dot a seed.  series: column -> (label, colour)."""
-    mean = table.group_by(x).agg(pl.col(column).mean() for column in series).sort(x)
+def spread(counts: Any) -> str:
+    """The smallest and the largest of some numbers, as text."""
+    low, high = min(counts, default=0), max(counts, default=0)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def lines(
+    axes: Axes, table: pl.DataFrame, x: str, series: Mapping[str, tuple[str | None, str]], *, line: str = "-",
+    seeds: str = ".", apart: float = np.inf,
+) -> None:  # fmt: skip
+    """Against column x the mean over seeds of columns, as a line, with a marker for each seed.
+
+    A missing value leaves a gap.
+
+    Parameters
+    ----------
+    series
+        For each column its label, if any, and its colour.
+    line
+        The style of the line.
+    seeds
+        The marker of a seed; empty for a line without seeds.
+    apart
+        Two neighbours in x are not joined where one is more than this many times the other.
+    """
+    mean = table.group_by(x).agg(pl.col(column).cast(pl.Float64).mean() for column in series).sort(x)
+    at = mean[x].to_numpy().astype(float)
+    breaks = np.flatnonzero(at[1:] > apart * at[:-1] * (1 + 1e-9)) + 1
+    alone = len(table) == len(mean)  # one seed: its marker stands at the mean
     for column, (label, colour) in series.items():
-        axes.plot(mean[x], mean[column], color=colour, linewidth=1.2, label=label)
-        axes.plot(table[x], table[column], ".", color=colour, markersize=3.5)
+        values = np.insert(mean[column].to_numpy(), breaks, np.nan)
+        axes.plot(
+            np.insert(at, breaks, np.nan), values, line, marker="" if seeds and alone else "_", markersize=5 if seeds else 3,
+            color=colour, linewidth=1.2, label=label,
+        )  # fmt: skip
+        if seeds:
+            axes.plot(table[x], table[column].cast(pl.Float64), seeds, color=colour, markersize=3.5)

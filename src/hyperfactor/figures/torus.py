@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,11 +19,15 @@ HOMOLOGY = {0: GREY, 1: BLUE, 2: VERMILION}
 
 
 def figure_2(result: Result) -> Figure:
-    """A torus is learnt: (a) ideal tori, coloured by x; (b) persistence diagrams of an ideal torus and of the learned
-    representation; (c) accuracy and effective dimension over training; (d) the leading 15 shares of the variance at
-    each step; (e-g) the representation along its first three principal axes (upright: the third) at the start, part way and at the end."""
+    """A torus is learnt.  (a) Ideal tori, coloured by x; the Clifford torus is projected from four dimensions to three.  (b)
+    Persistence diagrams of an ideal torus and of the learned representation; what never dies stands on the dashed line.  (c)
+    Accuracy (solid) and effective dimension (dashed) over training, a line for each seed.  (d) The leading 15 shares of the
+    variance at each step.  (e-g) The representation along its first three principal axes (upright: the third) at the start,
+    part way and at the end, coloured by x.  All but c are of the first seed."""
     steps = result.arrays["steps"]
-    figure = style.new(PAGE, 6.4, _note(result, f"seed {result.seeds[0]}; layer up1 at timestep 0; n in the table"))
+    drawn = result.tables["training"].filter(pl.col("model") == "torus")["n"]
+    text = f"c: a line is a seed; b, d-g: seed {result.seeds[0]}; layer up1 at timestep 0"
+    figure = style.new(PAGE, 6.4, f"{style.about(result, drawn, 'a step and seed')}; {text}")
     upper, lower = np.ravel(figure.subfigures(2, 1, squeeze=False, height_ratios=[1.15, 1]))
     left, right = np.ravel(upper.subfigures(1, 2, squeeze=False, width_ratios=[1, 1.15]))
     for k, (name, title) in enumerate({"3D": "3D torus", "Clifford": "Clifford torus"}.items()):
@@ -53,15 +58,28 @@ def figure_2(result: Result) -> Figure:
 
 def figure_3(result: Result) -> Figure:
     """Orthogonality (1 - subspace overlap of two curves) and parallelism (cosine of their steps) of curves of the same
-    factor and of different ones, for an ideal 3D torus, the model, and an ideal Clifford torus."""
+    factor and of different ones, for an ideal 3D torus, the model of the first seed, and an ideal Clifford torus."""
     shapes = ("3D torus", "model", "Clifford torus")
-    figure = style.new(PAGE, 3.9, _note(result, f"seed {result.seeds[0]}; all pairs of curves of the 32 x 32 lattice"))
+    sides = result.arrays[f"pca.{result.arrays['shown'][-1]}"].shape[:2]
+    counts = {
+        test: [
+            len(v) for name, v in result.arrays.items() if name.startswith("statistic.model.") and name.endswith(test)
+        ]
+        for test in ("orthogonality", "parallelism")
+    }
+    text = f"a: {style.spread(counts['orthogonality'])} pairs of curves, b: {style.spread(counts['parallelism'])} pairs of steps"
+    figure = style.new(
+        PAGE,
+        3.9,
+        f"preset {result.preset}, seed {result.seeds[0]}; lattice of {sides[0]} x {sides[1]}; {text} for each kind",
+    )
     panels = figure.subplots(2, len(shapes), sharex="row", sharey="row")
     for row, (test, low) in enumerate({"orthogonality": 0.0, "parallelism": -1.0}.items()):
         bins = np.linspace(low, 1, 41)
         for axes, shape in zip(panels[row], shapes, strict=True):
             for kind, colour in KINDS.items():
-                histogram(axes, result.arrays[f"statistic.{shape}.{kind} {test}"], bins, colour, kind)
+                values, line = _statistic(result, shape, f"{kind} {test}"), "--" if kind == "y-on-y" else "-"
+                histogram(axes, values, bins, colour, kind, line)
             axes.set_xlabel(test)
             if row == 0:
                 axes.set_title(shape)
@@ -72,15 +90,19 @@ def figure_3(result: Result) -> Figure:
 
 
 def figure_8(result: Result) -> Figure:
-    """Steps within one factor, and how far the model lies from each ideal shape: (a, b) how the cosines between
-    the steps of x, and of y, at two of its values are distributed; (c) Wasserstein distance of each statistic to each reference."""
-    figure = style.new(PAGE, 3.2, _note(result, f"a, b: seed {result.seeds[0]}; c: bar mean over seeds, dot a seed"))
+    """Steps within one factor, and how far the model lies from each ideal shape.  (a, b) How the cosines between the steps of x,
+    and of y, at two of its values are distributed, for the first seed.  (c) Wasserstein distance of each statistic to each
+    reference: a bar is the mean over seeds, a dot is one seed."""
+    n = style.spread([len(_statistic(result, "model", f"{name} within")) for name in "xy"])
+    text = f"a, b: seed {result.seeds[0]}, {n} pairs of steps; c: bar: mean over seeds, dot: a seed"
+    figure = style.new(PAGE, 3.2, f"{style.about(result)}; {text}")
     left, right = np.ravel(figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 1.25]))
     panels = left.subplots(2, 1, sharex=True)
     for axes, name, letter in zip(panels, "xy", "ab", strict=True):
         for shape, colour in SHAPES.items():
-            if shape != "3D torus":
-                axes.ecdf(result.arrays[f"statistic.{shape}.{name} within"], color=colour, label=shape, linewidth=1)
+            values = _statistic(result, shape, f"{name} within")
+            if shape != "3D torus" and len(values):
+                axes.ecdf(values, color=colour, label=shape, linewidth=1)
         axes.set_ylabel("share of pairs below")
         axes.set_title(f"{name} within")
         style.letter(axes, letter)
@@ -90,6 +112,11 @@ def figure_8(result: Result) -> Figure:
     _distances(axes, result)
     style.letter(axes, "c")
     return figure
+
+
+def _statistic(result: Result, shape: str, name: str) -> np.ndarray:
+    """The values of a statistic of a shape; none where the model has no such curves or steps."""
+    return result.arrays.get(f"statistic.{shape}.{name}", np.zeros(0))
 
 
 def _surface(axes: Any, coordinates: np.ndarray, title: str) -> None:
@@ -124,7 +151,7 @@ def _bare(axes: Any, coordinates: np.ndarray) -> None:
 
 def diagrams(axes: Axes, by_dim: list[np.ndarray], title: str) -> None:
     """Births and deaths; what never dies stands on the dashed line."""
-    top = 1.1 * max(float(d[np.isfinite(d)].max(initial=0)) for d in by_dim)
+    top = 1.1 * max(float(d[np.isfinite(d)].max(initial=0)) for d in by_dim) or 1.0
     for dim, diagram in enumerate(by_dim):
         deaths = np.where(np.isfinite(diagram[:, 1]), diagram[:, 1], top)
         axes.plot(diagram[:, 0], deaths, "o", color=HOMOLOGY.get(dim, GREEN), markersize=2.2, markeredgewidth=0)
@@ -164,40 +191,32 @@ def _spectra(axes: Axes, result: Result) -> None:
     )  # fmt: skip
 
 
-def histogram(axes: Axes, values: np.ndarray, bins: np.ndarray, colour: str, label: str) -> None:
+def histogram(axes: Axes, values: np.ndarray, bins: np.ndarray, colour: str, label: str, line: str = "-") -> None:
+    """Shares by bin.  A value beyond the ends by rounding counts in the last bin."""
+    if not len(values):
+        axes.plot([], [], color=colour, linewidth=1, label=f"{label}: none")
+        return
     axes.hist(
-        values,
-        bins.tolist(),
-        weights=np.full(len(values), 1 / len(values)),
-        histtype="step",
-        color=colour,
-        label=label,
-        linewidth=1,
-    )
+        values.clip(bins[0], bins[-1]), bins.tolist(), weights=np.full(len(values), 1 / len(values)), histtype="step",
+        color=colour, label=label, linewidth=1, linestyle=line,
+    )  # fmt: skip
 
 
 def _distances(axes: Axes, result: Result) -> None:
     table = result.tables["geometry"]
     table = table.filter(table["model"] == "torus")
     names = table["statistic"].unique(maintain_order=True).to_list()
-    series = {
-        shape: (colour, table[shape].to_numpy().reshape(len(result.seeds), len(names)))
-        for shape, colour in SHAPES.items()
-        if shape != "model" and shape in table.columns
-    }
-    width = 0.8 / len(series)
-    for k, (shape, (colour, values)) in enumerate(series.items()):
-        at = np.arange(len(names)) + (k - (len(series) - 1) / 2) * width
-        axes.barh(at, values.mean(axis=0), width * 0.92, color=colour, label=shape)
-        if len(values) > 1:
-            axes.plot(values.ravel(), np.tile(at, len(values)), ".", color=BLACK, markersize=2.5)
+    place = pl.col("statistic").replace_strict(names, range(len(names)), return_dtype=pl.Float64)
+    shapes = [shape for shape in SHAPES if shape != "model" and shape in table.columns]
+    mean = table.group_by("statistic", maintain_order=True).agg(pl.col(shapes).mean())
+    width = 0.8 / len(shapes)
+    for k, shape in enumerate(shapes):
+        below = (k - (len(shapes) - 1) / 2) * width
+        axes.barh(np.arange(len(names)) + below, mean[shape], width * 0.92, color=SHAPES[shape], label=shape)
+        if len(result.seeds) > 1:
+            axes.plot(table[shape], table.select(place)["statistic"] + below, ".", color=BLACK, markersize=2.5)
     axes.set_yticks(np.arange(len(names)), names)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("Wasserstein distance")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=6, columnspacing=1)
-
-
-def _note(result: Result, text: str) -> str:
-    seeds = len(result.seeds)
-    return f"preset {result.preset}, {seeds} seed{'s' * (seeds > 1)}; {text}"
