@@ -6,6 +6,8 @@ from pathlib import Path
 
 # Read when torch and numba load, and by child processes.
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+# Workers of Dask look at their own stacks 100 times a second, which takes the cores from the tests beside.
+os.environ |= {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False", "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s"}
 
 import hypothesis
 import numpy as np

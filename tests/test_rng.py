@@ -46,7 +46,8 @@ NAMES = st.tuples(st.integers(0, 1) | st.integers(0, 2**128 - 1), st.sampled_fro
 @example((2**96, "a", [1]), (0, "a", [0, 1]))
 def test_no_two_names_share_a_stream(one, other):
     first, second = (
-        rng.stream(seed, purpose, *index).bit_generator.seed_seq.entropy for seed, purpose, index in (one, other)
+        rng.stream(seed, purpose, *index).bit_generator.seed_seq.entropy  # pyright: ignore[reportAttributeAccessIssue]
+        for seed, purpose, index in (one, other)
     )
     draws = [
         rng.stream(seed, purpose, *index).integers(2**63, size=2).tolist() for seed, purpose, index in (one, other)
@@ -113,7 +114,7 @@ def test_every_measure_names_the_seed_that_it_refuses(seed):
 def test_integers_of_numpy_and_torch_are_seeds():
     expected = rng.stream(3, "a", 4).random()
     for three, four in ((np.uint8(3), np.int64(4)), (torch.tensor(3), np.array(4))):
-        assert rng.stream(three, "a", four).random() == expected
+        assert rng.stream(three, "a", four).random() == expected  # pyright: ignore[reportArgumentType]
 
 
 def test_streams_do_not_depend_on_the_library_s_version():

@@ -81,7 +81,7 @@ class FakeRun:
     def sample(self, factors: np.ndarray, seed: int = 0, step: int | None = None) -> np.ndarray:
         picture = self.spec.data.picture
         drawn = self._rule(self.spec, factors, np.random.default_rng(seed))
-        empty: np.ndarray = np.isnan(drawn).any(axis=1)
+        empty = np.asarray(np.isnan(drawn).any(axis=1))
         images = picture.render(np.where(empty[:, None], factors, drawn))
         images[empty] = picture.background
         return images[:, None].astype(np.float32)

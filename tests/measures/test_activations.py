@@ -103,7 +103,7 @@ class Reused(nn.Module):
         self.same = nn.Identity()
         self.view = nn.Flatten()
         self.again = self.first
-        self.register_buffer("kept", torch.zeros(2, 2, 4, 4))
+        self.kept = nn.Buffer(torch.zeros(2, 2, 4, 4))
 
     def forward(self, x):
         self.kept.copy_(self.same(self.first(x)))

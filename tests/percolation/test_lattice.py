@@ -11,7 +11,7 @@ from scipy.stats import binom
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.percolation.boolean import boolean_model
-from hyperfactor.percolation.lattice import POINTS, compiled, critical_fraction, neighbours, site_percolation
+from hyperfactor.percolation.lattice import POINTS, Metric, compiled, critical_fraction, neighbours, site_percolation
 
 
 def labelled(occupied: np.ndarray, steps: list[tuple[int, ...]], periodic: bool) -> np.ndarray:
@@ -165,7 +165,8 @@ def test_far_neighbours_are_told(dimensions: int, farthest: int):
 
 
 def test_neighbours_by_a_list_of_all_steps():
-    for dimensions, reach, metric in ((1, 3.0, "manhattan"), (2, 2.3, "euclidean"), (3, 2.0, "chebyshev")):
+    cases: list[tuple[int, float, Metric]] = [(1, 3.0, "manhattan"), (2, 2.3, "euclidean"), (3, 2.0, "chebyshev")]
+    for dimensions, reach, metric in cases:
         order = {"euclidean": 2, "chebyshev": np.inf, "manhattan": 1}[metric]
         steps = itertools.product(range(-4, 5), repeat=dimensions)
         expected = [step for step in steps if any(step) and np.linalg.norm(step, order) <= reach]

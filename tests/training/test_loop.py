@@ -136,7 +136,7 @@ class Normed(Regression):
     def __init__(self):
         super().__init__()
         self.norm = nn.BatchNorm1d(3)
-        self.register_buffer("seen", torch.zeros(1, dtype=torch.int64))
+        self.seen = nn.Buffer(torch.zeros(1, dtype=torch.int64))
 
     def loss(self, images: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
         self.seen += len(images)
@@ -148,7 +148,7 @@ def test_the_average_has_the_last_step_s_buffers_also_after_a_resume():
     model, saved = Normed(), []
     average, _ = fit(model, TARGETS, INPUTS, SPEC, 0, save=saved.append)
     assert average.seen.item() == 60 * 4
-    assert average.norm.num_batches_tracked.item() == 60
+    assert average.norm.num_batches_tracked == 60
     for mean, value in zip(average.buffers(), model.buffers(), strict=True):
         assert torch.equal(mean, value)
     again, _ = fit(Normed(), TARGETS, INPUTS, SPEC, 0, saved[2])
@@ -161,8 +161,13 @@ def test_the_average_is_that_of_torch_to_the_bit():
     average, _ = fit(Normed(), TARGETS, INPUTS, spec, 0, snapshot=lambda _, mean: ours.append(mean.weight.clone()))
     model, path = Normed(), []
     theirs = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(SPEC.ema))
-    fit(model, TARGETS, INPUTS, SPEC.model_copy(update={"record_every": 1, "evaluate_every": 0, "checkpoint_every": 0}),
-        0, report=lambda _: (theirs.update_parameters(model), path.append(theirs.module.weight.clone())))  # fmt: skip
+
+    def report(_step: int) -> None:
+        theirs.update_parameters(model)
+        path.append(theirs.module.get_parameter("weight").clone())
+
+    every = SPEC.model_copy(update={"record_every": 1, "evaluate_every": 0, "checkpoint_every": 0})
+    fit(model, TARGETS, INPUTS, every, 0, report=report)
     assert all(torch.equal(a, b) for a, b in zip(ours, path, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(average.buffers(), theirs.module.buffers(), strict=True))
 
