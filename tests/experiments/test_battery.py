@@ -52,7 +52,7 @@ def test_what_cannot_be_measured_is_said_everywhere(name):
 
 
 def test_counts_are_printed_as_whole_numbers_and_too_few_points_are_named():
-    texts = dict(battery(clifford_torus(12), landmarks=144).printed().iter_rows())
+    texts = dict(battery(clifford_torus(20), landmarks=150).printed().iter_rows())
     assert [texts[f"Betti number {dim}"] for dim in range(3)] == ["1", "2", "1"]
     assert texts["variance explained by x"] == "0.500"
     few = battery(ring(8), max_dim=1)

@@ -245,8 +245,11 @@ def _gap_p_value(lifetimes: np.ndarray, cut: int) -> float:
 
 @dataclass(frozen=True)
 class _Cloud:
-    """Points, each once, normalised, in an order that depends on nothing but the shape: the farthest from the mean
-    first."""
+    """Points, each once, normalised, in an order that depends on nothing but the shape.
+
+    They are put in order by their distance from the mean, to 9 decimals of the radius.  Those equally far, as on a
+    lattice, are put in order by their coordinates and shuffled, so that a walk leaves gaps here and there and not in a row.
+    """
 
     values: Points
     indices: Int[np.ndarray, " n"]  # among the points given
@@ -258,18 +261,27 @@ class _Cloud:
         once = arrays.normalised(sorted_)
         kept = arrays.distinct(once.values)
         again = arrays.normalised(once.values[kept])
-        order = np.argsort(-np.linalg.norm(again.values, axis=1), kind="stable")
+        far = _rounded(np.linalg.norm(again.values, axis=1) / again.radius)
+        by_coordinates = np.lexsort(_rounded(again.values / again.radius).T[::-1])
+        shuffled = rng.stream(0, "topology.order").permutation(by_coordinates)
+        order = shuffled[np.argsort(-far[shuffled], kind="stable")]
         return cls(again.values[order], first[kept[order]], once.unit * again.unit)
 
     def walk(self, count: int, seed: int) -> tuple[Int[np.ndarray, " count"], float]:
         """The rows of `count` landmarks, and the covering radius."""
         count = arrays.whole(count, "landmarks", 2)
+        radius = math.sqrt(np.mean(np.sum(self.values**2, axis=1)))
         chosen = [int(rng.stream(seed, "topology.landmarks").integers(len(self.values)))]
         nearest = np.linalg.norm(self.values - self.values[chosen[0]], axis=1)
         while len(chosen) < min(count, len(self.values)):
-            chosen.append(int(nearest.argmax()))
+            chosen.append(int(_rounded(nearest / radius).argmax()))
             nearest = np.minimum(nearest, np.linalg.norm(self.values - self.values[chosen[-1]], axis=1))
         return np.array(chosen), float(nearest.max())
+
+
+def _rounded(radii: np.ndarray) -> np.ndarray:
+    """To 9 decimals of the radius: what is equal but for the rounding of float64, as on a lattice, is equal then."""
+    return np.round(radii, 9)
 
 
 def maxmin(points: Points, count: int, seed: int = 0) -> tuple[Int[np.ndarray, " count"], float]:
