@@ -79,7 +79,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reproduce")
     done = from_a_shell("reproduce", "composition", "--preset", "smoke", "--seeds", 2, "--json", "out.json", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert f"report: {folder.resolve()}/hyperfactor-report/report.html" in done.stdout
+    assert "hyperfactor-report/report.html\n" in done.stdout
     assert done.stderr.count("trained in") == 8
     return folder
 
