@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -198,6 +199,22 @@ def test_onsets_that_follow_percolation_and_that_do_not(monkeypatch: pytest.Monk
     assert said["onset.earlier"] == said["onset.predicted"] == "holds"
     turned = verdicts(onsets(dict(zip(onset.SIGMAS, reversed(thresholds.values()), strict=True))))
     assert turned["onset.earlier"] == turned["onset.predicted"] == "fails"
+
+
+def test_models_of_bumps_that_copy_score_their_baseline(monkeypatch: pytest.MonkeyPatch):
+    """At lambda 1 every request was trained on.  Of lattices whose largest cluster grows as the fraction, so does the mean."""
+    grows = SimpleNamespace(fraction=[0.0, 1.0], ratio=lambda: [0.0, 1.0])
+    monkeypatch.setattr(onset, "site_percolation", lambda *_: grows)
+    monkeypatch.setattr(onset, "predicted", lambda sigma, tau: 0.1)
+    monkeypatch.setattr(onset, "SHOWN", ())
+    tables = onset.analyse(stand_in([onset.specs("smoke", 0)], copies))[1]
+    accuracy = tables["accuracy"]
+    assert accuracy["right"].to_list() == accuracy["copied"].to_list()
+    assert 0 < accuracy.filter(pl.col("fraction") < 1)["copied"].to_numpy().mean() < 0.5
+    assert accuracy.filter(pl.col("fraction") == 1)["copied"].to_list() == [1, 1]
+    simulated = tables["simulated"]
+    assert simulated.select("side", "lattices").unique().rows() == [onset.FEW_LATTICES]
+    assert simulated["ratio"].to_list() == pytest.approx(simulated["fraction"].to_list())
 
 
 def test_onsets_are_not_measured_where_all_bumps_are_not_learnt():
