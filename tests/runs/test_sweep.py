@@ -237,6 +237,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield file
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler has all the time that a busy machine takes."""
+    monkeypatch.setattr(sweep_module, "ANSWER", 300)
+
+
 def test_an_existing_cluster(tiny: RunSpec, undisturbed: dict[str, bytes], cluster: str, tmp_path: Path):
     specs = [spec_of(tiny, seed) for seed in range(RUNS)]
     steps = []

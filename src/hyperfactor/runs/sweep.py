@@ -48,7 +48,7 @@ from hyperfactor.runs.track import check_target
 
 TOPIC = "hyperfactor"  # of the events in which workers report (id, steps done)
 SCHEDULER = "needs tcp://host:port or a scheduler file"
-ANSWER = 8  # seconds that a scheduler has to answer
+ANSWER = 10  # seconds that a scheduler has to answer
 LOOK = 0.05  # seconds between looks at what has ended
 PATIENCE = 5.0  # seconds without a sign of a worker before it is said
 LOOK_AGAIN = 1.0  # seconds between looks at a run that somebody else trains
