@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
-from hyperfactor import RequestError, Run, RunSpec, cli
+from hyperfactor import RequestError, Run, RunSpec, cli, train
 from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.measures.geometry import clifford_torus
 from hyperfactor.runs.store import CHECKPOINT
@@ -333,7 +333,8 @@ def test_a_dry_run_names_runs_and_their_cost_and_trains_none(tmp_path: Path, mon
     assert "interpolation 8, seed 1" in plan.stdout
     assert "A search asks for about 32 runs more" in plan.stdout
     assert " 100000 " in plan.stdout
-    hyperfactor("reproduce", "interpolation", "--preset", "smoke", "--workers", 1, "--store", "store", cwd=tmp_path)
+    for spec in EXPERIMENTS["interpolation"].specs("smoke", 0).values():
+        train(spec, tmp_path / "store")
     half = hyperfactor("reproduce", "interpolation", "exterior", "--preset", "smoke", *words[3:], cwd=tmp_path)
     assert (half.stdout.count(" finished "), half.stdout.count(" to train ")) == (2, 8)
     assert "search" not in half.stdout
