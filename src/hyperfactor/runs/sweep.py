@@ -181,7 +181,8 @@ def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any,
             yield client, lambda: None
             return
         stack.enter_context(dask.config.set(QUIET))
-        stack.enter_context(_kept(dask.config.get("distributed.nanny.pre-spawn-environ")))
+        configured = dask.config.get("distributed.nanny.pre-spawn-environ")
+        stack.enter_context(_kept([*configured, "PYTHONHASHSEED", "__DASK_PARENT_PID"]))
         options = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", "silence_logs": SILENT}
         each = [
             {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": str(k % torch.cuda.device_count())}}
