@@ -55,18 +55,20 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
 
 def _summary(results: Sequence[Result]) -> str:
     """What held, experiment by experiment, on what machine, and how long training took."""
-    claims, seeds = [claim for result in results for claim in result.claims], results[0].seeds
+    claims = [claim for result in results for claim in result.claims]
+    seeds = sorted({len(result.seeds) for result in results})
     notes = {note.id: note for result in results for note in result.runs}.values()
     trained, judged = (sum(note.manifest["seconds"][part] for note in notes) / 60 for part in ("train", "evaluate"))
     devices = " and ".join(sorted({note.manifest["device"] for note in notes}))
+    torch = " and ".join(sorted({note.manifest["versions"]["torch"] for note in notes}))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     lines = [
-        f"# Results of {len(seeds)} seed{'s' * (len(seeds) > 1)}",
+        f"# Results of {' or '.join(map(str, seeds))} seed{'s' * (seeds[-1] > 1)}",
         "",
         f"{summary(claims)}. A claim holds where its 95 % interval lies within the bound, fails where it lies outside, and is "
         "undecided where it contains the bound. It is not measured where its precondition fails.",
         "",
-        f"{len(notes)} models on {devices}: {trained:.0f} minutes of training and {judged:.0f} of judging, summed over one-thread "
+        f"{len(notes)} models on {devices}, trained with torch {torch}: {trained:.0f} minutes of training and {judged:.0f} of judging, summed over one-thread "
         f"processes. This table was written on a machine of {os.cpu_count()} {platform.machine()} cores and "
         f"{memory:.0f} GiB of memory; " + ", ".join(f"{name} {version}" for name, version in versions().items()) + ".",
     ]
