@@ -169,7 +169,7 @@ def test_a_blob_has_no_loop(n, d):
         found = persistence(np.random.default_rng(seed).normal(size=(n, d)), max_dim=1)
         assert counted(found)[1] in (0, None)
         assert counted(found)[0] in (1, None)
-    assert n < 80 or counted(found)[1] == 0
+        assert n < 80 or counted(found)[1] == 0
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e-30, 1e30, 1e160, 1e300])

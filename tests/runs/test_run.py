@@ -167,10 +167,10 @@ def test_neither_type_nor_layout_nor_a_copy_of_the_run_changes_a_picture(run: Ru
     for again in same:
         assert np.array_equal(run.sample(again, seed=1), images)
     for seed in (np.int64(1), np.uint8(1), torch.tensor(1)):
-        assert np.array_equal(run.sample(points, seed=seed), images)
+        assert np.array_equal(run.sample(points, seed=seed), images)  # pyright: ignore[reportArgumentType]
     for other in (copy.copy(run), copy.deepcopy(run), pickle.loads(pickle.dumps(run))):
         assert np.array_equal(other.sample(points, seed=1), images)
-    assert np.array_equal(run.sample(points, 1, step=np.int64(12)), images)
+    assert np.array_equal(run.sample(points, 1, step=np.int64(12)), images)  # pyright: ignore[reportArgumentType]
 
 
 def test_threads_draw_the_same_pictures_beside_each_other(run: Run):
@@ -308,7 +308,7 @@ def test_bad_requests_for_activations_are_refused(run: Run, monkeypatch):
         (truth.astype(str), "needs real numbers"),
     ):
         with pytest.raises(RequestError, match=f"pictures.*{message}") as caught:
-            run.activations("up1", factors=POINTS, pictures=pictures)
+            run.activations("up1", factors=POINTS, pictures=pictures)  # pyright: ignore[reportArgumentType]
         assert "\n" not in str(caught.value)
     for asked, message in (
         ({"timestep": "5"}, r"timestep: got '5', needs an integer in 0\.\.999"),
@@ -331,7 +331,7 @@ def test_bad_requests_for_activations_are_refused(run: Run, monkeypatch):
         ({"kind": "strip", "factor": "z", "low": 0, "high": 1}, "factor: got 'z', needs one of x, y"),
     ):  # fmt: skip
         with pytest.raises(RequestError, match=message):
-            run.evaluate(region)
+            run.evaluate(region)  # pyright: ignore[reportArgumentType]
     monkeypatch.setattr(run_module, "CAPTURE", 1000)
     with pytest.raises(RequestError, match=r"layers up1: got 0\.0 GB for 484 points, needs at most 0\.0 GB; pool"):
         run.activations("up1")
