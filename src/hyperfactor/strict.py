@@ -2,10 +2,10 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticKnownError
 
@@ -19,7 +19,8 @@ else:
 
 def _plain(value: Any) -> Any:
     """A value of numpy as one of Python: float32(0.1) is the number that it holds, 0.10000000149011612."""
-    if not isinstance(value, np.ndarray | np.generic):
+    np = sys.modules.get("numpy")  # who gives a value of numpy has imported it; who lists a store need not
+    if np is None or not isinstance(value, np.ndarray | np.generic):
         return value
     plain = value.tolist()
     return float(plain) if isinstance(plain, np.generic) else plain  # a longdouble stays one
