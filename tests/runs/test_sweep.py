@@ -3,6 +3,7 @@
 The slow tests kill 20 times at random moments, the quick ones once at a chosen one.
 """
 
+import json
 import multiprocessing
 import os
 import random
@@ -207,6 +208,14 @@ def test_two_commands_at_once_train_each_run_once(tiny: RunSpec, undisturbed: di
     checked(store, undisturbed)
 
 
+def is_written(file: Path) -> bool:
+    """Whether the whole of a scheduler's file is there."""
+    try:
+        return bool(json.loads(file.read_text()))
+    except (FileNotFoundError, ValueError):
+        return False
+
+
 @contextmanager
 def running_cluster(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A scheduler and an ordinary worker, as a user starts them; the scheduler's file, and its process."""
@@ -218,10 +227,10 @@ def running_cluster(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]
 
     try:
         start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        start("dask_worker", "--nthreads", "1", "--no-dashboard", "--resources", "CPU=1")
-        while not file.exists():
+        while not is_written(file):  # a worker that finds half of it ends, and its sweep waits for another
             assert processes[0].poll() is None
             time.sleep(0.05)
+        start("dask_worker", "--nthreads", "1", "--no-dashboard", "--resources", "CPU=1")
         yield str(file), processes[0]
     finally:
         for process in processes:
