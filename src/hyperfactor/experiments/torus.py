@@ -136,9 +136,11 @@ class View:
         return self._over_lines(lambda x, y: additivity(self.representation[np.ix_(x, y)]).interaction)
 
     def _over_lines(self, statistic: Callable[[np.ndarray, np.ndarray], float]) -> Estimate:
-        """A statistic of the lines of the lattice, given as indices along x and along y, with its bootstrap interval: lines
-        of x and of y are drawn again with replacement.  Repeated lines shift many statistics, so the spread of the
-        samples is set around the value."""
+        """A statistic with its bootstrap interval over lattice lines.
+
+        statistic: takes the indices of the lines along x and along y.  Lines are drawn with replacement.  Repeated
+        lines bias many statistics, so the interval has the width of the samples' spread and is centred on the value.
+        """
         sides = self.representation.shape[:2]
         measured = statistic(*map(np.arange, sides))
         generator = rng.stream(self.seed, "torus.lines")
@@ -220,8 +222,11 @@ def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
     def made(
         id: str, figure: str, statement: str, bound: Bound, measure: Callable[[View], Estimate], terms: Terms = "ours"
     ) -> Claim:
-        """A claim that learning made something: the networks have learnt, and before training the value was another.  A
-        value outside the bound fails whatever it was before."""
+        """A claim that training produced a property of the representation.
+
+        It is not measured where a network has not learnt, or where the value equals that of the untrained network.  A
+        value outside the bound fails, whatever the untrained network shows.
+        """
         unless: list[str | None] = [*unlearnt("torus")]
         last = [] if unless else [measure(trained.last) for trained in torus]
         if last and bound.verdict(*over_seeds(last).interval) != "fails":

@@ -111,14 +111,24 @@ class Persistence:
 
     @property
     def told(self) -> tuple[bool, ...]:
-        """For each dimension, whether so few landmarks and bars tell its Betti number.  Where False, the number that
-        `betti` gives is no result.
+        """Whether the Betti number of each dimension can be told from noise.
 
-        H0: there are twice ENOUGH bars; where pieces count, each has PIECE landmarks, and the gap is twice as
-        wide as GAP and has a p-value of at most SIGNIFICANCE (see `_gap_p_value`); where none count, no gap of a ratio of 1.25 with such pieces has.
-        H1 and above: the number stays the same when the shift c of `p_values` moves by its standard error either
-        way, and when bars of a p-value up to DOUBT (less where there are many bars) may count.  Where it is 0, no bar alone would count, and a feature would count that is a quarter as clear as the clearest of as many points: that
-        has a ratio of death to birth of about (4 / 5) (n / (k + 2))^(1/k).
+        Where False, the number that `betti` gives is no result.
+
+        H0 is told if all of these are true:
+
+        - There are at least twice ENOUGH bars.
+        - If pieces count: each piece has at least PIECE landmarks, the gap is at least twice GAP, and its p-value is at
+          most SIGNIFICANCE (see `_gap_p_value`).
+        - If no pieces count: no gap of a ratio of 1.25 or more passes the last two tests.
+
+        H1 and above are told if all of these are true:
+
+        - The number stays the same when the shift c of `p_values` moves by its standard error in either direction.
+        - The number stays the same when bars with a p-value of up to DOUBT may count.
+        - If the number is 0: no single bar is significant, and a feature with a quarter of the greatest possible
+          clearness would be. For n points in H_k the greatest ratio of death to birth is about
+          (4 / 5) (n / (k + 2))^(1/k).
         """
         return tuple(self._pieces_told() if dim == 0 else self._features_told(dim) for dim in range(len(self.diagrams)))
 
