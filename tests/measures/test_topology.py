@@ -163,6 +163,25 @@ def test_what_is_told_of_circles_and_what_is_not():
     assert counted(persistence(spiral(50))) == [1, 0, 1]
 
 
+FLAT_3_TORUS = clifford_torus((20, 20, 20)).reshape(-1, 6)
+
+
+@pytest.mark.parametrize(("points", "landmarks", "loops"), [
+    (FLAT_3_TORUS, 60, None),
+    (FLAT_3_TORUS, 200, None),
+    (clifford_torus((10,) * 4).reshape(-1, 8), 60, None),
+    (torus_3d(32).reshape(-1, 3), 60, None),
+    (unequal_torus(np.random.default_rng(0), 2000), 45, None),  # 1 is seen of its two
+    (ball(np.random.default_rng(0), 2000), 60, None),
+    (clifford_torus(32).reshape(-1, 4), 60, None),
+    (clifford_torus(32).reshape(-1, 4), 200, 2),
+    (sphere(np.random.default_rng(0), 2000), 200, 0),
+])  # fmt: skip
+def test_landmarks_too_far_apart_to_show_a_loop_do_not_tell_that_there_is_none(points, landmarks, loops):
+    found = [persistence(points, max_dim=1, landmarks=landmarks, seed=seed) for seed in range(2)]
+    assert [counted(of_seed)[1] for of_seed in found] == [loops] * 2
+
+
 @pytest.mark.parametrize(("n", "d"), [(8, 2), (15, 2), (30, 2), (80, 2), (30, 3), (80, 3), (40, 6), (80, 10)])
 def test_a_blob_has_no_loop(n, d):
     found = [persistence(np.random.default_rng(seed).normal(size=(n, d)), max_dim=1) for seed in range(4)]

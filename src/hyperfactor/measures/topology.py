@@ -11,6 +11,9 @@ from those before it, in a child process with a limit on memory and time.  Repea
 
 Few points show few bars, and few bars do not tell noise from shape: a circle of 12 points is no clearer than what
 12 points at random may show.  `Persistence.told` says for each dimension whether its Betti number is known.
+
+What is told is told of the points as they are, not of a shape that they were sampled from: a lattice of 4 x 20 points
+of a Clifford torus is a cloud of four circles, far apart.
 """
 
 import io
@@ -38,6 +41,7 @@ DOUBT = 0.05  # the largest p-value of a bar that may yet be a feature
 ENOUGH = 10  # bars, to know what those of noise are like; twice as many of H0, to know its gaps
 PIECE = 5  # landmarks, of the smallest piece that counts
 CELL = 1.02  # times the ratio of death to birth of a cell of a cubic lattice: no feature has less
+WIDE = 0.5  # of the radius of the cloud: a feature so wide must be visible among the landmarks
 CLEAREST = 0.25  # of the clearest feature that as many points show: one so clear must count where absence is told
 COPIES, NULL_POINTS, NULL_SECONDS = (
     30,
@@ -126,6 +130,10 @@ class Persistence:
 
         - The number stays the same when the shift c of `p_values` moves by its standard error in either direction.
         - The number stays the same when bars with a p-value of up to DOUBT may count.
+        - The landmarks are dense enough to show a further feature half as wide as the cloud (the circles of a torus of
+          up to four equal factors are). A k-sphere of radius r dies at sqrt(2 (k + 2) / (k + 1)) r, and landmarks of a
+          maxmin walk are nowhere nearer to each other than their covering radius, so no feature is born before that.
+          The ratio of the two must be significant.
         - If the number is 0: no single bar is significant, and a feature with a quarter of the greatest possible
           clearness would be. For n points in H_k the greatest ratio of death to birth is about
           (4 / 5) (n / (k + 2))^(1/k).
@@ -199,12 +207,23 @@ class Persistence:
         lenient = (_p(bars, shift - error) <= SIGNIFICANCE) | (_p(bars, shift) <= doubtful)
         if any(self._features(dim, counted)[0] != count for counted in (strict, lenient)):
             return False
+        if not self._visible(dim, shift + error):
+            return False
         if count:
             return True
         feature = CLEAREST * 0.8 * (len(self.landmarks) / (dim + 2)) ** (1 / dim)
         if feature <= _cell(dim) or np.any(strict & self._seen(dim)):
             return False
         return not len(bars) or bool(_p(np.log(np.log(feature)), shift + error) <= SIGNIFICANCE)
+
+    def _visible(self, dim: int, shift: float) -> bool:
+        """Whether a feature of WIDE times the radius of the cloud could be significant among these landmarks."""
+        death = WIDE * self.radius * math.sqrt(2 * (dim + 2) / (dim + 1))
+        if death <= _cell(dim) * self.covering_radius:
+            return False
+        if self.covering_radius == 0 or math.isinf(shift):
+            return True
+        return bool(_p(np.log(np.log(death / self.covering_radius)), shift) <= SIGNIFICANCE)
 
     def to_json(self) -> dict[str, Any]:
         """Betti numbers and clarity (None where they cannot be told, and for a clarity where no bar follows), and the
