@@ -11,7 +11,7 @@ digits of each number, so a cloud that lies s of its radii from 0 keeps 16 - log
 import math
 import operator
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,25 @@ def lattice(array: Any, name: str = "R") -> Float[np.ndarray, "..."]:
     return _varied(values, name)
 
 
+def readings(given: Any, name: str = "R") -> Float[np.ndarray, "m ..."]:
+    """One lattice, or a list of two or more readings of it, as float64 (m, n_1, ..., n_k, d).
+
+    A list or tuple whose parts are arrays of two or more axes is a list of readings; anything else is one array.  Raises
+    RequestError as `lattice` does, for a list of one, and for readings of different shapes.
+    """
+    if not (isinstance(given, list | tuple) and given and all(getattr(part, "ndim", 0) >= 2 for part in given)):
+        return lattice(given, name)[None]
+    if len(given) < 2:
+        raise RequestError(f"{name}: got a list of 1 reading, needs two or more, or the array itself")
+    found = [lattice(part, f"{name}[{k}]") for k, part in enumerate(given)]
+    for k, part in enumerate(found):
+        if part.shape != found[0].shape:
+            raise RequestError(
+                f"{name}[{k}]: got shape {part.shape}, needs that of the first reading, {found[0].shape}"
+            )
+    return np.stack(found)
+
+
 def whole(value: Any, name: str, least: int) -> int:
     """The value as an integer, or RequestError unless it is one of at least `least`."""
     try:
@@ -117,6 +136,14 @@ def normalised(values: Float[np.ndarray, "*n d"]) -> Normalised:
     second = min(_exponent(centred), 1023 - first)  # 2^1024 is infinite
     rounding = math.ldexp(np.finfo(np.float64).eps, -second)
     return Normalised(np.ldexp(centred, -second), math.ldexp(1.0, first + second), rounding)
+
+
+def normalised_readings(values: Float[np.ndarray, "m *n d"]) -> Normalised:
+    """The readings in one unit, each with centre 0."""
+    found = normalised(values)
+    if len(values) == 1:
+        return found
+    return replace(found, values=found.values - found.values.mean(axis=tuple(range(1, values.ndim - 1)), keepdims=True))
 
 
 def distinct(values: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " m"]:

@@ -7,11 +7,14 @@ count once, and so do points nearer to each other than 1e-5 of the radius of the
 distance from the mean.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
 from hyperfactor.errors import RequestError
 from hyperfactor.measures import arrays
+from hyperfactor.measures.readings import noise_variance
 
 Points = Float[np.ndarray, "n d"]
 
@@ -22,7 +25,7 @@ def spectrum(points: Points) -> Float[np.ndarray, " r"]:
     return variance / variance.sum()
 
 
-def participation_ratio(points: Points, corrected: bool = False) -> float:
+def participation_ratio(points: Points | Sequence[Points], corrected: bool = False) -> float:
     """(sum_i l_i)^2 / sum_i l_i^2 with l_i the variances along the principal axes: from 1 on a line to d
     where all directions are alike.
 
@@ -32,8 +35,24 @@ def participation_ratio(points: Points, corrected: bool = False) -> float:
     estimate tr C^2 and (tr C)^2 without bias for normal samples of covariance C, and the ratio is a / b
     (Srivastava, J. Japan Statist. Soc. 35 (2005) 251).
 
-    Raises RequestError for fewer than 4 points where it is to be corrected.
+    Of several readings of the same points (see `readings`) it is the ratio of their signal: with C the covariance taken
+    across readings, tr C has no noise, and of tr C^2 = sum_{k,l} <x_k, x_l>^2 / n^2 only the terms k = l have, which are
+    replaced by <x_k, x_k>^2 less the variance of the noise.
+
+    Parameters
+    ----------
+    points: shape (n, d), or a list of two or more readings, each of shape (n, d) or (n_1, ..., n_k, d).
+    corrected: as said, for a single array.
+
+    Raises
+    ------
+    RequestError
+        For fewer than 4 points where it is to be corrected, and for readings that are noise only.
     """
+    if isinstance(points, list | tuple) and len(given := arrays.readings(points, "points")) > 1:
+        if corrected:
+            raise RequestError("corrected: got true for a list of readings, needs a single array")
+        return _of_readings(given.reshape(len(given), -1, given.shape[-1]))
     points = arrays.points(points, least=4 if corrected else 2)
     variance = _variances(arrays.normalised(points).values)
     trace, square = variance.sum(), np.sum(variance**2)
@@ -44,6 +63,25 @@ def participation_ratio(points: Points, corrected: bool = False) -> float:
             raise RequestError(f"points: got {len(points)}, needs more to correct the participation ratio")
         return float((trace**2 - 2 * square / N) / square)
     return float(trace**2 / square)
+
+
+def _of_readings(given: Float[np.ndarray, "m n d"]) -> float:
+    centred = arrays.normalised_readings(given).values
+    m, n, d = centred.shape
+    weight = (1 - np.eye(m)) / (m * (m - 1))
+    if d <= m * n:
+        covariance = np.einsum("ab,bnd->and", weight, centred).reshape(-1, d).T @ centred.reshape(-1, d)
+        square = np.sum(covariance**2)
+    else:  # the same of inner products
+        mixed = np.einsum("ab,bnd->and", weight, centred).reshape(-1, d) @ centred.reshape(-1, d).T
+        square = np.sum(mixed * mixed.T)
+    own = np.einsum("and,bnd->nab", centred, centred)  # of each point in two readings
+    lengths = np.einsum("nab,ab->n", own, weight)
+    mixed = weight @ own
+    square += np.sum(lengths**2 - noise_variance(centred)) - np.einsum("nab,nba->", mixed, mixed)
+    if not (lengths.sum() > 0 and square > 0):
+        raise RequestError("points: got readings that have no variance in common, needs more of them or less noise")
+    return float(lengths.sum() ** 2 / square)
 
 
 def _variances(centred: Points) -> Float[np.ndarray, " r"]:
