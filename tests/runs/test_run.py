@@ -12,6 +12,7 @@ from torch import nn
 from hyperfactor import RequestError, Run, RunSpec, rng
 from hyperfactor.factors.regions import Corner
 from hyperfactor.measures.accuracy import measure
+from hyperfactor.measures.geometry import additivity
 from hyperfactor.models.unet import UNet
 from hyperfactor.runs import run as run_module
 from hyperfactor.runs.run import build_model, draw, summarize
@@ -285,6 +286,79 @@ def test_the_network_is_looked_at_in_the_state_that_was_asked_for(
     code = np.broadcast_to(np.concatenate([np.sin(phase), np.cos(phase)]), (len(POINTS), TIME_CODE))
     told = run.activations("told", timestep, POINTS, step, pictures=pictures, seed=4)["told"]
     assert told == pytest.approx(np.concatenate([x.reshape(len(POINTS), -1), code], axis=1), abs=1e-3)
+
+
+@pytest.mark.parametrize("seeds", [[3, 0], (0, 3, 2**100), range(2), np.array([5, 1])])
+def test_several_seeds_give_the_reading_of_each(run: Run, monkeypatch: pytest.MonkeyPatch, seeds):
+    monkeypatch.setattr(run_module, "BATCH", 2)
+    loaded, model_at = [], run.model_at
+    monkeypatch.setattr(run, "model_at", lambda step=None: loaded.append(step) or model_at(step))
+    found = run.activations(("up1", "head"), 300, POINTS, 5, pool="max", seed=seeds)
+    assert loaded == [5]
+    assert list(found) == ["up1", "head"]
+    for layer, readings in found.items():
+        assert isinstance(readings, list)
+        assert len(readings) == len(seeds)
+        for seed, reading in zip(seeds, readings, strict=True):
+            alone = run.activations(layer, 300, POINTS, 5, pool="max", seed=int(seed))[layer]
+            assert reading.tobytes() == alone.tobytes()
+    assert not np.array_equal(found["up1"][0], found["up1"][1])
+
+
+def test_readings_of_the_whole_lattice_go_straight_to_the_measures(run: Run):
+    found = run.activations("up1", timestep=400, pool="mean", seed=[0, 1])["up1"]
+    assert [reading.shape for reading in found] == [(22, 22, 8)] * 2
+    assert found[1].tobytes() == run.activations("up1", timestep=400, pool="mean", seed=1)["up1"].tobytes()
+    noise = additivity(found).noise
+    assert noise is not None
+    assert 0 < noise < 1
+
+
+def test_pictures_are_noised_with_each_seed(run: Run):
+    truth = run.spec.data.picture.render(POINTS)[:, None]
+    other = 1 - truth
+    for given, by_seed in ((truth, [truth, truth]), ([truth, other], [truth, other]), (list(truth), [truth, truth])):
+        found = run.activations("up1", 400, POINTS, pictures=given, seed=[2, 7])["up1"]
+        for reading, seed, pictures in zip(found, (2, 7), by_seed, strict=True):
+            alone = run.activations("up1", 400, POINTS, pictures=pictures, seed=seed)["up1"]
+            assert reading.tobytes() == alone.tobytes()
+        assert not np.array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"seed": []}, r"seed: got \[\], needs an integer, or two or more different ones"),
+        ({"seed": (4,)}, r"seed: got \[4\], needs an integer, or two or more"),
+        ({"seed": [1, 2, np.int64(1)]}, r"seed: got \[1, 2, 1\], needs an integer, or two or more different ones"),
+        ({"seed": [0, -1]}, "seed: got -1, needs an integer of at least 0"),
+        ({"seed": [0, 1.0]}, r"seed: got 1\.0, needs an integer"),
+        ({"seed": [0, [1, 2]]}, r"seed: got \[1, 2\], needs an integer"),
+        ({"seed": np.zeros((2, 2))}, r"seed: got array\(.*, needs an integer"),
+        ({"seed": "12"}, "seed: got '12', needs an integer"),
+        ({"seed": {1, 2}}, r"seed: got {1, 2}, needs an integer"),
+        (
+            {"pictures": [np.zeros((5, 1, 16, 16))] * 3},
+            "pictures: got a list of 3, needs one array, or one for each of 2",
+        ),
+        ({"pictures": [np.zeros((5, 1, 16, 16)), np.zeros((4, 1, 16, 16))]}, r"pictures: got shape \(4, 1, 16, 16\)"),
+        (
+            {"seed": range(10**12)},
+            r"layers up1: got .* GB for 5 points and 1000000000000 seeds, needs .* points, seeds or",
+        ),
+    ],
+)
+def test_wrong_requests_for_several_readings(run: Run, asked: dict, message: str):
+    with pytest.raises(RequestError, match=message) as caught:
+        run.activations(**{"layers": "up1", "factors": POINTS, "seed": [0, 1], **asked})
+    assert "\n" not in str(caught.value)
+
+
+def test_the_limit_on_memory_counts_all_readings(run: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(run_module, "CAPTURE", 2 * 5 * 8 * 4)  # of two readings of 5 points and 8 channels, float32
+    run.activations("up1", factors=POINTS, pool="mean", seed=[0, 1])
+    with pytest.raises(RequestError, match="GB for 5 points and 3 seeds, needs at most"):
+        run.activations("up1", factors=POINTS, pool="mean", seed=[0, 1, 2])
 
 
 def test_bad_requests_for_activations_are_refused(run: Run, monkeypatch):

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeGuard, overload
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,8 @@ from hyperfactor.training.diffusion import TIME_CODE, Diffusion
 BATCH = 64  # pictures drawn at a time; it changes no picture
 ROUNDED = 1e-5  # pictures may be so far outside of [0, 1], by rounding
 CAPTURE = 2**32  # bytes that the activations asked for at once may take
+
+Pictures = Float[np.ndarray, "n 1 N N"]
 
 # A forked child lacks the threads that torch started in its parent, and would wait for them for ever.
 os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
@@ -74,6 +77,36 @@ def _pictures(given: object, shape: tuple[int, ...]) -> Float[Tensor, "n 1 N N"]
     return torch.from_numpy(values.astype(np.float32))
 
 
+def _is_sequence(seed: Any) -> TypeGuard[Sequence[int]]:
+    return (isinstance(seed, Sequence) and not isinstance(seed, str | bytes)) or getattr(seed, "ndim", 0) > 0
+
+
+def _seeds(given: Sequence[int]) -> tuple[int, ...]:
+    """Two or more different seeds, or RequestError."""
+    seeds = tuple(rng.check_seed(seed) for seed in given)
+    if len(seeds) < 2 or len(set(seeds)) < len(seeds):
+        raise RequestError(f"seed: got {list(seeds)}, needs an integer, or two or more different ones")
+    return seeds
+
+
+def _pictures_by_seed(
+    given: Any, seeds: Sequence[int], shape: tuple[int, ...], several: bool
+) -> Sequence[Float[Tensor, "n 1 N N"] | None]:
+    """For each seed the pictures to look at, None for the model's own; RequestError as `_pictures`.
+
+    Of several seeds a list of arrays of four axes has an array for each seed; anything else is one array for all.
+    """
+    if given is None:
+        return [None] * len(seeds)
+    if not (several and isinstance(given, list | tuple) and all(getattr(part, "ndim", 0) == 4 for part in given)):
+        return [_pictures(given, shape)] * len(seeds)
+    if len(given) != len(seeds):
+        raise RequestError(
+            f"pictures: got a list of {len(given)}, needs one array, or one for each of {len(seeds)} seeds"
+        )
+    return [_pictures(part, shape) for part in given]
+
+
 def draw(model: Diffusion, spec: RunSpec, points: Float[np.ndarray, "n k"], seed: int) -> Float[np.ndarray, "n 1 N N"]:
     """One picture a point.  The noise of a picture depends on the seed, its factor values, and on
     how many equal points come before it, so neither the order nor the batches change a picture."""
@@ -104,6 +137,39 @@ def _streams(points: np.ndarray, space: FactorSpace, seed: int) -> Iterator[torc
     for bits in map(tuple, np.ascontiguousarray(wrapped).view(np.uint64).tolist()):
         seen[bits] = seen.get(bits, -1) + 1
         yield rng.torch_stream(seed, "sample", *(word for value in bits for word in rng.words(value)), seen[bits])
+
+
+def _states(
+    model: Diffusion,
+    spec: RunSpec,
+    condition: Float[Tensor, "n c"],
+    streams: Sequence[torch.Generator],
+    timestep: int,
+    given: Float[Tensor, "n 1 N N"] | None,
+) -> Iterator[tuple[Tensor, ...]]:
+    """In batches what the model is called with at a timestep: its own drawings, or the pictures given, noised."""
+    for i in range(0, len(condition), BATCH):
+        some, own = condition[i : i + BATCH], streams[i : i + BATCH]
+        if given is None:
+            x = model.state(some, spec.data.picture.size, spec.sampling, own, timestep)
+            x = x.clamp(-1, 1) if timestep == 0 else x
+        else:
+            x = model.noised(given[i : i + BATCH], timestep, own)
+        yield x, torch.full((len(x),), timestep), some
+
+
+def _check_memory(
+    model: Diffusion, names: Sequence[str], condition: Float[Tensor, "n c"], size: int, seeds: int, pool: Pool | None
+) -> None:
+    """RequestError where the layers of all points and seeds take over CAPTURE bytes."""
+    example = (torch.zeros(1, 1, size, size), torch.zeros(1), condition[:1])
+    needed = measure_size(model.network, names, example, len(condition) * seeds, pool, call=model)
+    if needed.bytes > CAPTURE:
+        of, fewer = (f" and {seeds} seeds", "points, seeds or layers") if seeds > 1 else ("", "points or layers")
+        raise RequestError(
+            f"layers {', '.join(names)}: got {needed.bytes / 1e9:.1f} GB for {len(condition)} points{of}, needs at "
+            f"most {CAPTURE / 1e9:.1f} GB; pool the pixels, or ask for fewer {fewer}"
+        )
 
 
 def judge(spec: RunSpec, region: str, points: np.ndarray, images: np.ndarray) -> pl.DataFrame:
@@ -245,6 +311,7 @@ class Run:
         seed = rng.check_seed(seed)
         return draw(self.model_at(step), self.spec, self.spec.data.picture.space().check(factors), seed)
 
+    @overload
     def activations(
         self,
         layers: str | Sequence[str],
@@ -252,59 +319,82 @@ class Run:
         factors: Float[np.ndarray, "n k"] | None = None,
         step: int | None = None,
         *,
-        pictures: Float[np.ndarray, "n 1 N N"] | None = None,
+        pictures: Pictures | None = None,
         pool: Pool | None = None,
         seed: int = 0,
-    ) -> dict[str, np.ndarray]:
-        """What layers put out when the model draws: for each layer (n, d), float32, d its channels x rows x columns.
+    ) -> dict[str, Float[np.ndarray, "*n d"]]: ...
 
-        layers: names of modules of the network, such as "up1" (see `hyperfactor.models.unet.LAYERS`).
-        timestep: of diffusion; 0 for the finished picture.  factors: the points; None for the whole
-        lattice, in which case the arrays have its shape, (n_1, ..., n_k, d).  step: of training, one that
-        was kept.  pictures: in [0, 1], noised to the timestep and looked at in place of the model's own
-        drawings, such as the truth.  pool: "mean" or "max" over the pixels, which leaves the channels.
-        seed: of the noise.
+    @overload
+    def activations(
+        self,
+        layers: str | Sequence[str],
+        timestep: int = 0,
+        factors: Float[np.ndarray, "n k"] | None = None,
+        step: int | None = None,
+        *,
+        pictures: Pictures | Sequence[Pictures] | None = None,
+        pool: Pool | None = None,
+        seed: Sequence[int],
+    ) -> dict[str, list[Float[np.ndarray, "*n d"]]]: ...
 
-        Raises RequestError for an unknown layer, a bad timestep, step, pool or seed, values outside the factor
-        space, pictures that are not of the points' shape or not in [0, 1], and results that would take over
-        CAPTURE bytes.
+    def activations(
+        self,
+        layers: str | Sequence[str],
+        timestep: int = 0,
+        factors: Float[np.ndarray, "n k"] | None = None,
+        step: int | None = None,
+        *,
+        pictures: Pictures | Sequence[Pictures] | None = None,
+        pool: Pool | None = None,
+        seed: int | Sequence[int] = 0,
+    ) -> dict[str, Float[np.ndarray, "*n d"]] | dict[str, list[Float[np.ndarray, "*n d"]]]:
+        """What layers put out when the model draws.
+
+        Several seeds give several readings of the layers: the factors are the same, the noise is not.  Measures of
+        geometry take the list of a layer and correct for noise (see `hyperfactor.measures.geometry`).
+
+        Parameters
+        ----------
+        layers : names of modules of the network, such as "up1" (see `hyperfactor.models.unet.LAYERS`).
+        timestep : of diffusion; 0 for the finished picture.
+        factors : the points, (n, k); None for the whole lattice.
+        step : of training, one that was kept; None for the trained model.
+        pictures : in [0, 1], noised to the timestep and looked at in place of the model's own drawings, such as the
+            truth.  Of several seeds one array, which is noised with each seed, or a list with one array for each.
+        pool : "mean" or "max" over the pixels, which leaves the channels.
+        seed : of the noise; or two or more different seeds.
+
+        Returns
+        -------
+        For each layer an array (n, d), float32, with d its channels x rows x columns; (n_1, ..., n_k, d) for the whole
+        lattice.  Of several seeds a list of such arrays, one a seed: each is what that seed alone gives.
+
+        Raises
+        ------
+        RequestError : for an unknown layer, a bad timestep, step, pool or seed, equal seeds, values outside the factor
+            space, pictures that are not of the points' shape or not in [0, 1], and results that would take over CAPTURE
+            bytes, those of all seeds together.
         """
-        spec = self.spec
-        space, size = spec.data.picture.space(), spec.data.picture.size
-        last = spec.diffusion.timesteps - 1
+        space, size = self.spec.data.picture.space(), self.spec.data.picture.size
+        last = self.spec.diffusion.timesteps - 1
         timestep = _one_of(timestep, "timestep", range(last + 1), f"an integer in 0..{last}")
         if pool not in (None, "mean", "max"):
             raise RequestError(f"pool: got {pool!r}, needs mean, max or None")
-        seed = rng.check_seed(seed)
-        points = spec.data.test_lattice() if factors is None else space.check(factors)
-        given = None if pictures is None else _pictures(pictures, (len(points), 1, size, size))
+        several = _is_sequence(seed)
+        points = self.spec.data.test_lattice() if factors is None else space.check(factors)
         model = self.model_at(step)
         names = check_layers(model.network, layers)
-        condition = torch.from_numpy(spec.encoding.encode(points, space))
-        example = (torch.zeros(1, 1, size, size), torch.zeros(1), condition[:1])
-        needed = measure_size(model.network, names, example, len(points), pool, call=model)
-        if needed.bytes > CAPTURE:
-            raise RequestError(
-                f"layers {', '.join(names)}: got {needed.bytes / 1e9:.1f} GB for {len(points)} points, needs at most "
-                f"{CAPTURE / 1e9:.1f} GB; pool the pixels, or ask for fewer points or layers"
-            )
-        streams = list(_streams(points, space, seed))
-
-        def batches() -> Iterator[tuple[torch.Tensor, ...]]:
-            for i in range(0, len(points), BATCH):
-                some, own = condition[i : i + BATCH], streams[i : i + BATCH]
-                if given is None:
-                    x = model.state(some, size, spec.sampling, own, timestep)
-                    x = x.clamp(-1, 1) if timestep == 0 else x
-                else:
-                    x = model.noised(given[i : i + BATCH], timestep, own)
-                yield x, torch.full((len(x),), timestep), some
-
-        found = capture(model.network, names, batches(), pool, call=model)
-        if factors is None:
-            shape = tuple(len(axis) for axis in spec.data.test_axes())
-            found = {name: values.reshape(*shape, -1) for name, values in found.items()}
-        return found
+        condition = torch.from_numpy(self.spec.encoding.encode(points, space))
+        _check_memory(model, names, condition, size, len(seed) if several else 1, pool)
+        seeds = _seeds(seed) if several else (rng.check_seed(seed),)
+        given = _pictures_by_seed(pictures, seeds, (len(points), 1, size, size), several)
+        shape = tuple(len(axis) for axis in self.spec.data.test_axes()) if factors is None else (len(points),)
+        readings = []
+        for one, looked_at in zip(seeds, given, strict=True):
+            states = _states(model, self.spec, condition, list(_streams(points, space, one)), timestep, looked_at)
+            found = capture(model.network, names, states, pool, call=model)
+            readings.append({name: values.reshape(*shape, -1) for name, values in found.items()})
+        return {name: [found[name] for found in readings] for name in names} if several else readings[0]
 
     def evaluate(self, region: str | Region | None = None, step: int | None = None) -> pl.DataFrame:
         """A row a drawing: factors, centres, correct, both, valid, right, error, copying baseline.
