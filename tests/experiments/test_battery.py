@@ -9,7 +9,7 @@ from hyperfactor.errors import RequestError
 from hyperfactor.experiments.battery import battery
 from hyperfactor.figures import style
 from hyperfactor.figures.battery import figure
-from hyperfactor.measures.geometry import clifford_torus
+from hyperfactor.measures.geometry import clifford_torus, displacement_cosines
 
 
 def cell() -> np.ndarray:
@@ -67,6 +67,95 @@ def test_a_cell_names_what_is_left_out():
     assert texts["steps of x, another factor differs: mean cosine"] == "not measured: too few steps that have a length"
     assert "   left out of the distances: x-on-x parallelism" in texts
     assert texts["steps of x at two values: mean magnitude of the cosine"] == "1.000"
+
+
+def noisy(count: int, n: int = 12, share: float = 0.2, d: int = 64) -> list[np.ndarray]:
+    """Readings of a Clifford torus, `share` of whose variance is noise in d dimensions."""
+    draw = np.random.default_rng(0)
+    torus = clifford_torus(n) @ np.linalg.qr(draw.normal(size=(d, 4)))[0].T
+    return [torus + draw.normal(size=torus.shape) * np.sqrt(2 * share / (1 - share) / d) for _ in range(count)]
+
+
+def test_two_readings_of_a_noisy_torus_show_the_torus():
+    readings = noisy(2)
+    found, alone = battery(readings, max_dim=1), battery(readings[0], max_dim=1)
+    assert found.shape == (12, 12, 64)
+    assert found.noise == pytest.approx(0.2, abs=0.01)
+    assert found.additivity.interaction == pytest.approx(0, abs=0.01)
+    assert alone.additivity.interaction > 0.15
+    assert found.participation_ratio == pytest.approx(4, abs=0.1)
+    assert alone.participation_ratio > 5.5
+    assert (found.comparison.nearest, alone.comparison.nearest) == ("Clifford torus", "hyper-factorized torus")
+    values = dict(found.table().iter_rows())
+    assert values["variance of a reading that is noise"] == found.noise
+    length = (2 * np.sin(np.pi / 12)) ** 2
+    for name in "xy":
+        assert values[f"steps of {name}, another factor differs: mean cosine"] == pytest.approx(1, abs=0.06)
+        ceiling = values[f"   the same steps of {name} in two readings (ceiling)"]
+        assert ceiling == pytest.approx(
+            length / (length + 1), abs=0.03
+        )  # each end of a step has noise of variance 1 / 2
+        within = values[f"steps of {name} at two values: mean magnitude of the mean cosine"]
+        lags = np.subtract.outer(np.arange(12), np.arange(12))[np.triu_indices(12, 1)]
+        assert within == pytest.approx(np.abs(np.cos(2 * np.pi * lags / 12)).mean(), abs=0.1)
+    assert values["steps of two factors: mean magnitude of the mean cosine"] < 0.15
+    assert np.abs(found.cosines.cross).mean() > 0.3  # of single cosines, which noise makes large
+
+
+def test_readings_in_json_agree_with_the_table_and_one_array_has_no_noise():
+    readings = noisy(2)
+    for given in (readings, readings[0]):
+        found = battery(given, max_dim=1)
+        document, values = found.to_json(), dict(found.table().iter_rows())
+        json.dumps(document, allow_nan=False)
+        what = "cosine" if given is readings[0] else "mean cosine"
+        cosines = document["displacement_cosines"]
+        assert cosines["cross"]["mean_magnitude"] == values[f"steps of two factors: mean magnitude of the {what}"]
+        for name, within in zip("xy", cosines["within"], strict=True):
+            assert within["mean_magnitude"] == values[f"steps of {name} at two values: mean magnitude of the {what}"]
+    assert document["noise"] is None
+    assert not [
+        measure for measure in values if "noise" in measure or "ceiling" in measure or "the mean cosine" in measure
+    ]
+    assert document["displacement_cosines"] == displacement_cosines(readings[0], periodic=True).to_json()
+
+
+def test_topology_and_axes_are_those_of_the_mean_of_the_readings():
+    readings = noisy(2)
+    found, mean = battery(readings, max_dim=1), battery((readings[0] + readings[1]) / 2, max_dim=1)
+    assert found.intrinsic_dimension == pytest.approx(mean.intrinsic_dimension)
+    assert found.spectrum == pytest.approx(mean.spectrum)
+    assert found.coordinates == pytest.approx(mean.coordinates)
+    assert found.persistence.to_json() == mean.persistence.to_json()
+
+
+def test_a_statistic_that_readings_lack_is_named():
+    found = battery([cell(), cell()], max_dim=1)
+    texts = dict(found.printed().iter_rows())
+    assert texts["steps of x, another factor differs: mean cosine"] == "not measured: too few steps that have a length"
+    assert float(texts["variance of a reading that is noise"]) == 0
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_readings_of_one_factor_have_a_ceiling_and_no_other_factor():
+    texts = dict(battery([ring(8), ring(8)], max_dim=1).printed().iter_rows())
+    assert texts["   the same steps of x in two readings (ceiling)"] == "1.000"
+    within = texts["steps of x at two values: mean magnitude of the mean cosine"]
+    assert within == "0.547"  # the mean of |cos(2 pi (i - j) / 8)| over pairs
+    assert texts["variance of a reading that is noise"] == "0.000"
+    assert not [measure for measure in texts if "factor differs" in measure or "two factors" in measure]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (noisy(1), "^R: got a list of 1 reading, needs two or more"),
+        ([clifford_torus(6), clifford_torus(8)], r"^R\[1\]: got shape \(8, 8, 4\), needs that of the first reading"),
+    ],
+)
+def test_lists_that_are_no_readings(given: list[np.ndarray], message: str):
+    with pytest.raises(RequestError, match=message):
+        battery(given)
 
 
 def test_a_factor_without_effect_is_refused_in_one_line():

@@ -1,8 +1,16 @@
-"""The whole battery of measures on one representation: of a run's layer, or an array of the user's own."""
+"""The whole battery of measures on one representation: of a run's layer, or an array of the user's own.
+
+Of several readings of a representation (see `measures.geometry`) some measures are corrected for noise, and the others
+are those of the mean of the readings, in which noise is smaller but not gone:
+
+    corrected       additivity, cosines of steps, comparison, participation ratio
+    of the mean     topology, intrinsic dimension, spectrum, principal axes
+"""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,6 +24,7 @@ from hyperfactor.measures.geometry import (
     Additivity,
     Comparison,
     DisplacementCosines,
+    Readings,
     additivity,
     compare,
     displacement_cosines,
@@ -23,10 +32,15 @@ from hyperfactor.measures.geometry import (
 )
 from hyperfactor.measures.topology import Persistence, persistence
 
+STEPLESS = "not measured: too few steps that have a length"
+
 
 @dataclass(frozen=True)
 class Battery:
     """What was found of R (n_1, ..., n_k, d); `coordinates` (n_1, ..., n_k, 3 or fewer) along its principal axes.
+
+    A single cosine of several readings has noise, which makes its magnitude too large.  Tables and JSON then have the
+    magnitudes of the mean cosines that `compare` takes.
 
     intrinsic_dimension is NaN where it cannot be measured: for fewer than 21 distinct points, or ones equally far apart.
     """
@@ -43,6 +57,11 @@ class Battery:
     coordinates: np.ndarray
     seconds: float
 
+    @property
+    def noise(self) -> float | None:
+        """The share of a reading's variance that is noise; None for a single array."""
+        return self.additivity.noise
+
     def table(self) -> pl.DataFrame:
         """A row a measure: what it is, its value; null where it has none."""
         rows = [(name, None if value is None else float(value)) for name, value, _ in self._rows()]
@@ -51,28 +70,19 @@ class Battery:
     def printed(self) -> pl.DataFrame:
         """The table as text: counts as whole numbers, and where there is no value the reason."""
         rows = [
-            (name, why if value is None else str(value) if isinstance(value, int) else f"{value:.3f}")
+            (name, why if value is None else str(value) if isinstance(value, int) else f"{value:z.3f}")
             for name, value, why in self._rows()
         ]
         return pl.DataFrame(rows, schema={"measure": pl.String, "value": pl.String}, orient="row")
 
     def _rows(self) -> list[tuple[str, float | int | None, str]]:
         """Measure, value, and the reason where there is none."""
-        none = "not measured: too few steps that have a length"
         rows: list[tuple[str, float | int | None, str]]
         rows = [(f"variance explained by {n}", v, "") for n, v in zip(self.names, self.additivity.main, strict=True)]
         rows.append(("variance explained only together", self.additivity.interaction, ""))
-        cosines = self.cosines.to_json()
-        if len(self.names) > 1:
-            rows.append(
-                ("steps of two factors: mean magnitude of the cosine", cosines["cross"]["mean_magnitude"], none)
-            )
-        for name, across, within in zip(self.names, cosines["across"], cosines["within"], strict=True):
-            if len(self.names) > 1:
-                rows.append((f"steps of {name}, another factor differs: mean cosine", across["mean"], none))
-            rows.append(
-                (f"steps of {name} at two values: mean magnitude of the cosine", within["mean_magnitude"], none)
-            )
+        if self.noise is not None:
+            rows.append(("variance of a reading that is noise", self.noise, ""))
+        rows += self._steps()
         rows.append(("participation ratio", self.participation_ratio, ""))
         dimension = None if np.isnan(self.intrinsic_dimension) else self.intrinsic_dimension
         rows.append(("intrinsic dimension", dimension, "not measured: too few points, or all equally far apart"))
@@ -85,15 +95,48 @@ class Battery:
         for shape, total in self.comparison.total.items():
             nearest = " (nearest)" if shape == self.comparison.nearest else ""
             rows.append((f"distance to the {shape}{nearest}", total, ""))
-        rows += [(f"   left out of the distances: {name}", None, none) for name in self.comparison.missing]
+        rows += [(f"   left out of the distances: {name}", None, STEPLESS) for name in self.comparison.missing]
         return rows
+
+    def _steps(self) -> list[tuple[str, float | None, str]]:
+        """The rows of the cosines of steps."""
+        cosines, several = self._cosines(), len(self.names) > 1
+        what = "cosine" if self.noise is None else "mean cosine"
+        rows = []
+        if several:
+            rows.append((f"steps of two factors: mean magnitude of the {what}", cosines["cross"]["mean_magnitude"]))
+        for k, name in enumerate(self.names):
+            if several:
+                rows.append((f"steps of {name}, another factor differs: mean cosine", cosines["across"][k]["mean"]))
+            if self.noise is not None:
+                rows.append((f"   the same steps of {name} in two readings (ceiling)", cosines["ceiling"][k]))
+            magnitude = cosines["within"][k]["mean_magnitude"]
+            rows.append((f"steps of {name} at two values: mean magnitude of the {what}", magnitude))
+        return [(measure, value, STEPLESS) for measure, value in rows]
+
+    def _cosines(self) -> dict[str, Any]:
+        """The cosines in JSON; of several readings, with the magnitudes of mean cosines."""
+        cosines = self.cosines.to_json()
+        if self.noise is not None:
+            pairs = [f"{p}-on-{q} parallelism" for p, q in combinations(self.names, 2)]
+            cosines["cross"]["mean_magnitude"] = self._magnitude(*pairs)
+            for name, across, within in zip(self.names, cosines["across"], cosines["within"], strict=True):
+                across["mean_magnitude"] = self._magnitude(f"{name}-on-{name} parallelism")
+                within["mean_magnitude"] = self._magnitude(f"{name} within")
+        return cosines
+
+    def _magnitude(self, *statistics: str) -> float | None:
+        """The mean magnitude of the values of the comparison's statistics; None where there are none."""
+        found = [self.comparison.statistics[name] for name in statistics if name in self.comparison.statistics]
+        return float(np.abs(np.concatenate(found)).mean()) if found else None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "shape": list(self.shape),
             "factors": list(self.names),
             "additivity": self.additivity.to_json(),
-            "displacement_cosines": self.cosines.to_json(),
+            "noise": self.noise,
+            "displacement_cosines": self._cosines(),
             "comparison": self.comparison.to_json(),
             "participation_ratio": self.participation_ratio,
             "intrinsic_dimension": None if np.isnan(self.intrinsic_dimension) else self.intrinsic_dimension,
@@ -104,7 +147,7 @@ class Battery:
 
 
 def battery(
-    R: np.ndarray,
+    R: Readings,
     periodic: bool | Sequence[bool] = True,
     names: Sequence[str] | None = None,
     landmarks: int = 300,
@@ -114,9 +157,12 @@ def battery(
 ) -> Battery:
     """Every measure on R (n_1, ..., n_k, d), the representation at each point of a lattice of k factors.
 
+    Of several readings additivity, cosines, comparison and participation ratio are corrected for noise; topology,
+    intrinsic dimension, spectrum and coordinates are those of the mean of the readings.
+
     Parameters
     ----------
-    R: shape (n_1, ..., n_k, d).
+    R: shape (n_1, ..., n_k, d), or a list of two or more readings (see `measures.geometry`).
     periodic: whether the factors, or each, wrap round.
     names: of the factors; x, y, z, ... where left out.
     landmarks, max_dim: of `persistence`.
@@ -129,22 +175,25 @@ def battery(
         As the measures do.
     """
     began = time.perf_counter()
-    R = arrays.lattice(R)
-    names = factor_names(R.ndim - 1, names)
-    points = R.reshape(-1, R.shape[-1])
+    whole = arrays.readings(R)
+    several = len(whole) > 1
+    mean = whole.mean(axis=0) if several else whole[0]
+    names = factor_names(mean.ndim - 1, names)
+    points = mean.reshape(-1, mean.shape[-1])
     topology = persistence(points, max_dim, landmarks, seed)  # first: a request too large is refused before the rest
     drawn = pca(points, min(3, *points.shape)).coordinates
+    readings = list(whole) if several else mean
     found = (
-        additivity(R),
-        displacement_cosines(R, periodic=periodic, seed=seed),
-        compare(R, periodic, width=width, names=names, seed=seed),
-        participation_ratio(points),
+        additivity(readings),
+        displacement_cosines(readings, periodic=periodic, seed=seed),
+        compare(readings, periodic, width=width, names=names, seed=seed),
+        participation_ratio(readings if several else points),
         _intrinsic_dimension(points),
         spectrum(points),
         topology,
-        drawn.reshape(*R.shape[:-1], -1),
+        drawn.reshape(*mean.shape[:-1], -1),
     )
-    return Battery(R.shape, names, *found, time.perf_counter() - began)
+    return Battery(mean.shape, names, *found, time.perf_counter() - began)
 
 
 def _intrinsic_dimension(points: np.ndarray) -> float:
