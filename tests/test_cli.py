@@ -14,7 +14,7 @@ import yaml
 
 from hyperfactor import RequestError, Run, RunSpec, cli, train
 from hyperfactor.experiments import EXPERIMENTS
-from hyperfactor.measures.geometry import clifford_torus
+from hyperfactor.measures.geometry import additivity, clifford_torus
 from hyperfactor.runs.store import CHECKPOINT
 
 from .shell import from_a_shell, hyperfactor, one_line
@@ -424,6 +424,22 @@ def test_analyse_a_run_and_an_array(run: Run, store: Path, tmp_path: Path):
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
 
 
+def test_analyse_several_drawings_of_a_run(run: Run, store: Path, tmp_path: Path):
+    done = hyperfactor(
+        "analyse", run.id[:6], "--drawings", 2, "--timestep", 50, "--source", "truth", "--landmarks", 40,
+        "--max-dim", 1, "--json", "run.json", "--figure", "run.svg", "--store", store, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "timestep 50, 2 drawings: 22 x 22 x 128, 0 MB" in done.stderr
+    document = json.loads((tmp_path / "run.json").read_text())
+    truth = run.spec.data.picture.render(run.spec.data.test_lattice())[:, None].astype(np.float32)
+    found = additivity(run.activations("up1", 50, pictures=truth, seed=(0, 1))["up1"])
+    assert document["additivity"] == found.to_json()
+    printed = [line for line in done.stdout.splitlines() if "variance of a reading that is noise" in line]
+    assert len(printed) == 1
+    assert f"{found.noise:.3f}" in printed[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -434,10 +450,19 @@ def test_analyse_a_run_and_an_array(run: Run, store: Path, tmp_path: Path):
         (["--figure", "a.png"], ["figure: got a.png, needs a name that ends with .svg or .pdf"]),
         (["--figure", "/dev/null/a.svg"], ["/dev/null/a.svg: Not a directory, needs a file that can be written"]),
         (["--open", "0"], ["open: got '0' for a run, needs an array"]),
+        (["--drawings", "0"], ["drawings: got 0, needs an integer of at least 1"]),
+        (["--drawings", "1000000000000"], ["points and 1000000000000 seeds, needs at most 4.3 GB"]),
     ],
 )  # fmt: skip
 def test_wrong_requests_to_analyse(arguments, words, run: Run, store: Path, tmp_path: Path):
     one_line(hyperfactor("analyse", run.id, "--store", store, *arguments, cwd=tmp_path), *words)
+
+
+def test_an_array_is_one_reading(tmp_path: Path):
+    np.save(tmp_path / "R.npy", clifford_torus(6))
+    done = hyperfactor("analyse", "R.npy", "--drawings", 2, cwd=tmp_path)
+    one_line(done, "drawings: got 2 for an array, needs a run: an array is one reading")
+    one_line(hyperfactor("analyse", "R.npy", "--drawings", -1, cwd=tmp_path), "drawings: got -1, needs an integer")
 
 
 def test_which_factors_of_an_array_are_open(tmp_path: Path):

@@ -268,6 +268,14 @@ def analyse(
     source: Annotated[
         str, typer.Option(help="trajectory (the model's own drawings) or truth (noised).")
     ] = "trajectory",
+    drawings: Annotated[
+        int,
+        typer.Option(
+            help="How many times to draw each point of the lattice of a run, with seeds 0, 1, ... With 2 or more, "
+            "geometry and participation ratio are corrected for noise; topology, intrinsic dimension and spectrum are "
+            "those of the mean drawing."
+        ),
+    ] = 1,
     open_factors: Annotated[
         str, typer.Option("--open", help="Factors that do not wrap round, by position: 0,1. Of an array only.")
     ] = "",
@@ -280,28 +288,26 @@ def analyse(
 ) -> None:
     """Geometry, dimension and topology of one layer of a run, or of an array."""
     from hyperfactor.experiments.battery import battery
-    from hyperfactor.measures.topology import estimate
+    from hyperfactor.measures import arrays
     from hyperfactor.runs.files import check_writable, write_whole
     from hyperfactor.strict import dump_json
 
+    drawings = arrays.whole(drawings, "drawings", 1)
     if figure_file is not None and figure_file.suffix not in (".svg", ".pdf"):
         raise RequestError(f"figure: got {figure_file}, needs a name that ends with .svg or .pdf")
     check_writable(json_file, figure_file)
     if what.lower().endswith(".npy"):
+        if drawings > 1:
+            raise RequestError(f"drawings: got {drawings} for an array, needs a run: an array is one reading")
         R, names, periodic, width = *_read_lattice(Path(what), open_factors), 1.0
         title = what
     else:
         if open_factors:
             raise RequestError(f"open: got {open_factors!r} for a run, needs an array: a run knows its own factors")
-        R, names, periodic, width = _representation(store, what, layer, timestep, step, source)
-        title = f"run {what}, layer {layer}, timestep {timestep}"
+        R, names, periodic, width = _representation(store, what, layer, timestep, step, source, drawings)
+        title = f"run {what}, layer {layer}, timestep {timestep}" + (f", {drawings} drawings" if drawings > 1 else "")
     if not quiet:
-        cost = estimate(R.reshape(-1, R.shape[-1]), max_dim, landmarks)
-        print(
-            f"{title}: {' x '.join(map(str, R.shape))}, {R.nbytes / 1e6:.0f} MB; homology takes at most about "
-            f"{cost.seconds:.0f} s and {cost.bytes / 1e9:.1f} GB",
-            file=sys.stderr,
-        )
+        _print_cost(R if drawings > 1 else [R], title, max_dim, landmarks)
     found = battery(R, periodic, names, landmarks, max_dim, width)
     _print_table(found.printed(), title)
     if json_file:
@@ -315,10 +321,27 @@ def analyse(
     print(f"{found.seconds:.1f} s")
 
 
+def _print_cost(readings: "list[Any]", title: str, max_dim: int, landmarks: int) -> None:
+    import numpy as np
+
+    from hyperfactor.measures.topology import estimate
+
+    mean = np.mean(readings, axis=0) if len(readings) > 1 else readings[0]
+    cost = estimate(mean.reshape(-1, mean.shape[-1]), max_dim, landmarks)
+    print(
+        f"{title}: {' x '.join(map(str, mean.shape))}, {len(readings) * mean.nbytes / 1e6:.0f} MB; homology takes "
+        f"at most about {cost.seconds:.0f} s and {cost.bytes / 1e9:.1f} GB",
+        file=sys.stderr,
+    )
+
+
 def _representation(
-    store: str, prefix: str, layer: str, timestep: int, step: int | None, source: str
+    store: str, prefix: str, layer: str, timestep: int, step: int | None, source: str, drawings: int
 ) -> "tuple[Any, tuple[str, ...], tuple[bool, ...], float]":
-    """R of a run's lattice, the factors' names, which wrap round, and the width of a bump in lattice steps."""
+    """R of a run's lattice, the factors' names, which wrap round, and the width of a bump in lattice steps.
+
+    Of two or more drawings R is the list of their readings.
+    """
     import numpy as np
 
     from hyperfactor.runs.run import Run
@@ -328,7 +351,10 @@ def _representation(
     run = Run.open(store, prefix)
     data = run.spec.data
     truth = data.picture.render(data.test_lattice())[:, None].astype(np.float32) if source == "truth" else None
-    R = run.activations(layer, timestep, step=step, pictures=truth)[layer]
+    if drawings > 1:
+        R = run.activations(layer, timestep, step=step, pictures=truth, seed=range(drawings))[layer]
+    else:
+        R = run.activations(layer, timestep, step=step, pictures=truth)[layer]
     space = data.picture.space()
     return (
         R,
