@@ -143,7 +143,7 @@ def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["reproduce", "everything"], ["experiment: got 'everything', needs one of torus, composition"]),
+        (["reproduce", "everything"], ["experiment: got 'everything', needs one of torus, hyperfactorization"]),
         (["reproduce", "composition", "--preset", "huge"], ["preset: got 'huge', needs one of smoke, laptop, paper"]),
         (["reproduce", "composition", "--seeds", "0"], ["seeds: got 0"]),
         (["reproduce", "composition", "--preset", "smoke", "--workers", "0"], ["workers: got 0"]),

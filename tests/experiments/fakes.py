@@ -78,7 +78,7 @@ class FakeRun:
             "trained_points": 0, "parameters": 0, "threads": 1,
         }  # fmt: skip
 
-    def sample(self, factors: np.ndarray, seed: int = 0, step: int | None = None) -> np.ndarray:
+    def sample(self, factors: np.ndarray, seed: int = 0, step: int | None = None, **_: Any) -> np.ndarray:
         picture = self.spec.data.picture
         drawn = self._rule(self.spec, factors, np.random.default_rng(seed))
         empty = np.asarray(np.isnan(drawn).any(axis=1))

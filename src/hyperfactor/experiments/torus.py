@@ -20,7 +20,17 @@ import polars as pl
 
 from hyperfactor import rng
 from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Runs, preset_spec
-from hyperfactor.experiments.claims import Bound, Claim, Estimate, Terms, claim, over_seeds, proportion, unlike
+from hyperfactor.experiments.claims import (
+    Bound,
+    Claim,
+    Estimate,
+    Terms,
+    claim,
+    over_lines,
+    over_seeds,
+    proportion,
+    unlike,
+)
 from hyperfactor.images.dataset import DataSpec
 from hyperfactor.images.gaussian import Picture
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
@@ -136,17 +146,8 @@ class View:
         return self._over_lines(lambda x, y: additivity(self.representation[np.ix_(x, y)]).interaction)
 
     def _over_lines(self, statistic: Callable[[np.ndarray, np.ndarray], float]) -> Estimate:
-        """A statistic with its bootstrap interval over lattice lines.
-
-        statistic: takes the indices of the lines along x and along y.  Lines are drawn with replacement.  Repeated
-        lines bias many statistics, so the interval has the width of the samples' spread and is centred on the value.
-        """
         sides = self.representation.shape[:2]
-        measured = statistic(*map(np.arange, sides))
-        generator = rng.stream(self.seed, "torus.lines")
-        drawn = [statistic(*(generator.integers(n, size=n) for n in sides)) for _ in range(BOOTSTRAP)]
-        low, high = measured + np.quantile(drawn, [0.025, 0.975]) - np.mean(drawn)
-        return Estimate(measured, float(low), float(high), "bootstrap over lattice lines")
+        return over_lines(statistic, (sides[0], sides[1]), rng.stream(self.seed, "torus.lines"), BOOTSTRAP)
 
 
 def look(run: Run, step: int, stride: int = 1, landmarks: int = LANDMARKS) -> View:

@@ -5,7 +5,16 @@ from collections.abc import Callable, Iterator
 from matplotlib.figure import Figure
 
 from hyperfactor.experiments.base import Result
-from hyperfactor.figures import composition, data_efficiency, exterior, interpolation, percolation_onset, style, torus
+from hyperfactor.figures import (
+    composition,
+    data_efficiency,
+    exterior,
+    hyperfactorization,
+    interpolation,
+    percolation_onset,
+    style,
+    torus,
+)
 
 FIGURES: dict[str, dict[str, Callable[[Result], Figure]]] = {
     "composition": {
@@ -18,6 +27,11 @@ FIGURES: dict[str, dict[str, Callable[[Result], Figure]]] = {
         "2": torus.figure_2,
         "3": torus.figure_3,
         "8": torus.figure_8,
+    },
+    "hyperfactorization": {
+        "3": hyperfactorization.figure_3,
+        "8": hyperfactorization.figure_8,
+        "noise": hyperfactorization.figure_noise,
     },
     "interpolation": {"11": interpolation.figure_11},
     "exterior": {"12": exterior.figure_12},

@@ -27,7 +27,7 @@ from hyperfactor.measures.activations import size as measure_size
 from hyperfactor.models.unet import UNet
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.store import Store
-from hyperfactor.training.diffusion import TIME_CODE, Diffusion
+from hyperfactor.training.diffusion import TIME_CODE, Diffusion, SamplingSpec
 
 BATCH = 64  # pictures drawn at a time; it changes no picture
 ROUNDED = 1e-5  # pictures may be so far outside of [0, 1], by rounding
@@ -292,7 +292,12 @@ class Run:
         return tensors["factors"].numpy(), tensors["images"].numpy()
 
     def sample(
-        self, factors: Float[np.ndarray, "n k"], seed: int = 0, step: int | None = None
+        self,
+        factors: Float[np.ndarray, "n k"],
+        seed: int = 0,
+        step: int | None = None,
+        *,
+        sampling: SamplingSpec | None = None,
     ) -> Float[np.ndarray, "n 1 N N"]:
         """Draw a picture in [0, 1], float32, for each row of factor values, which need not be on the lattice.
 
@@ -303,13 +308,18 @@ class Run:
         factors : (n, k), in the factors' units, of any numeric type and layout.
         seed : of the noise, an integer of at least 0 and below 2^128.
         step : of training, one that was kept; None for the trained model.
+        sampling : the sampler and its steps; None for the spec's.
 
         Raises
         ------
-        RequestError : for values outside the factor space, what is no array of numbers, and a bad seed or step.
+        RequestError : for values outside the factor space, what is no array of numbers, a bad seed or step, and a sampler
+            that the noise schedule does not allow.
         """
-        seed = rng.check_seed(seed)
-        return draw(self.model_at(step), self.spec, self.spec.data.picture.space().check(factors), seed)
+        seed, spec = rng.check_seed(seed), self.spec
+        if sampling is not None:
+            sampling.check(spec.diffusion)
+            spec = spec.model_copy(update={"sampling": sampling})
+        return draw(self.model_at(step), spec, spec.data.picture.space().check(factors), seed)
 
     @overload
     def activations(

@@ -1,0 +1,361 @@
+"""Is the hyper-factorized signature of figure 3 the code of the network, or the noise of the drawings it is read from?
+
+The paper's signature: curves of one factor at different values of the other are as orthogonal, and as little parallel, as
+the x-on-y curves of a 3D torus (orthogonality 1/2, parallelism 0), where those of a Clifford torus are neither (0 and 1).
+Noise makes it too: each lattice point is read from a drawing of its own, and steps between neighbours are short.  Here
+several drawings a point are read, and every statistic is computed of one drawing, of the mean of several, and corrected
+for noise (see `measures.readings`).
+
+A recipe is what is predicted, the side of the canvas, and the code of the condition.  All models draw one bump of sigma 1
+on a periodic canvas, trained on its whole lattice of pixels, 16 pictures a step.  On 32 x 32 pixels the code is sinusoidal,
+as the paper's is.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hyperfactor import rng
+from hyperfactor.errors import RequestError
+from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Runs, few, preset_spec
+from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, combine, less, over_lines
+from hyperfactor.images.gaussian import Picture
+from hyperfactor.measures.dimension import participation_ratio
+from hyperfactor.measures.geometry import Comparison, additivity, clifford_torus, compare
+from hyperfactor.runs.run import Run, judge
+from hyperfactor.runs.spec import RunSpec
+from hyperfactor.training.diffusion import SamplingSpec
+
+CODES: dict[str, dict[str, Any]] = {
+    "wraps": {"kind": "periodic", "harmonics": 3},
+    "sinusoidal": {"kind": "sinusoidal"},
+}
+PLAIN = {"time_bias": 1.0, "signal_weight": 0.0}  # uniform timesteps, every pixel alike
+DIFFUSION: dict[str, dict[str, Any]] = {
+    "sample": {"prediction": "sample"},
+    "v": {"prediction": "v", **PLAIN},
+    "epsilon": {"prediction": "epsilon", **PLAIN},
+}
+# side of the canvas -> prediction -> training steps
+STEPS = {16: {"sample": 1500, "v": 3000, "epsilon": 5000}, 32: {"sample": 1500, "v": 5000, "epsilon": 10_000}}
+RECIPES = (
+    *((prediction, 16, code) for prediction in DIFFUSION for code in CODES),
+    *((prediction, 32, "sinusoidal") for prediction in DIFFUSION),
+)
+WATCHED = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # of training
+LAYERS = ("down3", "bottleneck", "up1", "up2")
+LAYER = "up1"
+DRAWN = SamplingSpec(sampler="ddim", steps=20)
+ANCESTRAL = SamplingSpec(sampler="ddpm", steps=1000)
+COMPARED = ("epsilon", 16, "wraps")  # the recipe that is drawn with ANCESTRAL too, at every other lattice value
+DRAWINGS = {16: 8, 32: 2}  # of each lattice point at the end of training, by side; 2 before
+EVERY = {16: 1, 32: 2}  # of the watched steps: those that are looked at, by side
+PART = 16  # lattice values of each factor before the end of training, at most
+MEANS = (1, 2, 4, 8)  # drawings of a point in the mean that is read
+KINDS = ("x-on-y", "x-on-x", "y-on-y")
+TESTS = ("orthogonality", "parallelism")
+# The ideal statistics: of the 3D torus, which the paper's models resemble in every kind, and of the Clifford torus.
+PAPER = {test: ("3D torus", f"x-on-y {test}") for test in TESTS}
+HALF = 0.5  # orthogonality of the 3D torus's x-on-y curves
+CORRECTS = 0.5  # share of noise up to which the correction is tested
+LINES = 100  # bootstrap samples over lattice lines
+
+
+def specs(preset: str, seed: int) -> dict[str, RunSpec]:
+    """The models of one seed, one a recipe.  A preset that sets the prediction leaves the recipes with that one."""
+    found, base = {}, PRESETS.get(preset, {})
+    for prediction, side, code in few(preset, RECIPES):
+        if base.get("diffusion", {}).get("prediction", prediction) != prediction:
+            continue
+        steps = base.get("training", {}).get("steps", STEPS[side][prediction])
+        found[f"{prediction} {side} {code}"] = preset_spec(
+            preset,
+            seed,
+            data={"picture": Picture(family="bump", boundary="periodic", size=side), "spacing": 1.0},
+            encoding=CODES[code],
+            diffusion=DIFFUSION[prediction],
+            training={
+                "steps": steps, "batch": 16, "evaluate_every": 0,
+                "snapshots": sorted({round(part * steps) for part in WATCHED}),
+            },
+        )  # fmt: skip
+    return found
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn of a lattice, several times with other noise, and what the layers held then.
+
+    stride: between lattice points.  both, right: outcomes of each drawing, (drawings, n).  readings: layer -> an array (n_1, n_2, d) a drawing.
+    """
+
+    seed: int
+    step: int
+    source: str
+    stride: int
+    both: np.ndarray
+    right: np.ndarray
+    readings: Mapping[str, Sequence[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Figure 3's statistics of one representation: of a single reading, or corrected, of several."""
+
+    seed: int
+    readings: Sequence[np.ndarray]
+
+    @property
+    def given(self) -> Any:
+        """As the measures take it: the one array, or the list."""
+        return self.readings[0] if len(self.readings) == 1 else list(self.readings)
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        return self.readings[0].shape[0], self.readings[0].shape[1]
+
+    @cached_property
+    def compared(self) -> Comparison:
+        return compare(self.given, seed=self.seed)
+
+    def ratio(self, x: np.ndarray, y: np.ndarray) -> float:
+        """The participation ratio of some lines along x and y."""
+        lines = [R[np.ix_(x, y)].reshape(-1, R.shape[-1]) for R in self.readings]
+        return participation_ratio(lines[0] if len(lines) == 1 else lines)
+
+    def mean(self, name: str) -> Estimate:
+        """A statistic's mean, with its bootstrap interval over curves and steps."""
+        value = float(self.compared.statistics[name].mean())
+        drawn = self.compared.resampled[name].mean(axis=1)
+        low, high = value + np.quantile(drawn, [0.025, 0.975]) - drawn.mean()
+        return Estimate(value, float(low), float(high), "bootstrap over curves and steps")
+
+    def margin(self, test: str) -> Estimate:
+        """How much farther x-on-x and y-on-y are from the Clifford torus's than from the 3D torus's x-on-y, in the mean."""
+        margins = [
+            Estimate(*self.compared.margin(f"{kind} {test}", PAPER[test], ("Clifford torus", f"{kind} {test}")),
+                     "bootstrap over curves and steps")
+            for kind in KINDS[1:]
+        ]  # fmt: skip
+        return combine(margins, (0.5, 0.5))
+
+    def signature(self) -> Estimate:
+        """How much of the paper's signature there is: 0 for a Clifford torus, 1 where x-on-x and y-on-y are as the 3D
+        torus's x-on-y.  The mean of orthogonality / HALF and 1 - parallelism."""
+        parts = [self.mean(f"{kind} {test}") for test in TESTS for kind in KINDS[1:]]
+        found = combine(parts, (0.25 / HALF, 0.25 / HALF, -0.25, -0.25))
+        return replace(found, value=found.value + 0.5, low=found.low + 0.5, high=found.high + 0.5)
+
+    def dimension(self) -> Estimate:
+        """The participation ratio, with its bootstrap interval over lattice lines."""
+        return over_lines(self.ratio, self.sides, rng.stream(self.seed, "hyperfactorization.lines"), LINES)
+
+    def row(self) -> dict[str, float]:
+        """Means of the statistics, additivity, dimension, noise and ceilings; the last three NaN for an array."""
+        found, parts = self.compared, additivity(self.given)
+        return {
+            "noise": np.nan if found.noise is None else found.noise,
+            **{f"{kind} {test}": float(found.statistics[f"{kind} {test}"].mean()) for test in TESTS for kind in KINDS},
+            **{f"ceiling {test}": found.ceiling.get(f"x-on-x {test}", np.nan) for test in TESTS},
+            "interaction": parts.interaction,
+            "dimension": self.ratio(*map(np.arange, self.sides)),
+            "signature": self.signature().value,
+        }
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A model of a seed: its drawings at the end of training by source, and by step before; what was measured of them.
+
+    plain, corrected: of LAYER at the end.
+    noisiest: signature of one drawing less the corrected one, at the step of training with most noise up to CORRECTS.
+    """
+
+    role: str
+    seed: int
+    both: float
+    plain: Geometry
+    corrected: Geometry
+    rows: tuple[dict[str, Any], ...]
+    noisiest: Estimate | None
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The values of figure 3's statistics, as far as they can be measured."""
+        found = {}
+        for name, geometry in (("plain", self.plain), ("corrected", self.corrected)):
+            with suppress(RequestError):
+                values = geometry.compared.statistics
+                found |= {f"{name}.{kind} {test}": values[f"{kind} {test}"].astype(np.float32)
+                          for kind in KINDS for test in TESTS if f"{kind} {test}" in values}  # fmt: skip
+        return found
+
+
+def draw_readings(
+    run: Run, step: int, count: int, stride: int, layers: Sequence[str], sampling: SamplingSpec | None
+) -> Drawn:
+    """Draw every stride-th lattice point `count` times, and read the layers.
+
+    sampling: how pictures are drawn; None reads the true pictures, with the little noise of timestep 0.
+    """
+    spec = run.spec
+    axes = [axis[::stride] for axis in spec.data.test_axes()]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+    both, right, readings = [], [], {layer: [] for layer in layers}
+    for k in range(count):
+        seed = max(DRAWINGS.values()) * spec.seed + k
+        if sampling is None:
+            images = spec.data.picture.render(points)[:, None].astype(np.float32)
+        else:
+            images = run.sample(points, seed, step, sampling=sampling)
+        judged = judge(spec, "lattice", points, images)
+        both.append(judged["both"].to_numpy())
+        right.append(judged["right"].to_numpy())
+        found = run.activations(layers, factors=points, step=step, pictures=images, seed=seed)
+        for layer in layers:
+            readings[layer].append(found[layer].reshape(*map(len, axes), -1).astype(np.float64))
+    source = "truth" if sampling is None else f"{sampling.sampler} {sampling.steps}"
+    return Drawn(spec.seed, step, source, stride, np.array(both), np.array(right), readings)
+
+
+def measure(drawn: Drawn, layer: str, means: Sequence[int] = (1,)) -> Iterator[tuple[str, int, Geometry]]:
+    """Name, number of drawings, and geometry: of the mean of the first drawings, and corrected, of two and of all."""
+    readings = drawn.readings[layer]
+    for count in means:
+        if count <= len(readings):
+            yield "plain", count, Geometry(drawn.seed, [np.mean(readings[:count], axis=0)])
+    for count in sorted({2, len(readings)}):
+        yield "corrected", count, Geometry(drawn.seed, readings[:count])
+
+
+def examine(role: str, run: Run) -> Examined:
+    """Draw and measure a model at the end of its training, and more coarsely along it."""
+    spec = run.spec
+    side, last, few_points = spec.data.picture.size, spec.training.steps, spec.data.test_points
+    stride = 1
+    while few_points and (side // (2 * stride)) ** 2 >= few_points:
+        stride *= 2
+    count, how = (2, spec.sampling) if few_points else (DRAWINGS[side], DRAWN)
+    end = draw_readings(run, last, count, stride, LAYERS, how)
+    others = [draw_readings(run, last, 2, stride, [LAYER], None)]
+    if role == " ".join(map(str, COMPARED)) and not few_points:
+        others += [draw_readings(run, last, 2, 2 * stride, [LAYER], sampler) for sampler in (ANCESTRAL, DRAWN)]
+    rows, main = [], {}
+    for drawn in (end, *others):
+        for layer in drawn.readings:
+            for kind, k, geometry in measure(drawn, layer, MEANS):
+                rows.append(_row(role, drawn, layer, kind, k, geometry))
+                if drawn is end and layer == LAYER and (kind, k) in (("plain", 1), ("corrected", count)):
+                    main[kind] = geometry
+    along, noisiest = _along(role, run, max(stride, side // PART), how)
+    both = float(end.both.mean())
+    return Examined(role, spec.seed, both, main["plain"], main["corrected"], (*rows, *along), noisiest)
+
+
+def _along(role: str, run: Run, stride: int, how: SamplingSpec) -> tuple[list[dict[str, Any]], Estimate | None]:
+    """The rows of the steps of training that are looked at, and `noisiest` of `Examined`."""
+    training, every = run.spec.training, EVERY[run.spec.data.picture.size]
+    rows, most, noisiest = [], -np.inf, None
+    for step in sorted({*sorted(training.snapshots)[::every], training.steps}):
+        for sampling in (how, None):
+            drawn = draw_readings(run, step, 2, stride, [LAYER], sampling)
+            (_, _, plain), (_, _, corrected) = measure(drawn, LAYER)
+            rows.append(_row(role, drawn, LAYER, "plain", 1, plain))
+            rows.append(found := _row(role, drawn, LAYER, "corrected", 2, corrected))
+            if sampling and np.isfinite(found["signature"]) and most < found["noise"] <= CORRECTS:
+                most, noisiest = found["noise"], less(plain.signature(), corrected.signature())
+    return rows, noisiest
+
+
+def _row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry: Geometry) -> dict[str, Any]:
+    """What was measured, without values where the readings have nothing in common but noise."""
+    about = {
+        "recipe": role, "seed": drawn.seed, "step": drawn.step, "source": drawn.source, "layer": layer,
+        "stride": drawn.stride, "kind": kind, "drawings": count, "both": float(drawn.both.mean()), "right": float(drawn.right.mean()),
+    }  # fmt: skip
+    try:
+        return about | geometry.row()
+    except RequestError:
+        names = ("noise", *(f"{kind} {test}" for test in TESTS for kind in KINDS), *(f"ceiling {t}" for t in TESTS))
+        return about | dict.fromkeys((*names, "interaction", "dimension", "signature"), float("nan"))
+
+
+def analyse(runs: Runs) -> Analysis:
+    """The claims, a table of everything measured, and the statistics that figure 3 draws."""
+    jobs = [(role, run) for role, of_role in runs.items() for run in of_role]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(lambda job: examine(*job), jobs))
+    by_role = {role: [one for one in found if one.role == role] for role in runs}
+    table = pl.DataFrame([row for one in found for row in one.rows], infer_schema_length=None)
+    arrays: dict[str, np.ndarray] = {}
+    for role, (first, *_) in by_role.items():
+        size = first.plain.sides[0]
+        arrays |= {f"{role}.{key}": values for key, values in first.arrays().items()} | {f"{role}.size": np.array(size)}
+        arrays |= {f"{size}.{key}": values for key, values in _ideal(size).items()}
+    return _claims(by_role), {"geometry": table}, arrays
+
+
+def _ideal(size: int) -> dict[str, np.ndarray]:
+    """Figure 3's statistics of the two reference shapes."""
+    references = compare(clifford_torus(size), bootstrap=1).references
+    return {
+        f"{shape}.{kind} {test}": references[shape][f"{kind} {test}"].astype(np.float32)
+        for shape in ("3D torus", "Clifford torus") for kind in KINDS for test in TESTS
+    }  # fmt: skip
+
+
+def _claims(found: Mapping[str, Sequence[Examined]]) -> list[Claim]:
+    """For each recipe the paper's claims of figure 3 and of the dimension, of one drawing a point and without noise; how much
+    of the signature is left; and whether noise makes the signature while the network learns."""
+    claims = []
+    for role, ones in found.items():
+        slug = role.replace(" ", ".")
+        unless = [
+            f"model {role!r} of seed {one.seed} draws {one.both:.2f} of the lattice at the right place, needs {LEARNT:g}"
+            for one in ones
+            if not one.both >= LEARNT
+        ]
+        for kind, words in (("plain", "one drawing a point"), ("corrected", "without noise")):
+            shapes = [getattr(one, kind) for one in ones]
+            for test in TESTS:
+                claims.append(claim(
+                    f"{slug}.{kind}.{test}", "3",
+                    f"{role}, {words}: {test} of x-on-x and y-on-y, distance to the Clifford torus's less distance to "
+                    "the 3D torus's x-on-y",
+                    Bound(">", 0), lambda shapes=shapes, test=test: [shape.margin(test) for shape in shapes],
+                    terms="paper", unless=unless,
+                ))  # fmt: skip
+            claims.append(claim(
+                f"{slug}.{kind}.dimension", "3", f"{role}, {words}: effective dimension (participation ratio)",
+                Bound(">", 4), lambda shapes=shapes: [shape.dimension() for shape in shapes], terms="paper", unless=unless,
+            ))  # fmt: skip
+        claims.append(claim(
+            f"{slug}.left", "8", f"{role}: share of the paper's signature that is left without noise", Bound(">=", 0.5),
+            lambda ones=ones: [one.corrected.signature() for one in ones], unless=unless,
+        ))  # fmt: skip
+        missing = [
+            f"model {role!r} of seed {one.seed} has no step with noise of at most {CORRECTS:g} of the variance"
+            for one in ones
+            if one.noisiest is None
+        ]
+        claims.append(claim(
+            f"{slug}.noise", "noise",
+            f"{role}, at the noisiest step of training: signature of one drawing a point less that without noise",
+            Bound(">", 0), lambda ones=ones: [one.noisiest for one in ones if one.noisiest], unless=[*unless, *missing],
+        ))  # fmt: skip
+    return claims
+
+
+EXPERIMENT = Experiment(
+    name="hyperfactorization",
+    question="Is the hyper-factorized signature of figure 3 the code of the network, or the noise of its drawings?",
+    figures=("3", "8", "noise"),
+    specs=specs,
+    analyse=analyse,
+)

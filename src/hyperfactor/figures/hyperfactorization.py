@@ -1,0 +1,167 @@
+"""Figures 3 and 8 with the noise taken out, and the signature against the noise, from the hyperfactorization experiment."""
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from hyperfactor.experiments.base import Result
+from hyperfactor.experiments.hyperfactorization import KINDS, LAYER, TESTS
+from hyperfactor.figures import style
+from hyperfactor.figures.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY
+
+SHAPES = {"3D torus": PURPLE, "Clifford torus": ORANGE}
+READ = {"plain": (SKY, "one drawing a point"), "corrected": (BLUE, "without noise")}
+PREDICTIONS = {"sample": GREEN, "v": ORANGE, "epsilon": BLUE}
+LINES = {("16", "wraps"): "-", ("16", "sinusoidal"): "--", ("32", "sinusoidal"): ":"}
+
+
+def figure_3(result: Result) -> Figure:
+    """Figure 3 of the paper, with and without noise: how orthogonal (left) and how parallel (right) curves of the same factor
+    and of different ones are, for the last recipe and the first seed.  Steps are curves of the share of pairs below a value.
+    Ideal 3D torus and Clifford torus; the model read from one drawing a point, and corrected for noise.  Grey, dashed: the
+    noise ceiling, which is what one drawing a point shows of equal curves and of equal steps."""
+    role = _recipes(result)[-1]
+    size = int(result.arrays[f"{role}.size"])
+    table = _end(result).filter((pl.col("recipe") == role) & (pl.col("seed") == result.seeds[0]))
+    corrected = table.filter(pl.col("kind") == "corrected").sort("drawings").row(-1, named=True)
+    text = (
+        f"{role}, preset {result.preset}, seed {result.seeds[0]}; {size} x {size} lattice points, {corrected['drawings']} "
+        f"drawings of each; layer {LAYER}; noise is {corrected['noise']:.3f} of the variance"
+    )
+    figure = style.new(PAGE, 4.6, text)
+    panels = figure.subplots(len(KINDS), len(TESTS), sharex="col")
+    for column, test in enumerate(TESTS):
+        for row, kind in enumerate(KINDS):
+            axes = panels[row, column]
+            for shape, colour in SHAPES.items():
+                _below(axes, result.arrays[f"{size}.{shape}.{kind} {test}"], colour, shape, "-")
+            for name, (colour, label) in READ.items():
+                values = result.arrays.get(f"{role}.{name}.{kind} {test}", np.zeros(0))
+                _below(axes, values, colour, label, "-" if name == "corrected" else "--")
+            ceiling = corrected[f"ceiling {test}"]
+            if kind[0] == kind[-1] and ceiling is not None and np.isfinite(ceiling):
+                axes.axvline(ceiling, color=GREY, linewidth=0.7, linestyle=(0, (4, 2)))
+            axes.set_title(kind)
+            style.letter(axes, "abcdef"[2 * row + column])
+        panels[-1, column].set_xlabel(test)
+    for row in panels:
+        row[0].set_ylabel("share of pairs below")
+    panels[0, 1].legend(loc="center left")
+    return figure
+
+
+def figure_8(result: Result) -> Figure:
+    """Figure 3's statistics for every recipe: their means at the end of training from one drawing a point (open) and without
+    noise (filled), a mark for each seed.  Vertical lines: the ideal 3D torus's x-on-y, which is the paper's signature, and
+    the Clifford torus of the recipe's size.  Last column: effective dimension, with the 4 of a flat torus."""
+    table, recipes = _end(result), _recipes(result)
+    n = style.spread(table["drawings"].to_list())
+    figure = style.new(
+        PAGE, 0.9 + 0.32 * len(recipes), f"{style.about(result)}; layer {LAYER}; {n} drawings of each lattice point"
+    )
+    columns = [f"{kind} {test}" for test in TESTS for kind in KINDS] + ["dimension"]
+    panels = figure.subplots(1, len(columns), sharey=True)
+    for number, (axes, name) in enumerate(zip(panels, columns, strict=True)):
+        test = name.split()[-1]
+        if name != "dimension":
+            ideal = {"3D torus": 0.5 if test == "orthogonality" else 0.0, "Clifford torus": _clifford(name)}
+            for shape, value in ideal.items():
+                axes.axvline(value, color=SHAPES[shape], linewidth=0.8)
+        else:
+            axes.axvline(4, color=SHAPES["Clifford torus"], linewidth=0.8)
+        for place, role in enumerate(recipes):
+            for kind, (colour, _) in READ.items():
+                rows = _of(table.filter(pl.col("recipe") == role), kind)
+                axes.plot(
+                    rows[name], np.full(len(rows), place + (0.13 if kind == "plain" else -0.13)), "o", color=colour,
+                    markersize=3, markerfacecolor=colour if kind == "corrected" else "none", markeredgewidth=0.7,
+                )  # fmt: skip
+        axes.set_title(name.replace(" ", "\n"), fontsize=6.5)
+        axes.tick_params(labelsize=6)
+        style.letter(axes, "abcdefg"[number])
+    panels[0].set_yticks(range(len(recipes)), recipes)
+    panels[0].invert_yaxis()
+    handles = [
+        *(Line2D([], [], color=colour, linewidth=1, label=shape) for shape, colour in SHAPES.items()),
+        *(Line2D([], [], linestyle="", marker="o", markersize=3, color=colour, label=label,
+                 markerfacecolor=colour if kind == "corrected" else "none") for kind, (colour, label) in READ.items()),
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    return figure
+
+
+def figure_noise(result: Result) -> Figure:
+    """Code or noise?  The paper's signature (0: a Clifford torus; 1: x-on-x and y-on-y are as the 3D torus's x-on-y) along
+    training against the share of the variance that is noise, a curve a recipe, the mean over seeds.  (a) Read from one drawing a
+    point.  (b) Without noise.  The ring is the end of training, the small dot the untrained network."""
+    fewest = pl.col("drawings") == pl.when(pl.col("kind") == "plain").then(1).otherwise(2)
+    table = result.tables["geometry"].filter(
+        (pl.col("layer") == LAYER) & pl.col("source").str.starts_with("ddim") & fewest
+    )
+    coarse = table.filter(pl.col("step") == 0).select("recipe", "stride").unique()
+    table = table.join(coarse, on=["recipe", "stride"])
+    figure = style.new(
+        PAGE, 3.3, f"{style.about(result)}; layer {LAYER}; 2 drawings of each lattice point, at most 16 x 16"
+    )
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, kind, letter in zip(panels, READ, "ab", strict=True):
+        for role in _recipes(result):
+            _course(axes, table.filter(pl.col("recipe") == role), role, kind)
+        for value, shape in ((0, "Clifford torus"), (1, "3D torus")):
+            axes.axhline(value, color=SHAPES[shape], linewidth=0.8)
+            axes.annotate(shape, (1, value), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
+                          ha="right", fontsize=6, color=SHAPES[shape])  # fmt: skip
+        axes.set_xscale("symlog", linthresh=1e-3)
+        axes.set_xlim(left=0)
+        axes.set(xlabel="share of variance that is noise", title=READ[kind][1])
+        style.letter(axes, letter)
+    panels[0].set_ylabel("signature")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
+    return figure
+
+
+def _course(axes: Axes, table: pl.DataFrame, role: str, kind: str) -> None:
+    """The signature against noise by step, in the order of training."""
+    noise = table.filter(pl.col("kind") == "corrected").group_by("step").agg(pl.col("noise").fill_nan(None).mean())
+    value = table.filter(pl.col("kind") == kind).group_by("step").agg(pl.col("signature").fill_nan(None).mean())
+    course = noise.join(value, on="step").sort("step").drop_nulls()
+    if not len(course):
+        return
+    prediction, side, code = role.split()
+    colour, line = PREDICTIONS[prediction], LINES[side, code]
+    x, y = course["noise"].clip(0), course["signature"]
+    axes.plot(x, y, line, color=colour, linewidth=0.9, label=role)
+    axes.plot(x[:1], y[:1], ".", color=colour, markersize=3)
+    axes.plot(x[-1:], y[-1:], "o", color=colour, markersize=5, markerfacecolor="none", markeredgewidth=0.9)
+
+
+def _below(axes: Axes, values: np.ndarray, colour: str, label: str, line: str) -> None:
+    if not len(values):
+        axes.plot([], [], color=colour, linewidth=1, label=f"{label}: none")
+        return
+    axes.ecdf(values, color=colour, label=label, linewidth=1, linestyle=line)
+
+
+def _recipes(result: Result) -> list[str]:
+    return result.tables["geometry"]["recipe"].unique(maintain_order=True).to_list()
+
+
+def _end(result: Result) -> pl.DataFrame:
+    """What was measured of LAYER at the end of training on the whole lattice, by DDIM."""
+    table = result.tables["geometry"]
+    last = table.group_by("recipe").agg(pl.col("step").max(), pl.col("stride").min())
+    table = table.join(last, on=["recipe", "step", "stride"], maintain_order="left")
+    return table.filter((pl.col("layer") == LAYER) & pl.col("source").str.starts_with("ddim"))
+
+
+def _of(table: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """One drawing a point, or the correction from all of them, one row a seed."""
+    rows = table.filter(pl.col("kind") == kind)
+    return rows.filter(pl.col("drawings") == (1 if kind == "plain" else rows["drawings"].max())).unique("seed")
+
+
+def _clifford(name: str) -> float:
+    """The Clifford torus's mean: steps of two factors are orthogonal, those of one are parallel."""
+    return {"x-on-y orthogonality": 1.0, "x-on-y parallelism": 0.0}.get(name, 0.0 if "orth" in name else 1.0)

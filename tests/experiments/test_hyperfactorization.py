@@ -1,0 +1,150 @@
+"""Models whose code and noise are known: the claims must tell one from the other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hyperfactor.experiments import hyperfactorization
+from hyperfactor.experiments.base import Result
+from hyperfactor.figures import draw
+from hyperfactor.measures.geometry import clifford_torus, hyper_factorized_torus
+
+from ..figures import reading
+from .fakes import FakeRun, fails, interpolates
+
+SIDE, D = 16, 64
+ROLE = "sample 16 wraps"
+SPEC = hyperfactorization.specs("laptop", 0)[ROLE]
+
+
+class Noisy(FakeRun):
+    """Holds a shape (SIDE, SIDE, d) in each layer, with noise that is a share of the variance; drawings of other seeds and steps
+    have other noise."""
+
+    def __init__(self, R: np.ndarray, share: float, rule: Any = interpolates):
+        super().__init__(SPEC, rule)
+        self._R = np.pad(R, ((0, 0), (0, 0), (0, max(0, D - R.shape[-1]))))
+        variance = np.mean(np.sum((R - R.mean(axis=(0, 1))) ** 2, axis=-1))
+        self._each = np.sqrt(variance * share / (1 - share) / self._R.shape[-1])
+
+    def activations(
+        self, layers: Sequence[str], factors: np.ndarray, step: int | None = None, seed: int = 0, **_: Any
+    ) -> dict[str, np.ndarray]:
+        i, j = factors.round().astype(int).T
+        generator = np.random.default_rng([seed, step or 0])
+        return {
+            layer: self._R[i, j] + self._each * generator.normal(size=(len(i), self._R.shape[-1])) for layer in layers
+        }
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hyperfactorization, "LAYERS", (hyperfactorization.LAYER,))
+    monkeypatch.setattr(hyperfactorization, "DRAWINGS", {16: 4})
+    monkeypatch.setattr(hyperfactorization, "EVERY", {16: 4})
+    monkeypatch.setattr(hyperfactorization, "LINES", 20)
+
+
+def analysed(*runs: FakeRun) -> Any:
+    return hyperfactorization.analyse({ROLE: list(runs)})  # pyright: ignore[reportArgumentType]
+
+
+def said(claims: Any) -> dict[str, str]:
+    return {claim.id.removeprefix("sample.16.wraps."): claim.verdict for claim in claims}
+
+
+def place_code() -> np.ndarray:
+    """A unit for each pair of values, with its neighbours: the paper's signature, without noise."""
+    ring = hyper_factorized_torus(SIDE, 1.0)[:, 0, :SIDE]
+    return np.einsum("iu,jv->ijuv", ring, ring).reshape(SIDE, SIDE, -1)
+
+
+def test_noise_that_makes_the_signature_is_told_from_the_code():
+    claims, tables, _ = analysed(Noisy(clifford_torus(SIDE), 0.3))
+    found = said(claims)
+    assert found["plain.parallelism"] == found["plain.dimension"] == "holds"  # as the paper reads figure 3
+    assert found["corrected.parallelism"] == found["corrected.orthogonality"] == "fails"
+    assert found["left"] == "fails"
+    assert found["noise"] == "holds"
+    values = {claim.id.rpartition("wraps.")[2]: claim.measured for claim in claims}
+    assert values["left"] == pytest.approx(0, abs=0.05)
+    assert values["corrected.dimension"] == pytest.approx(4, abs=0.1)
+    rows = tables["geometry"].filter(pl.col("source") == "ddim 20", pl.col("step") == SPEC.training.steps)
+    plain = {row["drawings"]: row for row in rows.filter(pl.col("kind") == "plain").iter_rows(named=True)}
+    assert list(plain) == [1, 2, 4]
+    assert plain[1]["signature"] > plain[2]["signature"] > plain[4]["signature"] > 0.3  # means have the less noise
+    for row in rows.filter(pl.col("kind") == "corrected").iter_rows(named=True):
+        assert row["noise"] == pytest.approx(0.3, abs=0.02)
+        assert row["x-on-x parallelism"] == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_a_code_that_has_the_signature_keeps_it_without_noise(share):
+    found = said(analysed(Noisy(place_code(), share))[0])
+    assert {found[f"corrected.{name}"] for name in ("orthogonality", "parallelism", "dimension")} == {"holds"}
+    assert found["left"] == "holds"
+    assert share or {found[f"plain.{name}"] for name in ("orthogonality", "parallelism", "dimension")} == {"holds"}
+
+
+def test_models_that_have_not_learnt_win_no_claim():
+    claims, _, _ = analysed(Noisy(clifford_torus(SIDE), 0.3, fails))
+    assert set(said(claims).values()) == {"not measured"}
+    assert claims[0].reason == (
+        "model 'sample 16 wraps' of seed 0 draws 0.00 of the lattice at the right place, needs 0.9"
+    )
+
+
+def test_readings_of_nothing_but_noise_end_in_rows_without_values():
+    run = Noisy(clifford_torus(SIDE), 0.9999, fails)
+    claims, tables, arrays = analysed(run)
+    assert set(said(claims).values()) == {"not measured"}
+    assert tables["geometry"]["signature"].is_nan().any()
+    assert list(draw(result(claims, tables, arrays)))
+
+
+def test_a_preset_that_sets_the_prediction_leaves_its_recipes():
+    assert list(hyperfactorization.specs("paper", 0)) == [
+        "epsilon 16 wraps",
+        "epsilon 16 sinusoidal",
+        "epsilon 32 sinusoidal",
+    ]
+    for role, spec in hyperfactorization.specs("laptop", 3).items():
+        prediction, side, code = role.split()
+        assert (spec.diffusion.prediction, str(spec.data.picture.size), spec.seed) == (prediction, side, 3)
+        assert spec.encoding.kind == {"wraps": "periodic"}.get(code, code)
+    assert len(hyperfactorization.specs("laptop", 0)) == 9
+
+
+# ---- figures ----
+
+
+def result(claims: Any, tables: Any, arrays: Any) -> Result:
+    return Result("hyperfactorization", "laptop", (0,), 1.0, tuple(claims), tables, arrays)
+
+
+def test_figures_show_what_was_measured():
+    found = result(*analysed(Noisy(clifford_torus(SIDE), 0.2)))
+    figures = {number: figure for number, _, figure in draw(found)}
+    table = found.tables["geometry"].filter(pl.col("step") == SPEC.training.steps, pl.col("source") == "ddim 20")
+    corrected = table.filter(pl.col("kind") == "corrected", pl.col("drawings") == 4)
+    plain = table.filter(pl.col("kind") == "plain", pl.col("drawings") == 1)
+    third = reading.panels(figures["3"])
+    (ceiling,) = [line for line in third[3].lines if len(reading.points(line)) == 2]
+    assert reading.points(ceiling)[0][0] == pytest.approx(corrected["ceiling parallelism"][0])
+    assert f"noise is {corrected['noise'][0]:.3f} of the variance" in reading.note(figures["3"])
+    eighth = reading.panels(figures["8"])
+    dots = [point for line in eighth[4].lines if line.get_marker() == "o" for point in reading.points(line)]
+    assert [x for x, _ in dots] == pytest.approx([plain["x-on-x parallelism"][0], corrected["x-on-x parallelism"][0]])
+    for axes, kind in zip(reading.panels(figures["noise"]), ("plain", "corrected"), strict=False):
+        course = axes.lines[0]
+        steps = found.tables["geometry"].filter(
+            pl.col("source") == "ddim 20",
+            pl.col("kind") == kind,
+            pl.col("drawings") == {"plain": 1, "corrected": 2}[kind],
+        )
+        expected = steps.group_by("step").agg(pl.col("signature").mean()).sort("step")["signature"].to_list()
+        assert [y for _, y in reading.points(course)] == pytest.approx(expected)
+        assert [x for x, _ in reading.points(course)] == pytest.approx([0.2] * len(expected), abs=0.03)
