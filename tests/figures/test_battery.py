@@ -84,3 +84,16 @@ def test_one_factor_is_drawn_flat():
     assert radii == pytest.approx([1] * 24)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("PC 1", "PC 2")
     assert reading.note(page).startswith("ring; lattice 24, d = 2")
+
+
+def test_of_several_readings_the_steps_are_means():
+    generator = np.random.default_rng(0)
+    R = np.pad(clifford_torus(SIDE), ((0, 0), (0, 0), (0, 60)))
+    found = battery([R + 0.09 * generator.normal(size=R.shape) for _ in range(2)])
+    assert max(np.abs(values).max() for values in found.cosines.within) > 1.2
+    with style.context():
+        axes = reading.panels(figure(found, "noisy"))[3]
+    for name in "xy":
+        means = found.comparison.statistics[f"{name} within"]
+        counts, _ = np.histogram(means.clip(-1, 1), np.linspace(-1, 1, 41))
+        assert list(reading.steps(axes, name).values()) == pytest.approx(list(counts[counts > 0] / len(means)))

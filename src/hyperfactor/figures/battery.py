@@ -39,7 +39,10 @@ def figure(found: Battery, title: str) -> Figure:
     unknown = "; ?: cannot be told" if "?" in counts else ""
     diagrams(mosaic["c"], scaled, f"Betti ({', '.join(counts)}){unknown}")
     style.letter(mosaic["c"], "c")
-    for name, values, colour in zip(found.names, found.cosines.within, COLOURS, strict=False):
+    within = found.cosines.within
+    if found.noise is not None:  # single cosines of several readings scatter beyond -1 and 1; their means do not
+        within = [found.comparison.statistics.get(f"{name} within", np.zeros(0)) for name in found.names]
+    for name, values, colour in zip(found.names, within, COLOURS, strict=False):
         histogram(mosaic["d"], values, np.linspace(-1, 1, 41), colour, name, "-" if name == found.names[0] else "--")
     mosaic["d"].set(xlabel="cosine of steps within a factor", ylabel="share of pairs")
     mosaic["d"].legend(loc="upper right")
