@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hyperfactor.experiments.base import Result
-from hyperfactor.experiments.hyperfactorization import KINDS, LAYER, TESTS
+from hyperfactor.experiments.hyperfactorization import CORRECTS, KINDS, LAYER, TESTS
 from hyperfactor.figures import style
 from hyperfactor.figures.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY
 
@@ -95,7 +95,7 @@ def figure_8(result: Result) -> Figure:
 def figure_noise(result: Result) -> Figure:
     """Code or noise?  The paper's signature (0: a Clifford torus; 1: x-on-x and y-on-y are as the 3D torus's x-on-y) along
     training against the share of the variance that is noise, a curve a recipe, the mean over seeds.  (a) Read from one drawing a
-    point.  (b) Without noise.  The ring is the end of training, the small dot the untrained network."""
+    point.  (b) Without noise, up to a share of one half.  The ring is the end of training, the small dot the untrained network."""
     fewest = pl.col("drawings") == pl.when(pl.col("kind") == "plain").then(1).otherwise(2)
     table = result.tables["geometry"].filter(
         (pl.col("layer") == LAYER) & pl.col("source").str.starts_with("ddim") & fewest
@@ -127,6 +127,8 @@ def _course(axes: Axes, table: pl.DataFrame, role: str, kind: str) -> None:
     noise = table.filter(pl.col("kind") == "corrected").group_by("step").agg(pl.col("noise").fill_nan(None).mean())
     value = table.filter(pl.col("kind") == kind).group_by("step").agg(pl.col("signature").fill_nan(None).mean())
     course = noise.join(value, on="step").sort("step").drop_nulls()
+    if kind == "corrected":
+        course = course.filter(pl.col("noise") <= CORRECTS)
     if not len(course):
         return
     prediction, side, code = role.split()

@@ -1,0 +1,73 @@
+"""The geometry of the published network's representations, with and without noise, on a GPU.
+
+    python benchmarks/published_network.py [SPEC.yaml] [--device cuda] [--drawings 4] [--stride 1] [--out FOLDER]
+
+Trains the spec (examples/published.yaml where left out), draws each lattice point several times on the device with the
+model of each snapshot, and reads the layer up1.  Writes FOLDER/geometry.json, one row a step of training: share right,
+share of the variance that is noise, figure 3's statistics of one drawing a point and without noise; and for each step
+FOLDER/readings-STEP.npz, the readings in as few dimensions as an isometry leaves, in float16.  Finished runs are not
+trained again.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from hyperfactor import RunSpec, strict, train
+from hyperfactor.experiments.hyperfactorization import LAYER, Geometry
+from hyperfactor.runs.run import Run, draw, judge
+
+HERE = Path(__file__).parent
+
+
+def read(run: Run, step: int, drawings: int, stride: int, device: str) -> tuple[list[np.ndarray], dict[str, float]]:
+    """The readings (n_1, n_2, d) of a step, and the shares of the drawings that are at the right place, and right."""
+    spec = run.spec
+    axes = [axis[::stride] for axis in spec.data.test_axes()]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+    model = run.model_at(step).to(device)
+    readings, shares = [], []
+    for seed in range(drawings):
+        images = draw(model, spec, points, seed)
+        shares.append(judge(spec, "lattice", points, images).select("both", "right").mean().row(0))
+        found = run.activations(LAYER, factors=points, step=step, pictures=images, seed=seed)[LAYER]
+        readings.append(found.reshape(*map(len, axes), -1).astype(np.float64))
+    both, right = np.mean(shares, axis=0)
+    return readings, {"both": float(both), "right": float(right)}
+
+
+def in_few_dimensions(readings: list[np.ndarray]) -> np.ndarray:
+    """All readings (m, n_1, n_2, d) in the span of their points, in which no distance changes."""
+    stack = np.stack(readings)
+    flat = stack.reshape(-1, stack.shape[-1])
+    centre = flat.mean(axis=0)
+    _, _, axes = np.linalg.svd(flat - centre, full_matrices=False)
+    return ((flat - centre) @ axes.T).reshape(*stack.shape[:-1], -1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("spec", nargs="?", default=HERE.parent / "examples" / "published.yaml")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--drawings", type=int, default=4)
+    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--store", default="hyperfactor-store")
+    parser.add_argument("--out", type=Path, default=Path("published-network"))
+    parser.add_argument("--set", nargs="*", default=[], help="keys of the spec, such as training.steps=100")
+    given = parser.parse_args()
+    run = train(RunSpec.load(given.spec, given.set), given.store, device=given.device, report=print)
+    given.out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for step in sorted({*run.spec.training.snapshots, run.spec.training.steps}):
+        readings, shares = read(run, step, given.drawings, given.stride, given.device)
+        kept = in_few_dimensions(readings)
+        np.savez_compressed(given.out / f"readings-{step}.npz", readings=kept.astype(np.float16))
+        for kind, some in (("plain", readings[:1]), ("corrected", readings)):
+            rows.append({"step": step, "kind": kind, **shares, **Geometry(run.spec.seed, some).row()})
+            print(rows[-1], flush=True)
+        (given.out / "geometry.json").write_text(strict.dump_json(rows))
+
+
+if __name__ == "__main__":
+    main()
