@@ -47,30 +47,52 @@ def noise_variance(vectors: Float[np.ndarray, "m *n d"]) -> float:
     """The variance that noise gives to <u, u>, in the mean over the vectors.
 
     With s the signal and Sigma the covariance of the noise it is 4 s' Sigma s / m + 2 tr Sigma^2 / (m (m - 1)).  Both
-    terms are estimated from products of the noise at one place, half the difference of two readings, with the vectors and
-    the noise at another place, half the lattice away.
+    terms are estimated from products of the noise at one place, half the difference of two readings times the root of 2,
+    with the vectors and the noise at another place, half the lattice away.  Places may have more noise than others: as
+    the mean of tr Sigma^2 grows with the mean square of the noise, it is scaled by E |e|^4 / ((E |e|^2)^2 (1 + 2 / D)), which
+    is 1 for normal noise that is alike everywhere, D = (tr Sigma)^2 / tr Sigma^2 being its dimensions.
     """
     m, axes = len(vectors), tuple(range(vectors.ndim - 2))
     mean = vectors.mean(axis=0)
     half = [n // 2 for n in mean.shape[:-1]]
-    with_vectors, with_noise = [], []
+    with_vectors, with_noise, uneven = [], [], []
     for a in range(0, m - 1, 2):
         noise = (vectors[a] - vectors[a + 1]) / np.sqrt(2)
+        powers = np.sum(noise**2, axis=-1)
+        square = np.nanmean(np.sum(noise * np.roll(noise, half, axes), axis=-1) ** 2)
         with_vectors.append(np.nanmean(np.sum(noise * np.roll(mean, half, axes), axis=-1) ** 2))
-        with_noise.append(np.nanmean(np.sum(noise * np.roll(noise, half, axes), axis=-1) ** 2))
-    return float(4 / m * np.mean(with_vectors) + (2 / (m * (m - 1)) - 4 / m**2) * np.mean(with_noise))
+        with_noise.append(square)
+        uneven.append(np.nanmean(powers**2) / (np.nanmean(powers) ** 2 + 2 * square) if square > 0 else 1.0)
+    alike = (2 / (m * (m - 1)) - 4 / m**2) * np.mean(with_noise)
+    more = 2 / (m * (m - 1)) * np.mean(with_noise) * max(0.0, float(np.mean(uneven)) - 1)
+    return float(4 / m * np.mean(with_vectors) + alike + more)
 
 
-def squared_lengths(vectors: Float[np.ndarray, "m *n d"]) -> Float[np.ndarray, "*n"]:
-    """|s|^2 of each vector's signal.
+def squared_lengths(vectors: Float[np.ndarray, "m k *n d"]) -> Float[np.ndarray, "k *n"]:
+    """|s|^2 of each vector's signal; without noise |u|^2.
 
-    Across readings it is <u, u>, drawn towards the mean over all vectors by twice the share of its variance that is noise:
-    wholly from one half on, so that no vector gets a length near 0, or below, by chance.  Without noise it is |u|^2.
+    Across readings it is <u, u>, which may be near 0, or below, by chance.  So it is drawn towards the mean over the vectors
+    that are alike, those of equal k, such as the same step on other curves; and that mean towards the mean over all.  See
+    `_towards` for how far.  What is then shorter than its standard error is 0: a vector that noise hides.
     """
     found = inner(vectors, vectors)
     if len(vectors) == 1:
         return found
-    spread = float(np.var(found))
-    kept = np.clip(1 - 2 * noise_variance(vectors) / spread, 0, 1) if spread > 0 else 1.0
-    mean = float(found.mean())
-    return np.maximum(mean + kept * (found - mean), 0.1 * (1 - kept) * mean)
+    noise, rows = noise_variance(vectors), found.reshape(len(found), -1)
+    means, error = _towards(rows.mean(axis=1), np.asarray(rows.mean()), noise / rows.shape[1], noise / rows.size)
+    lengths, error = _towards(rows, means[:, None], noise, error)
+    return np.where(lengths >= np.sqrt(error), lengths, 0.0).reshape(found.shape)
+
+
+def _towards(
+    values: Float[np.ndarray, "*n"], means: Float[np.ndarray, "*m"], noise: float, error: float
+) -> tuple[Float[np.ndarray, "*n"], float]:
+    """Values drawn towards means, and the variance that noise gives to what comes out.
+
+    They are drawn by twice the share of their variance around the means that is noise, wholly from one half on.
+
+    noise, error: the variance that noise gives to the values, and to the means.
+    """
+    spread = float(np.mean((values - means) ** 2))
+    kept = float(np.clip(1 - 2 * noise / spread, 0, 1)) if spread > 0 else 1.0
+    return means + kept * (values - means), kept**2 * noise + (1 - kept) ** 2 * error
