@@ -16,7 +16,7 @@ from hyperfactor.measures.geometry import additivity
 from hyperfactor.models.unet import UNet
 from hyperfactor.runs import run as run_module
 from hyperfactor.runs.run import build_model, draw, summarize
-from hyperfactor.training.diffusion import TIME_CODE, Diffusion
+from hyperfactor.training.diffusion import TIME_CODE, Diffusion, SamplingSpec
 
 POINTS = np.array([[1.0, 2.0], [3.5, 4.25], [9.0, 1.0], [1.0, 2.0], [0.0, 15.0]])
 
@@ -28,6 +28,15 @@ def test_pictures_have_the_contract_s_shape_and_range(run: Run):
     assert images.min() >= 0
     assert images.max() <= 1
     assert run.sample(POINTS[:0]).shape == (0, 1, 16, 16)
+
+
+def test_pictures_by_another_sampler_are_those_of_a_spec_that_has_it(run: Run):
+    other = SamplingSpec(sampler="ddpm", steps=7)
+    spec = run.spec.model_copy(update={"sampling": other})
+    assert np.array_equal(run.sample(POINTS, seed=2, sampling=other), draw(run.model, spec, POINTS, seed=2))
+    assert np.array_equal(run.sample(POINTS, sampling=run.spec.sampling), run.sample(POINTS))
+    with pytest.raises(RequestError, match=r"sampling.steps: got 1001, needs at most diffusion.timesteps, 1000"):
+        run.sample(POINTS, sampling=SamplingSpec(steps=1001))
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpm-solver++", "ddpm"])
