@@ -27,8 +27,10 @@ from hyperfactor.errors import RequestError
 from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Runs, few, preset_spec
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, combine, less, over_lines
 from hyperfactor.images.gaussian import Picture
+from hyperfactor.measures import arrays
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import Comparison, additivity, clifford_torus, compare
+from hyperfactor.measures.readings import inner, noise_variance
 from hyperfactor.runs.run import Run, judge
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.training.diffusion import SamplingSpec
@@ -154,8 +156,37 @@ class Geometry:
         return replace(found, value=found.value + 0.5, low=found.low + 0.5, high=found.high + 0.5)
 
     def dimension(self) -> Estimate:
-        """The participation ratio, with its bootstrap interval over lattice lines."""
-        return over_lines(self.ratio, self.sides, rng.stream(self.seed, "hyperfactorization.lines"), LINES)
+        """The participation ratio, with its bootstrap interval over lattice lines.
+
+        With weights w of the points it is (w' t)^2 / w' Q w, where t has <x_k, x_k> and Q <x_k, x_l>^2 (see
+        `participation_ratio`).  Points stay centred as on the whole lattice.
+        """
+        t, Q = self._moments()
+
+        def ratio(x: np.ndarray, y: np.ndarray) -> float:
+            counts = [np.bincount(lines, minlength=n) for lines, n in zip((x, y), self.sides, strict=True)]
+            weight = np.outer(*counts).ravel()
+            return float((weight @ t) ** 2 / (weight @ Q @ weight))
+
+        return over_lines(ratio, self.sides, rng.stream(self.seed, "hyperfactorization.lines"), LINES)
+
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        X = arrays.normalised_readings(np.stack(self.readings)).values
+        X = X.reshape(len(X), -1, X.shape[-1])
+        m, n, _ = X.shape
+        K = np.array([[a @ b.T for b in X] for a in X])
+        if m == 1:
+            return np.diag(K[0, 0]), K[0, 0] ** 2
+        by_row, by_column, pairs = K.sum(axis=1), K.sum(axis=0), m * (m - 1)
+        Q = (
+            K.sum(axis=(0, 1)) ** 2
+            - np.sum(by_row**2, axis=0)
+            - np.sum(by_column**2, axis=0)
+            + np.sum(K**2, axis=(0, 1))
+        )
+        t = inner(X, X)
+        Q[np.arange(n), np.arange(n)] = pairs**2 * (t**2 - noise_variance(X))
+        return t, Q / pairs**2
 
     def row(self) -> dict[str, float]:
         """Means of the statistics, additivity, dimension, noise and ceilings; the last three NaN for an array."""

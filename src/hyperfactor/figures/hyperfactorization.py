@@ -12,6 +12,7 @@ from hyperfactor.figures import style
 from hyperfactor.figures.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY
 
 SHAPES = {"3D torus": PURPLE, "Clifford torus": ORANGE}
+LEVELS = 201  # points of a curve
 READ = {"plain": (SKY, "one drawing a point"), "corrected": (BLUE, "without noise")}
 PREDICTIONS = {"sample": GREEN, "v": ORANGE, "epsilon": BLUE}
 LINES = {("16", "wraps"): "-", ("16", "sinusoidal"): "--", ("32", "sinusoidal"): ":"}
@@ -143,7 +144,8 @@ def _below(axes: Axes, values: np.ndarray, colour: str, label: str, line: str) -
     if not len(values):
         axes.plot([], [], color=colour, linewidth=1, label=f"{label}: none")
         return
-    axes.ecdf(values, color=colour, label=label, linewidth=1, linestyle=line)
+    levels = np.linspace(0, 1, min(len(values), LEVELS))
+    axes.plot(np.quantile(values, levels), levels, color=colour, label=label, linewidth=1, linestyle=line)
 
 
 def _recipes(result: Result) -> list[str]:
