@@ -96,7 +96,7 @@ def figure_8(result: Result) -> Figure:
 def figure_noise(result: Result) -> Figure:
     """Code or noise?  The paper's signature (0: a Clifford torus; 1: x-on-x and y-on-y are as the 3D torus's x-on-y) along
     training against the share of the variance that is noise, a curve a recipe, the mean over seeds.  (a) Read from one drawing a
-    point.  (b) Without noise, up to a share of one half.  The ring is the end of training, the small dot the untrained network."""
+    point.  (b) Without noise, up to a share of one half.  The ring is the end of training, the small dot the first step shown (a: the untrained network)."""
     fewest = pl.col("drawings") == pl.when(pl.col("kind") == "plain").then(1).otherwise(2)
     table = result.tables["geometry"].filter(
         (pl.col("layer") == LAYER) & pl.col("source").str.starts_with("ddim") & fewest
