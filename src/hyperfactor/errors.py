@@ -54,7 +54,8 @@ _AMOUNT = re.compile(r"allocate ([\d.]+ (?:bytes|[KMGTPE]i?B))")
 
 
 def is_machine_fault(error: OSError) -> bool:
-    """Whether the system refuses for want of room, memory or a connection, and not because of a name or a permission."""
+    """Whether the system refuses for want of room, memory or a connection, and not because of a name or a
+    permission."""
     return error.errno is not None and error.errno not in _REQUEST
 
 

@@ -45,8 +45,8 @@ def keep_freed_memory() -> None:
 
 
 def room() -> int:
-    """Bytes of memory that this process may still take: what the machine has free, and what is left of the limits of the
-    process (`ulimit -v`) and of its control group."""
+    """Bytes of memory that this process may still take: what the machine has free, and what is left of the limits of
+    the process (`ulimit -v`) and of its control group."""
     import psutil
 
     rooms = [psutil.virtual_memory().available]

@@ -21,8 +21,8 @@ SPEC = hyperfactorization.specs("laptop", 0)[ROLE]
 
 
 class Noisy(FakeRun):
-    """Holds a shape (SIDE, SIDE, d) in each layer, with noise that is a share of the variance; drawings of other seeds and steps
-    have other noise."""
+    """Holds a shape (SIDE, SIDE, d) in each layer, with noise that is a share of the variance; drawings of other seeds
+    and steps have other noise."""
 
     def __init__(self, R: np.ndarray, share: float, rule: Any = interpolates):
         super().__init__(SPEC, rule)

@@ -43,7 +43,8 @@ COMPOSITION = [coarser(composition.specs("laptop", 0), spacing=(1.0, 1.0))]
 
 
 def test_composition_of_models_that_compose():
-    """Each stripe goes to the nearest value trained on, in any pair: 2 of 7 held-out values are within a pixel of one."""
+    """Each stripe goes to the nearest value trained on, in any pair: 2 of 7 held-out values are within a pixel of
+    one."""
     claims = composition.analyse(stand_in(COMPOSITION, composes))[0]
     values, said = measured(claims), verdicts(claims)
     assert values["2d.vertical.y"] == values["2d.horizontal.x"] == 1
@@ -182,7 +183,8 @@ def test_data_efficiency_is_not_measured_where_nothing_is_learnt():
 
 
 def onsets(at: Mapping[float, float], whole: float = 1.0) -> list[Claim]:
-    """The claims of three seeds whose share right is (lambda / 2 onset)^2 up to 1, that is 1/4 at the onset of HALF / 2."""
+    """The claims of three seeds whose share right is (lambda / 2 onset)^2 up to 1, that is 1/4 at the onset of HALF /
+    2."""
     rows = [
         {"sigma": sigma, "fraction": fraction, "seed": seed, "n": 1024,
          "right": whole if fraction == 1 else min(1.0, (fraction / at[sigma]) ** 2 / 2)}
@@ -202,7 +204,8 @@ def test_onsets_that_follow_percolation_and_that_do_not(monkeypatch: pytest.Monk
 
 
 def test_models_of_bumps_that_copy_score_their_baseline(monkeypatch: pytest.MonkeyPatch):
-    """At lambda 1 every request was trained on.  Of lattices whose largest cluster grows as the fraction, so does the mean."""
+    """At lambda 1 every request was trained on.  Of lattices whose largest cluster grows as the fraction, so does the
+    mean."""
     grows = SimpleNamespace(fraction=[0.0, 1.0], ratio=lambda: [0.0, 1.0])
     monkeypatch.setattr(onset, "site_percolation", lambda *_: grows)
     monkeypatch.setattr(onset, "predicted", lambda sigma, tau: 0.1)

@@ -35,8 +35,8 @@ def claims(measured: bool) -> tuple[Claim, ...]:
 def made(
     seeds: tuple[int, ...] = (0, 1), sizes: tuple[int, ...] = (8, 32), measured: bool = True, preset: str = "laptop"
 ) -> Result:
-    """At N = 32 right as TRIED; in both 0.01 less and in x and y 0.01 and 0.02 more; copying scores half of the fraction.
-    Bumps need N^2 / 4 pictures, bumps + stripes 2 N; the second seed found none at N = 8."""
+    """At N = 32 right as TRIED; in both 0.01 less and in x and y 0.01 and 0.02 more; copying scores half of the
+    fraction. Bumps need N^2 / 4 pictures, bumps + stripes 2 N; the second seed found none at N = 8."""
     rows, counts = [], []
     for family in FAMILIES:
         for size in sizes:

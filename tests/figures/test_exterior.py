@@ -12,7 +12,8 @@ BOTH = {("bump", "interior"): 0.9, ("bump", "corner"): 0.5, ("sos", "interior"):
 
 
 def made(seeds: tuple[int, ...] = (0, 1, 2)) -> Result:
-    """Right in both: less by a hundredth for each pixel of width, and more by 0.03 for each seed; copying is half of it."""
+    """Right in both: less by a hundredth for each pixel of width, and more by 0.03 for each seed; copying is half of
+    it."""
     rows = [
         {"family": family, "place": place, "width": width, "seed": seed, "region": region, "n": width**2,
          "both": (value := both - width / 100 + 0.03 * k if region == "held out" else 1.0), "both_copied": value / 2}

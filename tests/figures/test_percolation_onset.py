@@ -22,8 +22,8 @@ def loss(sigma: float, fraction: float, seed: int) -> float:
 
 
 def made(seeds: tuple[int, ...] = SEEDS) -> Result:
-    """Losses on other points are twice those on trained ones, and none at lambda 1.  Onsets are 0.1 and 0.2 for sigma 0.5,
-    and for sigma 2 0.04 and none."""
+    """Losses on other points are twice those on trained ones, and none at lambda 1.  Onsets are 0.1 and 0.2 for sigma
+    0.5, and for sigma 2 0.04 and none."""
     rows = [
         {"sigma": s, "fraction": f, "seed": seed, "n": 1024, "right": right(s, f, seed), "copied": f / 2, "error": 0.1,
          "training_loss": loss(s, f, seed), "validation_loss": 2 * loss(s, f, seed) if f < 1 else None}

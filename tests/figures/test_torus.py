@@ -16,8 +16,8 @@ STATISTICS = ("x-on-y orthogonality", "x-on-x orthogonality", "y-on-y orthogonal
 
 
 def made(seeds: tuple[int, ...] = SEEDS) -> Result:
-    """Each statistic has eight values: two at the lower end by rounding, two in the middle, and of the model four at the
-    upper end by rounding, of the ideal shapes four at a half."""
+    """Each statistic has eight values: two at the lower end by rounding, two in the middle, and of the model four at
+    the upper end by rounding, of the ideal shapes four at a half."""
     random = np.random.default_rng(0)
     arrays = {
         "steps": np.array(STEPS), "right": np.array([0.0, 0.25, 1.0]), "shown": np.array(STEPS),

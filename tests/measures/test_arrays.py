@@ -1,4 +1,5 @@
-"""Numbers of any type and layout are taken exactly or refused; no scale, shift, rotation, order or repetition matters."""
+"""Numbers of any type and layout are taken exactly or refused; no scale, shift, rotation, order or repetition
+matters."""
 
 from fractions import Fraction
 

@@ -197,7 +197,8 @@ def test_the_bootstrap_interval_grows_with_how_uneven_the_curves_are():
 
 @pytest.mark.parametrize("name", ["x within", "y within"])
 def test_the_margin_between_two_references(name):
-    """Of a hyper-factorized torus it is the whole distance between the two references; of a Clifford torus the opposite."""
+    """Of a hyper-factorized torus it is the whole distance between the two references; of a Clifford torus the
+    opposite."""
     ideal = (("hyper-factorized torus", name), ("Clifford torus", name))
     found = compare(hyper_factorized_torus(N, 1.0))
     measured, low, high = found.margin(name, *ideal)

@@ -1,4 +1,5 @@
-"""Readings = a known signal + independent noise: corrected measures give the signal's values, plain ones drift as derived."""
+"""Readings = a known signal + independent noise: corrected measures give the signal's values, plain ones drift as
+derived."""
 
 import json
 

@@ -113,7 +113,8 @@ NO_LINKS = [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EIN
 
 @pytest.fixture(params=NO_LINKS, ids=errno.errorcode.get)
 def no_links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without hard links, `fsync` of folders and permissions, such as FAT or many mounts by FUSE and SMB."""
+    """A file system without hard links, `fsync` of folders and permissions, such as FAT or many mounts by FUSE and
+    SMB."""
     real = os.fsync
 
     def refuse(*_: object, **__: object) -> None:

@@ -181,7 +181,8 @@ STEPS = [(1000, 7), (1000, 30), (1000, 48), (100, 60), (20, 15), (20, 20), (20, 
 @pytest.mark.parametrize("prediction", ["sample", "epsilon", "v"])
 @pytest.mark.parametrize("sampler", ["ddim", "dpm-solver++"])
 def test_each_state_has_the_noise_level_of_the_timestep_that_the_network_is_told(sampler, prediction, schedule):
-    """With a network that knows the picture, a deterministic sampler keeps the noise: x_t = sqrt(a) x_0 + sqrt(1-a) e."""
+    """With a network that knows the picture, a deterministic sampler keeps the noise: x_t = sqrt(a) x_0 + sqrt(1-a)
+    e."""
     for total, steps in STEPS:
         model = Knowing(DiffusionSpec(prediction=prediction, timesteps=total, schedule=schedule))
         drawn = model.sample(NONE, 8, SamplingSpec(sampler=sampler, steps=steps), streams(2))
@@ -311,8 +312,8 @@ def test_the_state_at_a_timestep_lies_on_the_way_of_the_sampler(prediction):
 @pytest.mark.parametrize("prediction", ["sample", "epsilon", "v"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_with_a_perfect_prediction_the_state_is_in_closed_form_at_any_timestep(prediction, schedule):
-    """DDIM goes straight: at each timestep, the sampler's or one between, it holds the picture and the first noise (less
-    what of the picture is in that) in the shares of the timestep."""
+    """DDIM goes straight: at each timestep, the sampler's or one between, it holds the picture and the first noise
+    (less what of the picture is in that) in the shares of the timestep."""
     spec = DiffusionSpec(prediction=prediction, **schedule)
     model, a = Diffusion(Oracle(X0, spec), spec), alphas(spec)
     noise = torch.stack([torch.randn(1, 8, 8, generator=g) for g in streams(2)])

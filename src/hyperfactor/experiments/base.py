@@ -153,8 +153,8 @@ def _seen(role: str, run: Run, region: str) -> str | None:
 
 
 def drawings(run: Run, region: str) -> pl.DataFrame:
-    """The judged drawings of a test region (see `runs.run.judge`): those recorded, or, of a region with few requests, ENOUGH
-    or more, as many with other noise for each request."""
+    """The judged drawings of a test region (see `runs.run.judge`): those recorded, or, of a region with few requests,
+    ENOUGH or more, as many with other noise for each request."""
     recorded = run.evaluate(region)
     repeats = -(-ENOUGH // len(recorded))
     if repeats == 1:
@@ -173,8 +173,8 @@ class Experiment:
     """One question of the paper.
 
     specs(preset, seed): the runs needed, by role.  more(preset, seed, runs): what a search needs further once those are
-    finished, by role; asked again until it needs nothing.  analyse(runs): claims, tables, arrays.  searched(preset): about
-    how many runs a seed `more` asks for, all in all.
+    finished, by role; asked again until it needs nothing.  analyse(runs): claims, tables, arrays.  searched(preset):
+    about how many runs a seed `more` asks for, all in all.
     """
 
     name: str

@@ -42,7 +42,8 @@ class Battery:
     A single cosine of several readings has noise, which makes its magnitude too large.  Tables and JSON then have the
     magnitudes of the mean cosines that `compare` takes.
 
-    intrinsic_dimension is NaN where it cannot be measured: for fewer than 21 distinct points, or ones equally far apart.
+    intrinsic_dimension is NaN where it cannot be measured: for fewer than 21 distinct points, or ones equally far
+    apart.
     """
 
     shape: tuple[int, ...]

@@ -184,7 +184,8 @@ def over_lines(
 ) -> Estimate:
     """A statistic of a lattice with its bootstrap interval over lattice lines.
 
-    Repeated lines bias many statistics, so the interval has the width of the samples' spread and is centred on the value.
+    Repeated lines bias many statistics, so the interval has the width of the samples' spread and is centred on the
+    value.
 
     Parameters
     ----------

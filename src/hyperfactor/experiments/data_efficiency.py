@@ -108,7 +108,8 @@ def following(tried: list[tuple[float, float]]) -> float | None:
 
 def needed(tried: list[tuple[float, float]]) -> tuple[float, float, float] | None:
     """The number of pictures at which NEEDED of the requests come right, from (pictures, share right): in the logarithm
-    between the two that bracket it, by a line through their shares; with these two.  None where none was enough, or all were."""
+    between the two that bracket it, by a line through their shares; with these two.  None where none was enough, or all
+    were."""
     too_few, enough = _ends(tried)
     if too_few is None or enough is None:
         return None

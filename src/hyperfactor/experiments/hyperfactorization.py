@@ -1,14 +1,14 @@
 """Is the hyper-factorized signature of figure 3 the code of the network, or the noise of the drawings it is read from?
 
-The paper's signature: curves of one factor at different values of the other are as orthogonal, and as little parallel, as
-the x-on-y curves of a 3D torus (orthogonality 1/2, parallelism 0), where those of a Clifford torus are neither (0 and 1).
-Noise makes it too: each lattice point is read from a drawing of its own, and steps between neighbours are short.  Here
-several drawings a point are read, and every statistic is computed of one drawing, of the mean of several, and corrected
-for noise (see `measures.readings`).
+The paper's signature: curves of one factor at different values of the other are as orthogonal, and as little parallel,
+as the x-on-y curves of a 3D torus (orthogonality 1/2, parallelism 0), where those of a Clifford torus are neither (0
+and 1). Noise makes it too: each lattice point is read from a drawing of its own, and steps between neighbours are
+short.  Here several drawings a point are read, and every statistic is computed of one drawing, of the mean of several,
+and corrected for noise (see `measures.readings`).
 
-A recipe is what is predicted, the side of the canvas, and the code of the condition.  All models draw one bump of sigma 1
-on a periodic canvas, trained on its whole lattice of pixels, 16 pictures a step.  On 32 x 32 pixels the code is sinusoidal,
-as the paper's is.
+A recipe is what is predicted, the side of the canvas, and the code of the condition.  All models draw one bump of sigma
+1 on a periodic canvas, trained on its whole lattice of pixels, 16 pictures a step.  On 32 x 32 pixels the code is
+sinusoidal, as the paper's is.
 """
 
 import os
@@ -95,7 +95,8 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
 class Drawn:
     """What was drawn of a lattice, several times with other noise, and what the layers held then.
 
-    stride: between lattice points.  both, right: outcomes of each drawing, (drawings, n).  readings: layer -> an array (n_1, n_2, d) a drawing.
+    stride: between lattice points.  both, right: outcomes of each drawing, (drawings, n).  readings: layer -> an array
+    (n_1, n_2, d) a drawing.
     """
 
     seed: int
@@ -140,7 +141,8 @@ class Geometry:
         return Estimate(value, float(low), float(high), "bootstrap over curves and steps")
 
     def margin(self, test: str) -> Estimate:
-        """How much farther x-on-x and y-on-y are from the Clifford torus's than from the 3D torus's x-on-y, in the mean."""
+        """How much farther x-on-x and y-on-y are from the Clifford torus's than from the 3D torus's x-on-y, in the
+        mean."""
         margins = [
             Estimate(*self.compared.margin(f"{kind} {test}", PAPER[test], ("Clifford torus", f"{kind} {test}")),
                      "bootstrap over curves and steps")
@@ -342,8 +344,8 @@ def _ideal(size: int) -> dict[str, np.ndarray]:
 
 
 def _claims(found: Mapping[str, Sequence[Examined]]) -> list[Claim]:
-    """For each recipe the paper's claims of figure 3 and of the dimension, of one drawing a point and without noise; how much
-    of the signature is left; and whether noise makes the signature while the network learns."""
+    """For each recipe the paper's claims of figure 3 and of the dimension, of one drawing a point and without noise;
+    how much of the signature is left; and whether noise makes the signature while the network learns."""
     claims = []
     for role, ones in found.items():
         slug = role.replace(" ", ".")

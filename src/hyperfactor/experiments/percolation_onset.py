@@ -156,11 +156,12 @@ def resampled(
     statistic: Callable[[list[Curve]], float],
     span: tuple[float, float] = (-math.inf, math.inf),
 ) -> Estimate:
-    """A statistic of the curves of one seed's models, in the order of sigma, with its interval for the number of drawings:
-    as many are drawn again RESAMPLED times, each right with the share that was found.  span: its smallest and largest
-    possible value.
+    """A statistic of the curves of one seed's models, in the order of sigma, with its interval for the number of
+    drawings: as many are drawn again RESAMPLED times, each right with the share that was found.  span: its smallest and
+    largest possible value.
 
-    The percentiles of the parametric bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+    The percentiles of the parametric bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter
+    13).
     """
     of_seed = accuracy.filter(pl.col("seed") == seed).sort("sigma", "fraction").partition_by("sigma")
     curves = [tuple(of_one[name].to_numpy() for name in ("fraction", "right", "n")) for of_one in of_seed]

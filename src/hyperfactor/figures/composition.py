@@ -26,8 +26,9 @@ def figure_1(result: Result) -> Figure:
 
 
 def figure_9(result: Result) -> Figure:
-    """The canvas of factor values, with the window's edge in black.  (a) How many stripe centres are visible: none (grey), one
-    (light blue), both (blue).  (b-d) A picture of each kind.  (e-h) What each model is trained on (orange)."""
+    """The canvas of factor values, with the window's edge in black.  (a) How many stripe centres are visible: none
+    (grey), one (light blue), both (blue).  (b-d) A picture of each kind.  (e-h) What each model is trained on
+    (orange)."""
     figure = style.new(PAGE, 3.7, "canvas 45 x 45 factor values (pixels), window 32 x 32; closed form")
     axes = figure.subplots(2, 4)
     _canvas(axes[0, 0], result.arrays["visible"], [PALE, SKY, BLUE])
@@ -45,8 +46,8 @@ def figure_9(result: Result) -> Figure:
 
 def figure_4(result: Result) -> Figure:
     """Three models.  (a-c) What each was trained on, and which requests the model of the first seed drew right.  (d-f)
-    Accuracy by region: a bar is the mean over seeds, a dot is one seed, and the short dashed line is a model that copies the
-    nearest trained point."""
+    Accuracy by region: a bar is the mean over seeds, a dot is one seed, and the short dashed line is a model that
+    copies the nearest trained point."""
     roles, groups = ("2d", "1d", "2d+1d"), ["vertical", "horizontal", "intersection", "train"]
     text = f"maps: seed {result.seeds[0]}; bar: mean over seeds, dot: a seed, dashed: copying the nearest trained point"
     figure = style.new(PAGE, 4.3, _note(result, roles, groups, text))
@@ -79,10 +80,11 @@ def figure_4(result: Result) -> Figure:
 
 
 def figure_10(result: Result) -> Figure:
-    """Stripes alone (a-c) and with a rim of pairs (d-f).  (a, d) What the model was trained on (grey), and which requests the
-    model of the first seed drew right (green) and wrong (red).  (b, e) Accuracy, right in both factors and valid: a bar is the
-    mean over seeds, a dot is one seed, and the short dashed line is a model that copies the nearest trained point.  (c, f)
-    25 drawings of the first seed, with the x and y asked for; a green frame is right, a red one wrong."""
+    """Stripes alone (a-c) and with a rim of pairs (d-f).  (a, d) What the model was trained on (grey), and which
+    requests the model of the first seed drew right (green) and wrong (red).  (b, e) Accuracy, right in both factors and
+    valid: a bar is the mean over seeds, a dot is one seed, and the short dashed line is a model that copies the nearest
+    trained point.  (c, f) 25 drawings of the first seed, with the x and y asked for; a green frame is right, a red one
+    wrong."""
     roles, regions = ("1d", "1d+rim"), ["overall", "train", "ood"]
     text = (
         f"bar: mean over seeds, dot: a seed, dashed: copying the nearest trained point; a, c, d, f: seed {result.seeds[0]}, "
@@ -133,7 +135,8 @@ def _outcomes(axes: Axes, result: Result, role: str) -> None:
 def _shares(
     result: Result, role: str, regions: list[str], columns: tuple[str, ...]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """For each column, shares (seeds, regions), and where there is one the copying baseline (regions,), its mean over seeds."""
+    """For each column, shares (seeds, regions), and where there is one the copying baseline (regions,), its mean over
+    seeds."""
     table = result.tables["accuracy"].filter((pl.col("model") == role) & pl.col("region").is_in(regions))
     order = table.with_columns(pl.col("region").replace_strict(regions, range(len(regions))).alias("order"))
     order = order.sort("seed", "order")

@@ -17,9 +17,9 @@ CLAIMS = {"bumps": "efficiency.bumps", "bumps + stripes": "efficiency.both"}  # 
 
 
 def figure_4g(result: Result) -> Figure:
-    """Accuracy in x, in y and in both when the set of bumps and stripes is subsampled.  A marker is one model; a line joins
-    models of one seed whose fractions are no more than twice apart.  Dotted is a model that copies the nearest trained
-    picture."""
+    """Accuracy in x, in y and in both when the set of bumps and stripes is subsampled.  A marker is one model; a line
+    joins models of one seed whose fractions are no more than twice apart.  Dotted is a model that copies the nearest
+    trained picture."""
     table = _largest(result, "bumps + stripes", 32)
     figure = style.new(
         style.COLUMN, 2.4, f"{style.about(result, table['n'])}; N = {table['size'][0]}; marker: one model; "
@@ -40,10 +40,11 @@ def figure_4g(result: Result) -> Figure:
 
 
 def figure_5(result: Result) -> Figure:
-    """(a, b) Accuracy against the fraction trained on, for bumps alone and with stripes.  A dot is one model; a line joins models
-    of one seed whose fractions are no more than twice apart.  Dotted is a model that copies the nearest trained picture.
-    (c) The pictures with which 0.6 of the drawings are right against N: a dot is one seed, its bar reaches to the two
-    models around it, and the line is the fitted power over all seeds.  Grey are N and N^2 through the mean of all dots."""
+    """(a, b) Accuracy against the fraction trained on, for bumps alone and with stripes.  A dot is one model; a line
+    joins models of one seed whose fractions are no more than twice apart.  Dotted is a model that copies the nearest
+    trained picture. (c) The pictures with which 0.6 of the drawings are right against N: a dot is one seed, its bar
+    reaches to the two models around it, and the line is the fitted power over all seeds.  Grey are N and N^2 through
+    the mean of all dots."""
     figure = style.new(
         style.PAGE, 2.5, f"{style.about(result, result.tables['accuracy']['n'])}; a, b: dot: one model, line: joins models "
         f"of one seed, dotted: copying; c: pictures with which {NEEDED} of the drawings are right, dot: a seed, bar: the two models "
@@ -71,7 +72,8 @@ def _largest(result: Result, family: str, size: int) -> pl.DataFrame:
 
 
 def _models(axes: Axes, table: pl.DataFrame, column: str, label: str | None, colour: str, marker: str = ".") -> None:
-    """A marker for each model.  Those of one seed are joined: each seed has its own fractions, so that there is no mean."""
+    """A marker for each model.  Those of one seed are joined: each seed has its own fractions, so that there is no
+    mean."""
     for k, of_seed in enumerate(table.partition_by("seed", maintain_order=True)):
         named = {column: (label if k == 0 else None, colour)}
         style.lines(axes, of_seed, "fraction", named, seeds=marker, apart=JOINED)

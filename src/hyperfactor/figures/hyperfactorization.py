@@ -1,4 +1,5 @@
-"""Figures 3 and 8 with the noise taken out, and the signature against the noise, from the hyperfactorization experiment."""
+"""Figures 3 and 8 with the noise taken out, and the signature against the noise, from the hyperfactorization
+experiment."""
 
 import numpy as np
 import polars as pl
@@ -19,10 +20,10 @@ LINES = {("16", "wraps"): "-", ("16", "sinusoidal"): "--", ("32", "sinusoidal"):
 
 
 def figure_3(result: Result) -> Figure:
-    """Figure 3 of the paper, with and without noise: how orthogonal (left) and how parallel (right) curves of the same factor
-    and of different ones are, for the last recipe and the first seed.  Steps are curves of the share of pairs below a value.
-    Ideal 3D torus and Clifford torus; the model read from one drawing a point, and corrected for noise.  Grey, dashed: the
-    noise ceiling, which is what one drawing a point shows of equal curves and of equal steps."""
+    """Figure 3 of the paper, with and without noise: how orthogonal (left) and how parallel (right) curves of the same
+    factor and of different ones are, for the last recipe and the first seed.  Steps are curves of the share of pairs
+    below a value. Ideal 3D torus and Clifford torus; the model read from one drawing a point, and corrected for noise.
+    Grey, dashed: the noise ceiling, which is what one drawing a point shows of equal curves and of equal steps."""
     role = _recipes(result)[-1]
     size = int(result.arrays[f"{role}.size"])
     table = _end(result).filter((pl.col("recipe") == role) & (pl.col("seed") == result.seeds[0]))
@@ -54,9 +55,10 @@ def figure_3(result: Result) -> Figure:
 
 
 def figure_8(result: Result) -> Figure:
-    """Figure 3's statistics for every recipe: their means at the end of training from one drawing a point (open) and without
-    noise (filled), a mark for each seed.  Vertical lines: the ideal 3D torus's x-on-y, which is the paper's signature, and
-    the Clifford torus of the recipe's size.  Last column: effective dimension, with the 4 of a flat torus."""
+    """Figure 3's statistics for every recipe: their means at the end of training from one drawing a point (open) and
+    without noise (filled), a mark for each seed.  Vertical lines: the ideal 3D torus's x-on-y, which is the paper's
+    signature, and the Clifford torus of the recipe's size.  Last column: effective dimension, with the 4 of a flat
+    torus."""
     table, recipes = _end(result), _recipes(result)
     n = style.spread(table["drawings"].to_list())
     figure = style.new(
@@ -94,9 +96,10 @@ def figure_8(result: Result) -> Figure:
 
 
 def figure_noise(result: Result) -> Figure:
-    """Code or noise?  The paper's signature (0: a Clifford torus; 1: x-on-x and y-on-y are as the 3D torus's x-on-y) along
-    training against the share of the variance that is noise, a curve a recipe, the mean over seeds.  (a) Read from one drawing a
-    point.  (b) Without noise, up to a share of one half.  The ring is the end of training, the small dot the first step shown (a: the untrained network)."""
+    """Code or noise?  The paper's signature (0: a Clifford torus; 1: x-on-x and y-on-y are as the 3D torus's x-on-y)
+    along training against the share of the variance that is noise, a curve a recipe, the mean over seeds.  (a) Read
+    from one drawing a point.  (b) Without noise, up to a share of one half.  The ring is the end of training, the small
+    dot the first step shown (a: the untrained network)."""
     fewest = pl.col("drawings") == pl.when(pl.col("kind") == "plain").then(1).otherwise(2)
     table = result.tables["geometry"].filter(
         (pl.col("layer") == LAYER) & pl.col("source").str.starts_with("ddim") & fewest

@@ -52,7 +52,8 @@ RC = {
 
 @contextmanager
 def context() -> "Iterator[None]":
-    """Within the block, figures are made and saved by matplotlib's defaults and RC, whatever the user's own files say."""
+    """Within the block, figures are made and saved by matplotlib's defaults and RC, whatever the user's own files
+    say."""
     defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
     with warnings.catch_warnings(), matplotlib.rc_context(defaults | RC):  # pyright: ignore[reportArgumentType]
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box

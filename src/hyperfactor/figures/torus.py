@@ -19,11 +19,11 @@ HOMOLOGY = {0: GREY, 1: BLUE, 2: VERMILION}
 
 
 def figure_2(result: Result) -> Figure:
-    """A torus is learnt.  (a) Ideal tori, coloured by x; the Clifford torus is projected from four dimensions to three.  (b)
-    Persistence diagrams of an ideal torus and of the learned representation; what never dies stands on the dashed line.  (c)
-    Accuracy (solid) and effective dimension (dashed) over training, a line for each seed.  (d) The leading 15 shares of the
-    variance at each step.  (e-g) The representation along its first three principal axes (upright: the third) at the start,
-    part way and at the end, coloured by x.  All but c are of the first seed."""
+    """A torus is learnt.  (a) Ideal tori, coloured by x; the Clifford torus is projected from four dimensions to three.
+    (b) Persistence diagrams of an ideal torus and of the learned representation; what never dies stands on the dashed
+    line.  (c) Accuracy (solid) and effective dimension (dashed) over training, a line for each seed.  (d) The leading
+    15 shares of the variance at each step.  (e-g) The representation along its first three principal axes (upright: the
+    third) at the start, part way and at the end, coloured by x.  All but c are of the first seed."""
     steps = result.arrays["steps"]
     drawn = result.tables["training"].filter(pl.col("model") == "torus")["n"]
     text = f"c: a line is a seed; b, d-g: seed {result.seeds[0]}; layer up1 at timestep 0"
@@ -90,9 +90,9 @@ def figure_3(result: Result) -> Figure:
 
 
 def figure_8(result: Result) -> Figure:
-    """Steps within one factor, and how far the model lies from each ideal shape.  (a, b) How the cosines between the steps of x,
-    and of y, at two of its values are distributed, for the first seed.  (c) Wasserstein distance of each statistic to each
-    reference: a bar is the mean over seeds, a dot is one seed."""
+    """Steps within one factor, and how far the model lies from each ideal shape.  (a, b) How the cosines between the
+    steps of x, and of y, at two of its values are distributed, for the first seed.  (c) Wasserstein distance of each
+    statistic to each reference: a bar is the mean over seeds, a dot is one seed."""
     n = style.spread([len(_statistic(result, "model", f"{name} within")) for name in "xy"])
     text = f"a, b: seed {result.seeds[0]}, {n} pairs of steps; c: bar: mean over seeds, dot: a seed"
     figure = style.new(PAGE, 3.2, f"{style.about(result)}; {text}")

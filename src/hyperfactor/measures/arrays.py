@@ -4,8 +4,8 @@ Numbers are taken where float64 holds them exactly, whatever their type and layo
 array with something masked, complex numbers, text, integers beyond 2^53 that float64 would round.
 
 Measures see *normalised* values: their centre is 0, and an exact power of two, the unit, brings the largest to
-between 1 and 4.  So neither the scale of what is given matters, from 1e-300 to 1e300, nor where it lies: float64 holds 16
-digits of each number, so a cloud that lies s of its radii from 0 keeps 16 - log10(s) digits.
+between 1 and 4.  So neither the scale of what is given matters, from 1e-300 to 1e300, nor where it lies: float64 holds
+16 digits of each number, so a cloud that lies s of its radii from 0 keeps 16 - log10(s) digits.
 """
 
 import math
@@ -101,8 +101,8 @@ def lattice(array: Any, name: str = "R") -> Float[np.ndarray, "..."]:
 def readings(given: Any, name: str = "R") -> Float[np.ndarray, "m ..."]:
     """One lattice, or a list of two or more readings of it, as float64 (m, n_1, ..., n_k, d).
 
-    A list or tuple whose parts are arrays of two or more axes is a list of readings; anything else is one array.  Raises
-    RequestError as `lattice` does, for a list of one, and for readings of different shapes.
+    A list or tuple whose parts are arrays of two or more axes is a list of readings; anything else is one array.
+    Raises RequestError as `lattice` does, for a list of one, and for readings of different shapes.
     """
     if not (isinstance(given, list | tuple) and given and all(getattr(part, "ndim", 0) >= 2 for part in given)):
         return lattice(given, name)[None]

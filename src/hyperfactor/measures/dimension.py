@@ -36,8 +36,8 @@ def participation_ratio(points: Points | Sequence[Points], corrected: bool = Fal
     (Srivastava, J. Japan Statist. Soc. 35 (2005) 251).
 
     Of several readings of the same points (see `readings`) it is the ratio of their signal: with C the covariance taken
-    across readings, tr C has no noise, and of tr C^2 = sum_{k,l} <x_k, x_l>^2 / n^2 only the terms k = l have, which are
-    replaced by <x_k, x_k>^2 less the variance of the noise.
+    across readings, tr C has no noise, and of tr C^2 = sum_{k,l} <x_k, x_l>^2 / n^2 only the terms k = l have, which
+    are replaced by <x_k, x_k>^2 less the variance of the noise.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def two_nn(points: Points) -> float:
 
     TwoNN (Facco et al., Sci. Rep. 7 (2017) 12140), of scikit-dimension.  Points are taken to be random:
     on a lattice, where both distances are nearly equal, the estimate is far too large; use
-    `levina_bickel` there.  Repeated points count once (see the module).  Raises RequestError for fewer than 10 points, and
-    where the estimate is over 2 d, when no manifold has over d.
+    `levina_bickel` there.  Repeated points count once (see the module).  Raises RequestError for fewer than 10 points,
+    and where the estimate is over 2 d, when no manifold has over d.
     """
     from skdim.id import TwoNN  # 2 s to import
 

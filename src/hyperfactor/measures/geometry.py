@@ -11,14 +11,14 @@ than PAIRS pairs); the seed decides which.  Up to 64 x 64, or 12 x 12 x 12, all 
 
 Noise.  Each measure takes one array, or a list of two or more *readings*: arrays of the same lattice whose noise is
 independent, such as drawings of the same factors with other noise.  Inner products are then taken across readings (see
-`readings`), so that noise cancels in expectation and what is left is the geometry of the signal.  Of one array the noise
-is part of the shape.  With noise of variance tau^2 a point, spread over many dimensions, and steps of length L, the
-cosine of equal steps falls to
+`readings`), so that noise cancels in expectation and what is left is the geometry of the signal.  Of one array the
+noise is part of the shape.  With noise of variance tau^2 a point, spread over many dimensions, and steps of length L,
+the cosine of equal steps falls to
 
     L^2 / (L^2 + 2 tau^2),
 
-because each step has the noise of its two ends; on a Clifford torus of n values L is 2 sin(pi lag / n), so a share nu of
-noise in the variance, tau^2 = 2 nu / (1 - nu), takes parallelism from 1 to 1 / 2 at nu = L^2 / (L^2 + 4): 1 % for 32
+because each step has the noise of its two ends; on a Clifford torus of n values L is 2 sin(pi lag / n), so a share nu
+of noise in the variance, tau^2 = 2 nu / (1 - nu), takes parallelism from 1 to 1 / 2 at nu = L^2 / (L^2 + 4): 1 % for 32
 values.  The *ceiling* of a statistic is what equal steps, or equal curves, of two readings show.
 
 Reference shapes for two periodic factors, from the least factorized to the most:
@@ -76,8 +76,8 @@ def additivity(R: Readings) -> Additivity:
 
     With m_k the mean of R over all factors but k and m the mean over all,
         main[k] = sum |m_k - m|^2 / sum |R - m|^2,    interaction = 1 - sum_k main[k]
-    where sums run over the lattice (Fisher, Statistical Methods for Research Workers, 1925).  Of several readings squares
-    are taken across them.
+    where sums run over the lattice (Fisher, Statistical Methods for Research Workers, 1925).  Of several readings
+    squares are taken across them.
 
     Parameters
     ----------
@@ -181,8 +181,8 @@ def displacement_cosines(R: Readings, lag: int = 1, periodic: Periodic = False, 
 
 
 def _unit_steps(R: arrays.Normalised, lag: int, periodic: Periodic, name: str = "R") -> list[np.ndarray]:
-    """For each factor its steps as unit vectors, (m, n, ..., d) with that factor's axis after the readings, NaN where a step
-    has no length.  Of several readings a step is in units of the length of its signal."""
+    """For each factor its steps as unit vectors, (m, n, ..., d) with that factor's axis after the readings, NaN where a
+    step has no length.  Of several readings a step is in units of the length of its signal."""
     k = R.values.ndim - 2
     wraps = [bool(periodic)] * k if isinstance(periodic, bool | np.bool_) else list(periodic)
     if len(wraps) != k:
@@ -308,11 +308,12 @@ def _across(along: Float[np.ndarray, "m *n"]) -> Float[np.ndarray, "*n"]:
 class _Subspaces:
     """The leading principal subspaces of curves, from several readings of them.
 
-    The subspace of the mean of all readings but h is turned by their noise.  It holds a share `kept` of the variance that the
-    curve itself has in the subspace without noise, which the reading h measures: its variance along those directions, less
-    the noise that it has there.  Of another curve in the same subspace it holds as much, so dividing by `kept` corrects both.
-    A curve outside leaks in, the less the more readings there are; the leak goes as 1 / readings, and is removed by
-    comparison with the mean of all readings (the jackknife of Quenouille, Biometrika 43 (1956) 353).
+    The subspace of the mean of all readings but h is turned by their noise.  It holds a share `kept` of the variance
+    that the curve itself has in the subspace without noise, which the reading h measures: its variance along those
+    directions, less the noise that it has there.  Of another curve in the same subspace it holds as much, so dividing
+    by `kept` corrects both. A curve outside leaks in, the less the more readings there are; the leak goes as 1 /
+    readings, and is removed by comparison with the mean of all readings (the jackknife of Quenouille, Biometrika 43
+    (1956) 353).
     """
 
     def __init__(self, B: Float[np.ndarray, "m b l d"], noise: Float[np.ndarray, "s d"], variance: float):
@@ -497,10 +498,10 @@ def compare(
     Curves along which R does not vary and steps of length 0 are left out.  A statistic of which nothing is left is
     named in `missing`, and the comparison is over the others.
 
-    Of several readings each statistic is corrected for noise.  A cosine is then a mean: of two curves over their steps, of
-    two steps over the curves, of two factors over the first one's lattice, so that what noise is left in a single one does not
-    widen the distribution; those of the references are the same means.  Noise is independent between lattice points, so a
-    bootstrap over curves and steps is one over drawings too.
+    Of several readings each statistic is corrected for noise.  A cosine is then a mean: of two curves over their steps,
+    of two steps over the curves, of two factors over the first one's lattice, so that what noise is left in a single
+    one does not widen the distribution; those of the references are the same means.  Noise is independent between
+    lattice points, so a bootstrap over curves and steps is one over drawings too.
 
     Parameters
     ----------

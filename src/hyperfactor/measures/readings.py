@@ -6,9 +6,9 @@ across readings,
 
     <u, v> = sum_{a != b} u^a . v^b / (m (m - 1)),
 
-is that of the signals in expectation, because independent noise cancels (the cross-validated inner product of Walther et
-al., NeuroImage 137 (2016) 188).  Taken within a reading it is too large by the variance of the noise where u = v.  Arrays
-have the readings as their first axis; a single one is taken as it is.
+is that of the signals in expectation, because independent noise cancels (the cross-validated inner product of Walther
+et al., NeuroImage 137 (2016) 188).  Taken within a reading it is too large by the variance of the noise where u = v.
+Arrays have the readings as their first axis; a single one is taken as it is.
 """
 
 import numpy as np
@@ -47,10 +47,10 @@ def noise_variance(vectors: Float[np.ndarray, "m *n d"]) -> float:
     """The variance that noise gives to <u, u>, in the mean over the vectors.
 
     With s the signal and Sigma the covariance of the noise it is 4 s' Sigma s / m + 2 tr Sigma^2 / (m (m - 1)).  Both
-    terms are estimated from products of the noise at one place, half the difference of two readings times the root of 2,
-    with the vectors and the noise at another place, half the lattice away.  Places may have more noise than others: as
-    the mean of tr Sigma^2 grows with the mean square of the noise, it is scaled by E |e|^4 / ((E |e|^2)^2 (1 + 2 / D)), which
-    is 1 for normal noise that is alike everywhere, D = (tr Sigma)^2 / tr Sigma^2 being its dimensions.
+    terms are estimated from products of the noise at one place, half the difference of two readings times the root of
+    2, with the vectors and the noise at another place, half the lattice away.  Places may have more noise than others:
+    as the mean of tr Sigma^2 grows with the mean square of the noise, it is scaled by E |e|^4 / ((E |e|^2)^2 (1 + 2 /
+    D)), which is 1 for normal noise that is alike everywhere, D = (tr Sigma)^2 / tr Sigma^2 being its dimensions.
     """
     m, axes = len(vectors), tuple(range(vectors.ndim - 2))
     mean = vectors.mean(axis=0)
@@ -71,9 +71,9 @@ def noise_variance(vectors: Float[np.ndarray, "m *n d"]) -> float:
 def squared_lengths(vectors: Float[np.ndarray, "m k *n d"]) -> Float[np.ndarray, "k *n"]:
     """|s|^2 of each vector's signal; without noise |u|^2.
 
-    Across readings it is <u, u>, which may be near 0, or below, by chance.  So it is drawn towards the mean over the vectors
-    that are alike, those of equal k, such as the same step on other curves; and that mean towards the mean over all.  See
-    `_towards` for how far.  What is then shorter than its standard error is 0: a vector that noise hides.
+    Across readings it is <u, u>, which may be near 0, or below, by chance.  So it is drawn towards the mean over the
+    vectors that are alike, those of equal k, such as the same step on other curves; and that mean towards the mean over
+    all.  See `_towards` for how far.  What is then shorter than its standard error is 0: a vector that noise hides.
     """
     found = inner(vectors, vectors)
     if len(vectors) == 1:

@@ -277,7 +277,8 @@ class _Cloud:
     """Points, each once, normalised, in an order that depends on nothing but the shape.
 
     They are put in order by their distance from the mean, to 9 decimals of the radius.  Those equally far, as on a
-    lattice, are put in order by their coordinates and shuffled, so that a walk leaves gaps here and there and not in a row.
+    lattice, are put in order by their coordinates and shuffled, so that a walk leaves gaps here and there and not in a
+    row.
     """
 
     values: Points
@@ -341,9 +342,9 @@ def estimate(points: Points, max_dim: int = 2, landmarks: int = 300, seed: int =
 
     The simplices of dimension 2 to max_dim + 1 (the edges for max_dim 0) are counted at the scale where the complex
     becomes a cone, after the collapse of edges that gudhi makes for max_dim 2 and above, by growing random cliques
-    (Knuth, Math. Comp. 29 (1975) 122).  What a simplex takes was measured on spheres, tori and noise, on one idle core: 40
-    ns and 5 bytes to H1, 20 ns and 1.2 bytes to H2, and 15 ns and 0.18 bytes times the square of the dimension above.
-    Most shapes take less, down to a tenth.
+    (Knuth, Math. Comp. 29 (1975) 122).  What a simplex takes was measured on spheres, tori and noise, on one idle core:
+    40 ns and 5 bytes to H1, 20 ns and 1.2 bytes to H2, and 15 ns and 0.18 bytes times the square of the dimension
+    above. Most shapes take less, down to a tenth.
     """
     max_dim, cloud = arrays.whole(max_dim, "max_dim", 0), _Cloud.of(points)
     chosen, _ = cloud.walk(landmarks, seed)

@@ -244,8 +244,8 @@ def _curve(forest, order, sides, steps, occupied, periodic):
 def _wrap(order, sides, steps, axis):
     """The number of occupied sites at which a cluster first wraps round the periodic lattice along an axis.
 
-    Each site keeps its way to its parent along the axis, position of the parent - its own; two ways between the same sites that differ
-    close a loop round the lattice (Machta et al., Phys. Rev. E 54 (1996) 1332).
+    Each site keeps its way to its parent along the axis, position of the parent - its own; two ways between the same
+    sites that differ close a loop round the lattice (Machta et al., Phys. Rev. E 54 (1996) 1332).
     """
     n0, n1, n2 = sides
     forest = np.full(len(order), EMPTY, dtype=np.int32)

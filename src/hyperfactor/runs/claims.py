@@ -167,7 +167,8 @@ class Claims:
         self._seen: dict[str, tuple[int, bytes, float]] = {}  # of a run: number, content, since when
 
     def holder(self, run: str) -> dict[str, Any] | None:
-        """Who holds a run: machine, pid, started, beats; None where nobody does, nothing where the claim cannot be read.
+        """Who holds a run: machine, pid, started, beats; None where nobody does, nothing where the claim cannot be
+        read.
 
         A holder elsewhere that has died is recognised only after repeated looks.
         """

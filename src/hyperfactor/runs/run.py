@@ -312,7 +312,8 @@ class Run:
 
         Raises
         ------
-        RequestError : for values outside the factor space, what is no array of numbers, a bad seed or step, and a sampler
+        RequestError : for values outside the factor space, what is no array of numbers, a bad seed or step, and a
+        sampler
             that the noise schedule does not allow.
         """
         seed, spec = rng.check_seed(seed), self.spec

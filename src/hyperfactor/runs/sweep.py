@@ -232,7 +232,8 @@ def _address(scheduler: str) -> str:
 
 
 async def _knock(address: str) -> None:
-    """Greet the scheduler at an address; TimeoutError where it does not answer, for which a client would wait for ever."""
+    """Greet the scheduler at an address; TimeoutError where it does not answer, for which a client would wait for
+    ever."""
     from distributed.comm.core import connect
 
     comm = await asyncio.wait_for(connect(address, timeout=ANSWER), ANSWER)
