@@ -118,18 +118,6 @@ def test_a_preset_that_sets_the_prediction_leaves_its_recipes():
     assert len(hyperfactorization.specs("laptop", 0)) == 9
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_the_dimension_that_is_resampled_is_the_participation_ratio(count):
-    generator = np.random.default_rng(0)
-    R = [
-        np.pad(clifford_torus(8), ((0, 0), (0, 0), (0, 20))) + 0.1 * generator.normal(size=(8, 8, 24))
-        for _ in range(count)
-    ]
-    found = hyperfactorization.Geometry(0, R)
-    assert found.dimension().value == pytest.approx(found.ratio(np.arange(8), np.arange(8)))
-    assert found.dimension().low < found.dimension().value < found.dimension().high
-
-
 # ---- figures ----
 
 

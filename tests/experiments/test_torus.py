@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from hyperfactor import RequestError
-from hyperfactor.experiments import torus
 from hyperfactor.experiments.battery import battery
 from hyperfactor.experiments.torus import View, specs
 from hyperfactor.measures.dimension import participation_ratio
@@ -57,12 +56,6 @@ def test_models_differ_in_their_code_alone():
     assert max(specs("smoke", 0)["torus"].training.snapshots) == specs("smoke", 0)["torus"].training.steps
     with pytest.raises(RequestError, match="preset"):
         specs("none", 0)
-
-
-def test_few_test_points_thin_the_lattice():
-    data = specs("laptop", 0)["torus"].data
-    strides = [torus._stride(data.model_copy(update={"test_points": n})) for n in (None, 1024, 256, 100, 40, 1)]
-    assert strides == [1, 1, 2, 2, 4, 32]
 
 
 def test_the_battery_of_a_known_shape():

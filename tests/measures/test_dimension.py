@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from hyperfactor.errors import RequestError
-from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum, two_nn
+from hyperfactor.measures.dimension import (
+    levina_bickel,
+    participation_ratio,
+    participation_ratio_of_weighted,
+    spectrum,
+    two_nn,
+)
 from hyperfactor.measures.geometry import clifford_torus, hyper_factorized_torus, torus_3d
 
 
@@ -28,6 +34,23 @@ def test_participation_ratio_of_known_shapes():
 def test_participation_ratio_lies_between_for_uneven_axes():
     points = flat(clifford_torus(12)) * [1, 1, 0.5, 0.5]
     assert participation_ratio(points) == pytest.approx((2 + 0.5) ** 2 / (2 + 2 / 16))
+
+
+def test_weights_stand_for_repeated_points():
+    points, times = np.random.default_rng(0).normal(size=(20, 6)), np.random.default_rng(1).integers(0, 4, 20)
+    weighted = participation_ratio_of_weighted([points])
+    assert weighted(times) == pytest.approx(participation_ratio(np.repeat(points, times, axis=0)))
+    assert weighted(7.0 * times) == pytest.approx(weighted(times))
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_few_and_many_dimensions_give_readings_the_same_ratio(count):
+    """Where there are more points than dimensions the covariance is used, else inner products."""
+    generator = np.random.default_rng(0)
+    R = [flat(clifford_torus(6)) @ np.eye(4, 30) + 0.2 * generator.normal(size=(36, 30)) for _ in range(count)]
+    wide = [np.pad(of_drawing, ((0, 0), (0, 10))) for of_drawing in R]
+    assert participation_ratio(R) == pytest.approx(participation_ratio(wide))
+    assert participation_ratio(R) == pytest.approx(participation_ratio_of_weighted(R)(np.ones(36)))
 
 
 def test_the_correction_undoes_the_bias_of_few_samples():

@@ -176,34 +176,6 @@ def combine(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate
     return Estimate(value, value - math.sqrt(low), value + math.sqrt(high), method, (least, most))
 
 
-def over_lines(
-    statistic: Callable[[np.ndarray, np.ndarray], float],
-    sides: tuple[int, int],
-    generator: np.random.Generator,
-    samples: int,
-) -> Estimate:
-    """A statistic of a lattice with its bootstrap interval over lattice lines.
-
-    Repeated lines bias many statistics, so the interval has the width of the samples' spread and is centred on the
-    value.
-
-    Parameters
-    ----------
-    statistic
-        Takes the indices of the lines along x and along y.
-    sides
-        The number of lines of each.
-    generator
-        Draws the lines, with replacement.
-    samples
-        How many times.
-    """
-    measured = statistic(np.arange(sides[0]), np.arange(sides[1]))
-    drawn = [statistic(*(generator.integers(n, size=n) for n in sides)) for _ in range(samples)]
-    low, high = measured + np.quantile(drawn, [0.025, 0.975]) - np.mean(drawn)
-    return Estimate(measured, float(low), float(high), "bootstrap over lattice lines")
-
-
 def less(a: Estimate, b: Estimate) -> Estimate:
     """a - b, for independent estimates."""
     return combine((a, b), (1.0, -1.0))

@@ -25,12 +25,11 @@ import polars as pl
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Runs, few, preset_spec
-from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, combine, less, over_lines
+from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, combine, less
+from hyperfactor.experiments.lattice import dimension_over_lines, every, stride
 from hyperfactor.images.gaussian import Picture
-from hyperfactor.measures import arrays
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import Comparison, additivity, clifford_torus, compare
-from hyperfactor.measures.readings import inner, noise_variance
 from hyperfactor.runs.run import Run, judge
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.training.diffusion import SamplingSpec
@@ -93,10 +92,13 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What was drawn of a lattice, several times with other noise, and what the layers held then.
+    """Drawings of a lattice, repeated with other noise, and what the layers held then.
 
-    stride: between lattice points.  both, right: outcomes of each drawing, (drawings, n).  readings: layer -> an array
-    (n_1, n_2, d) a drawing.
+    seed, step: of the run, and of its training.
+    source: how pictures were drawn, "ddim 20" for 20 steps of DDIM; "truth" for true pictures.
+    stride: lattice steps between the points.
+    both, right: outcomes of each drawing, (drawings, n).
+    readings: for each layer an array (n_1, n_2, d) a drawing.
     """
 
     seed: int
@@ -120,18 +122,9 @@ class Geometry:
         """As the measures take it: the one array, or the list."""
         return self.readings[0] if len(self.readings) == 1 else list(self.readings)
 
-    @property
-    def sides(self) -> tuple[int, int]:
-        return self.readings[0].shape[0], self.readings[0].shape[1]
-
     @cached_property
     def compared(self) -> Comparison:
         return compare(self.given, seed=self.seed)
-
-    def ratio(self, x: np.ndarray, y: np.ndarray) -> float:
-        """The participation ratio of some lines along x and y."""
-        lines = [R[np.ix_(x, y)].reshape(-1, R.shape[-1]) for R in self.readings]
-        return participation_ratio(lines[0] if len(lines) == 1 else lines)
 
     def mean(self, name: str) -> Estimate:
         """A statistic's mean, with its bootstrap interval over curves and steps."""
@@ -158,47 +151,19 @@ class Geometry:
         return replace(found, value=found.value + 0.5, low=found.low + 0.5, high=found.high + 0.5)
 
     def dimension(self) -> Estimate:
-        """The participation ratio, with its bootstrap interval over lattice lines.
-
-        With weights w of the points it is (w' t)^2 / w' Q w, where t has <x_k, x_k> and Q <x_k, x_l>^2 (see
-        `participation_ratio`).  Points stay centred as on the whole lattice.
-        """
-        t, Q = self._moments()
-
-        def ratio(x: np.ndarray, y: np.ndarray) -> float:
-            counts = [np.bincount(lines, minlength=n) for lines, n in zip((x, y), self.sides, strict=True)]
-            weight = np.outer(*counts).ravel()
-            return float((weight @ t) ** 2 / (weight @ Q @ weight))
-
-        return over_lines(ratio, self.sides, rng.stream(self.seed, "hyperfactorization.lines"), LINES)
-
-    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
-        X = arrays.normalised_readings(np.stack(self.readings)).values
-        X = X.reshape(len(X), -1, X.shape[-1])
-        m, n, _ = X.shape
-        K = np.array([[a @ b.T for b in X] for a in X])
-        if m == 1:
-            return np.diag(K[0, 0]), K[0, 0] ** 2
-        by_row, by_column, pairs = K.sum(axis=1), K.sum(axis=0), m * (m - 1)
-        Q = (
-            K.sum(axis=(0, 1)) ** 2
-            - np.sum(by_row**2, axis=0)
-            - np.sum(by_column**2, axis=0)
-            + np.sum(K**2, axis=(0, 1))
-        )
-        t = inner(X, X)
-        Q[np.arange(n), np.arange(n)] = pairs**2 * (t**2 - noise_variance(X))
-        return t, Q / pairs**2
+        """The participation ratio, with its bootstrap interval over lattice lines."""
+        return dimension_over_lines(self.readings, rng.stream(self.seed, "hyperfactorization.lines"), LINES)
 
     def row(self) -> dict[str, float]:
         """Means of the statistics, additivity, dimension, noise and ceilings; the last three NaN for an array."""
         found, parts = self.compared, additivity(self.given)
+        points = [R.reshape(-1, R.shape[-1]) for R in self.readings]
         return {
             "noise": np.nan if found.noise is None else found.noise,
             **{f"{kind} {test}": float(found.statistics[f"{kind} {test}"].mean()) for test in TESTS for kind in KINDS},
             **{f"ceiling {test}": found.ceiling.get(f"x-on-x {test}", np.nan) for test in TESTS},
             "interaction": parts.interaction,
-            "dimension": self.ratio(*map(np.arange, self.sides)),
+            "dimension": participation_ratio(points[0] if len(points) == 1 else points),
             "signature": self.signature().value,
         }
 
@@ -219,7 +184,7 @@ class Examined:
     rows: tuple[dict[str, Any], ...]
     noisiest: Estimate | None
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def statistics(self) -> dict[str, np.ndarray]:
         """The values of figure 3's statistics, as far as they can be measured."""
         found = {}
         for name, geometry in (("plain", self.plain), ("corrected", self.corrected)):
@@ -231,15 +196,27 @@ class Examined:
 
 
 def draw_readings(
-    run: Run, step: int, count: int, stride: int, layers: Sequence[str], sampling: SamplingSpec | None
+    run: Run, step: int, count: int, apart: int, layers: Sequence[str], sampling: SamplingSpec | None
 ) -> Drawn:
-    """Draw every stride-th lattice point `count` times, and read the layers.
+    """Draw a part of the lattice several times, and read the layers.
 
-    sampling: how pictures are drawn; None reads the true pictures, with the little noise of timestep 0.
+    Parameters
+    ----------
+    run
+        The model.
+    step
+        Of training, one that was kept.
+    count
+        Drawings of each point.
+    apart
+        Lattice steps between the points.
+    layers
+        Those that are read.
+    sampling
+        How pictures are drawn.  None reads the true pictures, which at timestep 0 have no noise: one reading is all.
     """
     spec = run.spec
-    axes = [axis[::stride] for axis in spec.data.test_axes()]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+    points, sides = every(spec.data, apart)
     both, right, readings = [], [], {layer: [] for layer in layers}
     for k in range(count):
         seed = max(DRAWINGS.values()) * spec.seed + k
@@ -252,57 +229,62 @@ def draw_readings(
         right.append(judged["right"].to_numpy())
         found = run.activations(layers, factors=points, step=step, pictures=images, seed=seed)
         for layer in layers:
-            readings[layer].append(found[layer].reshape(*map(len, axes), -1).astype(np.float64))
+            readings[layer].append(found[layer].reshape(*sides, -1).astype(np.float64))
     source = "truth" if sampling is None else f"{sampling.sampler} {sampling.steps}"
-    return Drawn(spec.seed, step, source, stride, np.array(both), np.array(right), readings)
+    return Drawn(spec.seed, step, source, apart, np.array(both), np.array(right), readings)
 
 
 def measure(drawn: Drawn, layer: str, means: Sequence[int] = (1,)) -> Iterator[tuple[str, int, Geometry]]:
-    """Name, number of drawings, and geometry: of the mean of the first drawings, and corrected, of two and of all."""
+    """The geometry of a layer: name, number of drawings, and what is measured.
+
+    "plain" is the mean of the first drawings, for each number in `means`; "corrected" takes two, and all.
+    """
     readings = drawn.readings[layer]
     for count in means:
         if count <= len(readings):
             yield "plain", count, Geometry(drawn.seed, [np.mean(readings[:count], axis=0)])
-    for count in sorted({2, len(readings)}):
+    for count in sorted({2, len(readings)}) if len(readings) > 1 else ():
         yield "corrected", count, Geometry(drawn.seed, readings[:count])
 
 
 def examine(role: str, run: Run) -> Examined:
     """Draw and measure a model at the end of its training, and more coarsely along it."""
-    spec = run.spec
-    side, last, few_points = spec.data.picture.size, spec.training.steps, spec.data.test_points
-    stride = 1
-    while few_points and (side // (2 * stride)) ** 2 >= few_points:
-        stride *= 2
-    count, how = (2, spec.sampling) if few_points else (DRAWINGS[side], DRAWN)
-    end = draw_readings(run, last, count, stride, LAYERS, how)
-    others = [draw_readings(run, last, 2, stride, [LAYER], None)]
+    data, last, apart = run.spec.data, run.spec.training.steps, stride(run.spec.data)
+    few_points = data.test_points is not None
+    count, how = (2, run.spec.sampling) if few_points else (DRAWINGS[data.picture.size], DRAWN)
+    end = draw_readings(run, last, count, apart, LAYERS, how)
+    drawn = [end, draw_readings(run, last, 1, apart, [LAYER], None)]
     if role == " ".join(map(str, COMPARED)) and not few_points:
-        others += [draw_readings(run, last, 2, 2 * stride, [LAYER], sampler) for sampler in (ANCESTRAL, DRAWN)]
-    rows, main = [], {}
-    for drawn in (end, *others):
-        for layer in drawn.readings:
-            for kind, k, geometry in measure(drawn, layer, MEANS):
-                rows.append(_row(role, drawn, layer, kind, k, geometry))
-                if drawn is end and layer == LAYER and (kind, k) in (("plain", 1), ("corrected", count)):
-                    main[kind] = geometry
-    along, noisiest = _along(role, run, max(stride, side // PART), how)
-    both = float(end.both.mean())
-    return Examined(role, spec.seed, both, main["plain"], main["corrected"], (*rows, *along), noisiest)
+        drawn += [draw_readings(run, last, 2, 2 * apart, [LAYER], sampler) for sampler in (ANCESTRAL, DRAWN)]
+    rows = [
+        _row(role, of, layer, kind, k, geometry)
+        for of in drawn
+        for layer in of.readings
+        for kind, k, geometry in measure(of, layer, MEANS)
+    ]
+    (_, _, plain), *_, (_, _, corrected) = measure(end, LAYER)
+    along, noisiest = _along(role, run, apart, how)
+    return Examined(role, run.spec.seed, float(end.both.mean()), plain, corrected, (*rows, *along), noisiest)
 
 
-def _along(role: str, run: Run, stride: int, how: SamplingSpec) -> tuple[list[dict[str, Any]], Estimate | None]:
-    """The rows of the steps of training that are looked at, and `noisiest` of `Examined`."""
-    training, every = run.spec.training, EVERY[run.spec.data.picture.size]
+def _along(role: str, run: Run, apart: int, how: SamplingSpec) -> tuple[list[dict[str, Any]], Estimate | None]:
+    """The rows of the steps of training that are looked at, and `noisiest` of `Examined`.
+
+    The end of training is among them where the lattice is coarser than that of the end.
+    """
+    training, side = run.spec.training, run.spec.data.picture.size
+    coarse = max(apart, side // PART)
+    steps = sorted(step for step in training.snapshots if step < training.steps)[:: EVERY[side]]
     rows, most, noisiest = [], -np.inf, None
-    for step in sorted({*sorted(training.snapshots)[::every], training.steps}):
-        for sampling in (how, None):
-            drawn = draw_readings(run, step, 2, stride, [LAYER], sampling)
-            (_, _, plain), (_, _, corrected) = measure(drawn, LAYER)
-            rows.append(_row(role, drawn, LAYER, "plain", 1, plain))
-            rows.append(found := _row(role, drawn, LAYER, "corrected", 2, corrected))
-            if sampling and np.isfinite(found["signature"]) and most < found["noise"] <= CORRECTS:
-                most, noisiest = found["noise"], less(plain.signature(), corrected.signature())
+    for step in [*steps, *([training.steps] if coarse > apart else [])]:
+        drawn = draw_readings(run, step, 2, coarse, [LAYER], how)
+        (_, _, plain), (_, _, corrected) = measure(drawn, LAYER)
+        rows.append(_row(role, drawn, LAYER, "plain", 1, plain))
+        rows.append(found := _row(role, drawn, LAYER, "corrected", 2, corrected))
+        if np.isfinite(found["signature"]) and most < found["noise"] <= CORRECTS:
+            most, noisiest = found["noise"], less(plain.signature(), corrected.signature())
+        truth = draw_readings(run, step, 1, coarse, [LAYER], None)
+        rows += [_row(role, truth, LAYER, kind, k, geometry) for kind, k, geometry in measure(truth, LAYER)]
     return rows, noisiest
 
 
@@ -328,8 +310,10 @@ def analyse(runs: Runs) -> Analysis:
     table = pl.DataFrame([row for one in found for row in one.rows], infer_schema_length=None)
     arrays: dict[str, np.ndarray] = {}
     for role, (first, *_) in by_role.items():
-        size = first.plain.sides[0]
-        arrays |= {f"{role}.{key}": values for key, values in first.arrays().items()} | {f"{role}.size": np.array(size)}
+        size = len(first.plain.readings[0])
+        arrays |= {f"{role}.{key}": values for key, values in first.statistics().items()} | {
+            f"{role}.size": np.array(size)
+        }
         arrays |= {f"{size}.{key}": values for key, values in _ideal(size).items()}
     return _claims(by_role), {"geometry": table}, arrays
 

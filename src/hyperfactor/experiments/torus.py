@@ -26,12 +26,11 @@ from hyperfactor.experiments.claims import (
     Estimate,
     Terms,
     claim,
-    over_lines,
     over_seeds,
     proportion,
     unlike,
 )
-from hyperfactor.images.dataset import DataSpec
+from hyperfactor.experiments.lattice import dimension_over_lines, every, over_lines, stride
 from hyperfactor.images.gaussian import Picture
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
 from hyperfactor.measures.embedding import pca
@@ -122,18 +121,7 @@ class View:
 
     def dimension(self) -> Estimate:
         """The participation ratio."""
-        centred = self.points - self.points.mean(axis=0)
-        products = centred @ centred.T
-
-        def ratio(x: np.ndarray, y: np.ndarray) -> float:
-            """Of the points of lines x and y: (sum of the variances)^2 / sum of their squares, from inner products."""
-            counts = np.outer(np.bincount(x, minlength=len(x)), np.bincount(y, minlength=len(y))).ravel()
-            weight = counts / counts.sum()
-            mean = products @ weight
-            moved = products - mean[:, None] - mean[None, :] + weight @ mean
-            return float((weight @ np.diag(moved)) ** 2 / (weight @ moved**2 @ weight))
-
-        return self._over_lines(ratio)
+        return dimension_over_lines([self.representation], rng.stream(self.seed, "torus.lines"), BOOTSTRAP)
 
     def cross(self) -> Estimate:
         """The mean magnitude of the cosine between the steps of x and of y from one lattice point."""
@@ -150,16 +138,15 @@ class View:
         return over_lines(statistic, (sides[0], sides[1]), rng.stream(self.seed, "torus.lines"), BOOTSTRAP)
 
 
-def look(run: Run, step: int, stride: int = 1, landmarks: int = LANDMARKS) -> View:
+def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View:
     """Draw the lattice with the model of a step, judge the drawings, and read the layer."""
     spec = run.spec
-    axes = [axis[::stride] for axis in spec.data.test_axes()]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+    points, sides = every(spec.data, apart)
     images = run.sample(points, spec.seed, step)
     right = judge(spec, "lattice", points, images)["right"].to_numpy()
     found = run.activations(LAYER, factors=points, step=step, pictures=images)[LAYER]
-    width = PICTURE.sigma[0] / (spec.data.looked_at()[0] * stride)  # of a bump, in steps of these axes
-    R = found.reshape(*map(len, axes), -1).astype(np.float64)
+    width = PICTURE.sigma[0] / (spec.data.looked_at()[0] * apart)  # of a bump, in steps of this lattice
+    R = found.reshape(*sides, -1).astype(np.float64)
     return View(spec.seed, step, right, R, width, landmarks)
 
 
@@ -179,20 +166,12 @@ class Trained:
 def examine(run: Run, part_way: bool) -> Trained:
     """Look at a model at both ends of its training, and, where asked, between."""
     steps = sorted({*run.spec.training.snapshots, run.spec.training.steps})
-    stride = _stride(run.spec.data)
+    apart = stride(run.spec.data)
     return Trained(
-        look(run, steps[0], stride, UNTRAINED),
-        look(run, steps[-1], stride),
-        tuple(look(run, step, max(STRIDE, stride)) for step in steps[1:-1]) if part_way else (),
+        look(run, steps[0], apart, UNTRAINED),
+        look(run, steps[-1], apart),
+        tuple(look(run, step, max(STRIDE, apart)) for step in steps[1:-1]) if part_way else (),
     )
-
-
-def _stride(data: DataSpec) -> int:
-    """Between lattice points: 1, or where `test_points` is set the widest that leaves as many points."""
-    side, stride = PICTURE.size, 1
-    while data.test_points and (side // (2 * stride)) ** 2 >= data.test_points:
-        stride *= 2
-    return stride
 
 
 def analyse(runs: Runs) -> Analysis:

@@ -7,7 +7,7 @@ count once, and so do points nearer to each other than 1e-5 of the radius of the
 distance from the mean.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -66,22 +66,70 @@ def participation_ratio(points: Points | Sequence[Points], corrected: bool = Fal
 
 
 def _of_readings(given: Float[np.ndarray, "m n d"]) -> float:
+    m, n, d = given.shape
+    if n <= d:
+        return participation_ratio_of_weighted(list(given))(np.ones(n))
     centred = arrays.normalised_readings(given).values
-    m, n, d = centred.shape
     weight = (1 - np.eye(m)) / (m * (m - 1))
-    if d <= m * n:
-        covariance = np.einsum("ab,bnd->and", weight, centred).reshape(-1, d).T @ centred.reshape(-1, d)
-        square = np.sum(covariance**2)
-    else:  # the same of inner products
-        mixed = np.einsum("ab,bnd->and", weight, centred).reshape(-1, d) @ centred.reshape(-1, d).T
-        square = np.sum(mixed * mixed.T)
+    covariance = np.einsum("ab,bnd->and", weight, centred).reshape(-1, d).T @ centred.reshape(-1, d)
     own = np.einsum("and,bnd->nab", centred, centred)  # of each point in two readings
-    lengths = np.einsum("nab,ab->n", own, weight)
-    mixed = weight @ own
-    square += np.sum(lengths**2 - noise_variance(centred)) - np.einsum("nab,nba->", mixed, mixed)
-    if not (lengths.sum() > 0 and square > 0):
+    lengths, mixed = np.einsum("nab,ab->n", own, weight), weight @ own
+    same = np.sum(lengths**2 - noise_variance(centred)) - np.einsum("nab,nba->", mixed, mixed)
+    return _ratio(lengths.sum(), np.sum(covariance**2) + same)
+
+
+def _ratio(trace: float, square: float) -> float:
+    """trace^2 / square, or RequestError where noise leaves nothing of one."""
+    if not (trace > 0 and square > 0):
         raise RequestError("points: got readings that have no variance in common, needs more of them or less noise")
-    return float(lengths.sum() ** 2 / square)
+    return float(trace**2 / square)
+
+
+def participation_ratio_of_weighted(
+    readings: Sequence[Points],
+) -> Callable[[Float[np.ndarray, " n"]], float]:
+    """A function that gives the participation ratio of points with weights, such as how often a bootstrap draws each.
+
+    With the inner products K of the points, centred on their weighted mean, and w the weights, of sum 1, it is
+        (sum_k w_k K_kk)^2 / sum_{k,l} w_k w_l K_kl^2.
+    Of several readings the products and their squares are taken across readings, as `participation_ratio` does.
+
+    Parameters
+    ----------
+    readings: one array (n, d), or several readings of the same points.
+    """
+    X = arrays.normalised_readings(np.stack([arrays.points(R) for R in readings])).values
+    products = np.array([[a @ b.T for b in X] for a in X])  # (m, m, n, n)
+    luck = noise_variance(X) if len(X) > 1 else 0.0
+
+    def ratio(weights: Float[np.ndarray, " n"]) -> float:
+        w = weights / weights.sum()
+        to_mean = products @ w, np.swapaxes(products, 2, 3) @ w
+        K = products - to_mean[0][..., None] - to_mean[1][..., None, :] + (to_mean[0] @ w)[..., None, None]
+        squares, lengths = _across_readings(K, luck)
+        return _ratio(w @ lengths, w @ squares @ w)
+
+    return ratio
+
+
+def _across_readings(
+    K: Float[np.ndarray, "m m n n"], luck: float
+) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, " n"]]:
+    """<x_k, x_l>^2 and <x_k, x_k>, from the products of each two readings.
+
+    With a != c and b != d the readings of points k and l, the products K^ab and K^cd have independent noise.
+
+    luck: the variance of <x_k, x_k> by noise.
+    """
+    m = len(K)
+    if m == 1:
+        return K[0, 0] ** 2, np.diag(K[0, 0])
+    pairs = m * (m - 1)
+    lengths = np.einsum("abkk->k", K) - np.einsum("aakk->k", K)
+    rows, columns = np.sum(K.sum(axis=1) ** 2, axis=0), np.sum(K.sum(axis=0) ** 2, axis=0)
+    squares = K.sum(axis=(0, 1)) ** 2 - rows - columns + np.sum(K**2, axis=(0, 1))
+    np.fill_diagonal(squares, lengths**2 - pairs**2 * luck)
+    return squares / pairs**2, lengths / pairs
 
 
 def _variances(centred: Points) -> Float[np.ndarray, " r"]:

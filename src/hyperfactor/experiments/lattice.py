@@ -1,0 +1,78 @@
+"""The lattice that models are looked at on: a part of its points, and statistics with intervals over its lines."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from hyperfactor.experiments.claims import Estimate
+from hyperfactor.images.dataset import DataSpec
+from hyperfactor.measures.dimension import participation_ratio_of_weighted
+
+
+def stride(data: DataSpec) -> int:
+    """The step between the lattice points that are looked at.
+
+    It is 1, or where `test_points` is set the widest power of 2 that leaves as many points.
+    """
+    side, step = data.picture.size, 1
+    while data.test_points and (side // (2 * step)) ** 2 >= data.test_points:
+        step *= 2
+    return step
+
+
+def every(data: DataSpec, step: int) -> tuple[Float[np.ndarray, "n k"], tuple[int, ...]]:
+    """The points of every step-th lattice value of each factor, in the lattice's order, and how many values each has."""
+    axes = [axis[::step] for axis in data.test_axes()]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+    return points, tuple(map(len, axes))
+
+
+def over_lines(
+    statistic: Callable[[np.ndarray, np.ndarray], float],
+    sides: tuple[int, int],
+    generator: np.random.Generator,
+    samples: int,
+) -> Estimate:
+    """A statistic of a lattice with its bootstrap interval over lattice lines.
+
+    Repeated lines bias many statistics, so the interval has the width of the samples' spread and is centred on the
+    value.
+
+    Parameters
+    ----------
+    statistic
+        Takes the indices of the lines along x and along y.
+    sides
+        The number of lines of each.
+    generator
+        Draws the lines, with replacement.
+    samples
+        How many times.
+    """
+    measured = statistic(np.arange(sides[0]), np.arange(sides[1]))
+    drawn = [statistic(*(generator.integers(n, size=n) for n in sides)) for _ in range(samples)]
+    low, high = measured + np.quantile(drawn, [0.025, 0.975]) - np.mean(drawn)
+    return Estimate(measured, float(low), float(high), "bootstrap over lattice lines")
+
+
+def dimension_over_lines(
+    readings: Sequence[Float[np.ndarray, "n_1 n_2 d"]], generator: np.random.Generator, samples: int
+) -> Estimate:
+    """The participation ratio of one reading, or of several without their noise, with its interval over lattice lines.
+
+    Parameters
+    ----------
+    readings
+        One array, or several independent ones (see `hyperfactor.measures.readings`).
+    generator, samples
+        As for `over_lines`.
+    """
+    sides = readings[0].shape[0], readings[0].shape[1]
+    weighted = participation_ratio_of_weighted([R.reshape(-1, R.shape[-1]) for R in readings])
+
+    def ratio(x: np.ndarray, y: np.ndarray) -> float:
+        times = [np.bincount(lines, minlength=n) for lines, n in zip((x, y), sides, strict=True)]
+        return weighted(np.outer(*times).ravel())
+
+    return over_lines(ratio, sides, generator, samples)

@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+
+from hyperfactor.experiments import torus
+from hyperfactor.experiments.lattice import dimension_over_lines, every, stride
+from hyperfactor.measures.dimension import participation_ratio
+from hyperfactor.measures.geometry import clifford_torus
+
+DATA = torus.specs("laptop", 0)["torus"].data
+
+
+def test_few_test_points_thin_the_lattice():
+    found = [stride(DATA.model_copy(update={"test_points": n})) for n in (None, 1024, 256, 100, 40, 1)]
+    assert found == [1, 1, 2, 2, 4, 32]
+
+
+def test_every_fourth_value_of_each_factor():
+    points, sides = every(DATA, 4)
+    assert sides == (8, 8)
+    assert np.array_equal(points.reshape(8, 8, 2)[3, 5], [12, 20])
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_dimension_over_lines_is_the_participation_ratio(count):
+    generator = np.random.default_rng(0)
+    flat = np.pad(clifford_torus(8), ((0, 0), (0, 0), (0, 20)))
+    R = [flat + 0.1 * generator.normal(size=flat.shape) for _ in range(count)]
+    found = dimension_over_lines(R, np.random.default_rng(1), 50)
+    assert found.value == pytest.approx(participation_ratio(R if count > 1 else R[0].reshape(64, -1)))
+    assert found.low < found.value < found.high
