@@ -16,6 +16,7 @@ import numpy as np
 
 from hyperfactor import RunSpec, strict, train
 from hyperfactor.experiments.hyperfactorization import LAYER, Geometry
+from hyperfactor.experiments.lattice import every
 from hyperfactor.runs.run import Run, draw, judge
 
 HERE = Path(__file__).parent
@@ -24,15 +25,14 @@ HERE = Path(__file__).parent
 def read(run: Run, step: int, drawings: int, stride: int, device: str) -> tuple[list[np.ndarray], dict[str, float]]:
     """The readings (n_1, n_2, d) of a step, and the shares of the drawings that are at the right place, and right."""
     spec = run.spec
-    axes = [axis[::stride] for axis in spec.data.test_axes()]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+    points, sides = every(spec.data, stride)
     model = run.model_at(step).to(device)
     readings, shares = [], []
     for seed in range(drawings):
         images = draw(model, spec, points, seed)
         shares.append(judge(spec, "lattice", points, images).select("both", "right").mean().row(0))
         found = run.activations(LAYER, factors=points, step=step, pictures=images, seed=seed)[LAYER]
-        readings.append(found.reshape(*map(len, axes), -1).astype(np.float64))
+        readings.append(found.reshape(*sides, -1).astype(np.float64))
     both, right = np.mean(shares, axis=0)
     return readings, {"both": float(both), "right": float(right)}
 

@@ -450,6 +450,7 @@ def test_analyse_several_drawings_of_a_run(run: Run, store: Path, tmp_path: Path
         (["--figure", "a.png"], ["figure: got a.png, needs a name that ends with .svg or .pdf"]),
         (["--figure", "/dev/null/a.svg"], ["/dev/null/a.svg: Not a directory, needs a file that can be written"]),
         (["--open", "0"], ["open: got '0' for a run, needs an array"]),
+        (["--drawings", "2", "--source", "truth"], ["drawings: got 2 of the true pictures at timestep 0, where they"]),
         (["--drawings", "0"], ["drawings: got 0, needs an integer of at least 1"]),
         (["--drawings", "1000000000000"], ["points and 1000000000000 seeds, needs at most 4.3 GB"]),
     ],

@@ -348,6 +348,10 @@ def _representation(
 
     if source not in ("trajectory", "truth"):
         raise RequestError(f"source: got {source!r}, needs trajectory or truth")
+    if drawings > 1 and source == "truth" and timestep == 0:
+        raise RequestError(
+            f"drawings: got {drawings} of the true pictures at timestep 0, where they have no noise, needs 1"
+        )
     run = Run.open(store, prefix)
     data = run.spec.data
     truth = data.picture.render(data.test_lattice())[:, None].astype(np.float32) if source == "truth" else None

@@ -15,6 +15,8 @@ from hyperfactor.runs import claims
 from hyperfactor.runs.claims import DEAD, Claim, Claims
 from hyperfactor.runs.files import files_at
 
+from .racing import the_holder
+
 
 class Clock:
     """Seconds that pass when a test says so."""
@@ -83,21 +85,7 @@ def test_a_holder_beats_while_it_lives(tmp_path: Path):
 
 
 def test_of_many_that_want_a_run_one_has_it(place: str):
-    barrier, won = threading.Barrier(8), []
-
-    def attempt() -> None:
-        mine = watcher(place)
-        barrier.wait()
-        if claim := mine.take("run"):
-            won.append(claim)
-
-    threads = [threading.Thread(target=attempt) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(won) == 1
-    won[0].check()
+    the_holder(lambda: watcher(place))
 
 
 def abandon(place: str, machine: str, number: int = 1) -> None:

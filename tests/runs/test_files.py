@@ -5,7 +5,6 @@ import socket
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +14,8 @@ from hyperfactor import MachineError, RequestError
 from hyperfactor.errors import BusyError, WriteError
 from hyperfactor.runs.claims import DEAD, Claim, Claims
 from hyperfactor.runs.files import Folder, files_at
+
+from .racing import the_holder, winners
 
 
 def test_what_is_written_is_read_listed_and_deleted(place: str):
@@ -43,20 +44,8 @@ def test_what_is_written_is_read_listed_and_deleted(place: str):
 
 def test_of_many_that_create_a_file_one_succeeds(place: str):
     files = files_at(place)
-    barrier, won = threading.Barrier(8), []
-
-    def attempt(k: int) -> None:
-        barrier.wait()
-        if files.create("claims/x", str(k).encode()):
-            won.append(k)
-
-    threads = [threading.Thread(target=attempt, args=(k,)) for k in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(won) == 1
-    assert files.read("claims/x") == str(won[0]).encode()
+    (won,) = winners(lambda k: k if files.create("claims/x", str(k).encode()) else None)
+    assert files.read("claims/x") == str(won).encode()
     assert files.children("claims") == ["x"]
 
 
@@ -138,21 +127,7 @@ def test_without_hard_links_one_of_many_creates_a_file(tmp_path: Path):
 
 @pytest.mark.usefixtures("no_links")
 def test_without_hard_links_a_run_has_one_holder(tmp_path: Path):
-    barrier, won = threading.Barrier(8), []
-
-    def attempt() -> None:
-        mine = Claims(Folder(tmp_path), beat=3600)
-        barrier.wait()
-        if claim := mine.take("run"):
-            won.append(claim)
-
-    threads = [threading.Thread(target=attempt) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    (claim,) = won
-    claim.check()
+    claim = the_holder(lambda: Claims(Folder(tmp_path), beat=3600))
     claim.release()
     assert Folder(tmp_path).children(".claims") == []
 
