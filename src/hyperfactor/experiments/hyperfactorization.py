@@ -134,8 +134,8 @@ class Geometry:
         return Estimate(value, float(low), float(high), "bootstrap over curves and steps")
 
     def margin(self, test: str) -> Estimate:
-        """How much farther x-on-x and y-on-y are from the Clifford torus's than from the 3D torus's x-on-y, in the
-        mean."""
+        """The mean over x-on-x and y-on-y of the distance to the Clifford torus's statistic, less that to the 3D
+        torus's x-on-y."""
         margins = [
             Estimate(*self.compared.margin(f"{kind} {test}", PAPER[test], ("Clifford torus", f"{kind} {test}")),
                      "bootstrap over curves and steps")
@@ -144,8 +144,10 @@ class Geometry:
         return combine(margins, (0.5, 0.5))
 
     def signature(self) -> Estimate:
-        """How much of the paper's signature there is: 0 for a Clifford torus, 1 where x-on-x and y-on-y are as the 3D
-        torus's x-on-y.  The mean of orthogonality / HALF and 1 - parallelism."""
+        """The mean over x-on-x and y-on-y of orthogonality / HALF and 1 - parallelism.
+
+        It is 0 for a Clifford torus.  It is 1 where x-on-x and y-on-y have the values of the 3D torus's x-on-y.
+        """
         parts = [self.mean(f"{kind} {test}") for test in TESTS for kind in KINDS[1:]]
         found = combine(parts, (0.25 / HALF, 0.25 / HALF, -0.25, -0.25))
         return replace(found, value=found.value + 0.5, low=found.low + 0.5, high=found.high + 0.5)
@@ -155,7 +157,8 @@ class Geometry:
         return dimension_over_lines(self.readings, rng.stream(self.seed, "hyperfactorization.lines"), LINES)
 
     def row(self) -> dict[str, float]:
-        """Means of the statistics, additivity, dimension, noise and ceilings; the last three NaN for an array."""
+        """Means of the statistics, additivity, dimension, noise and ceilings.  Noise and ceilings of one reading are
+        NaN."""
         found, parts = self.compared, additivity(self.given)
         points = [R.reshape(-1, R.shape[-1]) for R in self.readings]
         return {
@@ -170,9 +173,12 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Examined:
-    """A model of a seed: its drawings at the end of training by source, and by step before; what was measured of them.
+    """What was measured of one model.
 
-    plain, corrected: of LAYER at the end.
+    role, seed: of the model.
+    both: the share of drawings at the end of training that are at the right place.
+    plain, corrected: LAYER at the end, from one drawing a point and from all.
+    rows: the rows of the table.
     noisiest: signature of one drawing less the corrected one, at the step of training with most noise up to CORRECTS.
     """
 
@@ -292,7 +298,8 @@ def _row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry: G
     """What was measured, without values where the readings have nothing in common but noise."""
     about = {
         "recipe": role, "seed": drawn.seed, "step": drawn.step, "source": drawn.source, "layer": layer,
-        "stride": drawn.stride, "kind": kind, "drawings": count, "both": float(drawn.both.mean()), "right": float(drawn.right.mean()),
+        "stride": drawn.stride, "kind": kind, "drawings": count, "both": float(drawn.both.mean()),
+        "right": float(drawn.right.mean()),
     }  # fmt: skip
     try:
         return about | geometry.row()
@@ -328,13 +335,17 @@ def _ideal(size: int) -> dict[str, np.ndarray]:
 
 
 def _claims(found: Mapping[str, Sequence[Examined]]) -> list[Claim]:
-    """For each recipe the paper's claims of figure 3 and of the dimension, of one drawing a point and without noise;
-    how much of the signature is left; and whether noise makes the signature while the network learns."""
+    """The claims of each recipe.
+
+    They are the paper's claims of figure 3 and of the dimension, from one drawing a point and without noise; how much
+    of the signature is left; and whether noise makes the signature while the network learns.
+    """
     claims = []
     for role, ones in found.items():
         slug = role.replace(" ", ".")
         unless = [
-            f"model {role!r} of seed {one.seed} draws {one.both:.2f} of the lattice at the right place, needs {LEARNT:g}"
+            f"model {role!r} of seed {one.seed} draws {one.both:.2f} of the lattice at the right place, needs "
+            f"{LEARNT:g}"
             for one in ones
             if not one.both >= LEARNT
         ]
@@ -350,7 +361,8 @@ def _claims(found: Mapping[str, Sequence[Examined]]) -> list[Claim]:
                 ))  # fmt: skip
             claims.append(claim(
                 f"{slug}.{kind}.dimension", "3", f"{role}, {words}: effective dimension (participation ratio)",
-                Bound(">", 4), lambda shapes=shapes: [shape.dimension() for shape in shapes], terms="paper", unless=unless,
+                Bound(">", 4), lambda shapes=shapes: [shape.dimension() for shape in shapes], terms="paper",
+                unless=unless,
             ))  # fmt: skip
         claims.append(claim(
             f"{slug}.left", "8", f"{role}: share of the paper's signature that is left without noise", Bound(">=", 0.5),
@@ -364,7 +376,8 @@ def _claims(found: Mapping[str, Sequence[Examined]]) -> list[Claim]:
         claims.append(claim(
             f"{slug}.noise", "noise",
             f"{role}, at the noisiest step of training: signature of one drawing a point less that without noise",
-            Bound(">", 0), lambda ones=ones: [one.noisiest for one in ones if one.noisiest], unless=[*unless, *missing],
+            Bound(">", 0), lambda ones=ones: [one.noisiest for one in ones if one.noisiest],
+            unless=[*unless, *missing],
         ))  # fmt: skip
     return claims
 

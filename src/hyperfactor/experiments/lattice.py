@@ -1,6 +1,8 @@
 """The lattice that models are looked at on: a part of its points, and statistics with intervals over its lines."""
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -11,9 +13,9 @@ from hyperfactor.measures.dimension import participation_ratio_of_weighted
 
 
 def stride(data: DataSpec) -> int:
-    """The step between the lattice points that are looked at.
+    """The step between the lattice points that an experiment uses.
 
-    It is 1, or where `test_points` is set the widest power of 2 that leaves as many points.
+    The step is 1.  Where `test_points` is set, it is the largest power of 2 that leaves at least that many points.
     """
     side, step = data.picture.size, 1
     while data.test_points and (side // (2 * step)) ** 2 >= data.test_points:
@@ -22,7 +24,15 @@ def stride(data: DataSpec) -> int:
 
 
 def every(data: DataSpec, step: int) -> tuple[Float[np.ndarray, "n k"], tuple[int, ...]]:
-    """The points of every step-th lattice value of each factor, in the lattice's order, and how many values each has."""
+    """The lattice points at every step-th value of each factor.
+
+    Returns
+    -------
+    points
+        Shape (n, k), in the lattice's order.
+    sides
+        The number of values of each factor.
+    """
     axes = [axis[::step] for axis in data.test_axes()]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
     return points, tuple(map(len, axes))
@@ -75,4 +85,4 @@ def dimension_over_lines(
         times = [np.bincount(lines, minlength=n) for lines, n in zip((x, y), sides, strict=True)]
         return weighted(np.outer(*times).ravel())
 
-    return over_lines(ratio, sides, generator, samples)
+    return replace(over_lines(ratio, sides, generator, samples), span=(1.0, math.inf))

@@ -36,7 +36,7 @@ def figure(found: Battery, title: str) -> Figure:
     style.letter(mosaic["b"], "b")
     scaled = [diagram / found.persistence.radius for diagram in found.persistence.diagrams]
     counts = ["?" if count is None else str(count) for count in found.persistence.to_json()["betti"]]
-    unknown = "; ?: cannot be told" if "?" in counts else ""
+    unknown = "\n?: cannot be told" if "?" in counts else ""
     diagrams(mosaic["c"], scaled, f"Betti ({', '.join(counts)}){unknown}")
     style.letter(mosaic["c"], "c")
     within = found.cosines.within
@@ -45,7 +45,8 @@ def figure(found: Battery, title: str) -> Figure:
     for name, values, colour in zip(found.names, within, COLOURS, strict=False):
         histogram(mosaic["d"], values, np.linspace(-1, 1, 41), colour, name, "-" if name == found.names[0] else "--")
     mosaic["d"].set(xlabel="cosine of steps within a factor", ylabel="share of pairs")
-    mosaic["d"].legend(loc="upper right")
+    mosaic["d"].set_ylim(0, 1.4 * mosaic["d"].get_ylim()[1])  # room for the legend
+    mosaic["d"].legend(loc="upper center", ncols=len(found.names))
     style.letter(mosaic["d"], "d")
     names, totals = list(found.comparison.total), list(found.comparison.total.values())
     ends = np.array([found.comparison.interval[name] for name in names]).T

@@ -29,8 +29,8 @@ def figure_3(result: Result) -> Figure:
     table = _end(result).filter((pl.col("recipe") == role) & (pl.col("seed") == result.seeds[0]))
     corrected = table.filter(pl.col("kind") == "corrected").sort("drawings").row(-1, named=True)
     text = (
-        f"{role}, preset {result.preset}, seed {result.seeds[0]}; {size} x {size} lattice points, {corrected['drawings']} "
-        f"drawings of each; layer {LAYER}; noise is {corrected['noise']:.3f} of the variance"
+        f"{role}, preset {result.preset}, seed {result.seeds[0]}; {size} x {size} lattice points, "
+        f"{corrected['drawings']} drawings of each; layer {LAYER}; noise is {corrected['noise']:.3f} of the variance"
     )
     figure = style.new(PAGE, 4.6, text)
     panels = figure.subplots(len(KINDS), len(TESTS), sharex="col")

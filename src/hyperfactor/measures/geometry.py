@@ -193,9 +193,8 @@ def _unit_steps(R: arrays.Normalised, lag: int, periodic: Periodic, name: str = 
         n = R.values.shape[axis + 1]
         count = n if wrap else n - lag
         if count < 2 or lag >= n:
-            raise RequestError(
-                f"{name}, factor {axis}: got {n} lattice values, needs at least {lag + 1 if wrap else lag + 2} at lag {lag}"
-            )
+            least = lag + 1 if wrap else lag + 2
+            raise RequestError(f"{name}, factor {axis}: got {n} lattice values, needs at least {least} at lag {lag}")
         moved = np.moveaxis(R.values, axis + 1, 1)
         step = np.roll(moved, -lag, axis=1)[:, :count]
         step -= moved[:, :count]

@@ -44,13 +44,13 @@ def noise_share(centred: Float[np.ndarray, "m *n d"]) -> float | None:
 
 
 def noise_variance(vectors: Float[np.ndarray, "m *n d"]) -> float:
-    """The variance that noise gives to <u, u>, in the mean over the vectors.
+    """The variance of <u, u> due to noise, averaged over the vectors.
 
-    With s the signal and Sigma the covariance of the noise it is 4 s' Sigma s / m + 2 tr Sigma^2 / (m (m - 1)).  Both
-    terms are estimated from products of the noise at one place, half the difference of two readings times the root of
-    2, with the vectors and the noise at another place, half the lattice away.  Places may have more noise than others:
-    as the mean of tr Sigma^2 grows with the mean square of the noise, it is scaled by E |e|^4 / ((E |e|^2)^2 (1 + 2 /
-    D)), which is 1 for normal noise that is alike everywhere, D = (tr Sigma)^2 / tr Sigma^2 being its dimensions.
+    With s the signal and Sigma the covariance of the noise it is 4 s' Sigma s / m + 2 tr Sigma^2 / (m (m - 1)).  The
+    noise at a place is estimated by the difference of two readings, divided by the root of 2.  Its products with the
+    vectors, and with the noise, half the lattice away estimate s' Sigma s and tr Sigma^2.  Where some places have more
+    noise than others, the mean of tr Sigma^2 is larger by E |e|^4 / ((E |e|^2)^2 (1 + 2 / D)), with D = (tr Sigma)^2 /
+    tr Sigma^2.
     """
     m, axes = len(vectors), tuple(range(vectors.ndim - 2))
     mean = vectors.mean(axis=0)
@@ -69,29 +69,41 @@ def noise_variance(vectors: Float[np.ndarray, "m *n d"]) -> float:
 
 
 def squared_lengths(vectors: Float[np.ndarray, "m k *n d"]) -> Float[np.ndarray, "k *n"]:
-    """|s|^2 of each vector's signal; without noise |u|^2.
+    """|s|^2 of each vector's signal; of a single reading |u|^2.
 
-    Across readings it is <u, u>, which may be near 0, or below, by chance.  So it is drawn towards the mean over the
-    vectors that are alike, those of equal k, such as the same step on other curves; and that mean towards the mean over
-    all.  See `_towards` for how far.  What is then shorter than its standard error is 0: a vector that noise hides.
+    The estimate <u, u> of one vector may be near 0, or below, by chance.  It is shrunk towards the mean of the vectors
+    with the same k, such as the same step on other curves.  That mean is shrunk towards the mean of all vectors.  A
+    result below its standard error becomes 0: noise hides the vector.
+
+    Parameters
+    ----------
+    vectors: readings first, then the axis of vectors that are alike.
     """
     found = inner(vectors, vectors)
     if len(vectors) == 1:
         return found
     noise, rows = noise_variance(vectors), found.reshape(len(found), -1)
-    means, error = _towards(rows.mean(axis=1), np.asarray(rows.mean()), noise / rows.shape[1], noise / rows.size)
-    lengths, error = _towards(rows, means[:, None], noise, error)
+    means, error = _shrunk(rows.mean(axis=1), np.asarray(rows.mean()), noise / rows.shape[1], noise / rows.size)
+    lengths, error = _shrunk(rows, means[:, None], noise, error)
     return np.where(lengths >= np.sqrt(error), lengths, 0.0).reshape(found.shape)
 
 
-def _towards(
+def _shrunk(
     values: Float[np.ndarray, "*n"], means: Float[np.ndarray, "*m"], noise: float, error: float
 ) -> tuple[Float[np.ndarray, "*n"], float]:
-    """Values drawn towards means, and the variance that noise gives to what comes out.
+    """Shrink values towards means.
 
-    They are drawn by twice the share of their variance around the means that is noise, wholly from one half on.
+    The weight of the means is twice the share of noise in the variance around them, and 1 from a half on.
 
-    noise, error: the variance that noise gives to the values, and to the means.
+    Parameters
+    ----------
+    values, means: the means broadcast against the values.
+    noise: variance of a value due to noise.
+    error: variance of a mean due to noise.
+
+    Returns
+    -------
+    The shrunk values, and their variance due to noise.
     """
     spread = float(np.mean((values - means) ** 2))
     kept = float(np.clip(1 - 2 * noise / spread, 0, 1)) if spread > 0 else 1.0
