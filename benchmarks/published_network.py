@@ -1,6 +1,6 @@
 """The geometry of the published network's representations, with and without noise, on a GPU.
 
-    python benchmarks/published_network.py [SPEC.yaml] [--device cuda] [--drawings 4] [--stride 1] [--out FOLDER]
+    python benchmarks/published_network.py [SPEC.yaml] [--device cuda] [--threads 1] [--drawings 4] [--stride 1] [--out FOLDER]
 
 Trains the spec (examples/published.yaml where left out), draws each lattice point several times on the device with the
 model of each snapshot, and reads the layer up1.  Writes FOLDER/geometry.json, one row a step of training: share right,
@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from hyperfactor import RunSpec, strict, train
 from hyperfactor.experiments.hyperfactorization import LAYER, Geometry
@@ -50,13 +51,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("spec", nargs="?", default=HERE.parent / "examples" / "published.yaml")
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--threads", type=int, default=1, help="of torch, on the CPU")
     parser.add_argument("--drawings", type=int, default=4)
     parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--store", default="hyperfactor-store")
     parser.add_argument("--out", type=Path, default=Path("published-network"))
     parser.add_argument("--set", nargs="*", default=[], help="keys of the spec, such as training.steps=100")
     given = parser.parse_args()
-    run = train(RunSpec.load(given.spec, given.set), given.store, device=given.device, report=print)
+    run = train(RunSpec.load(given.spec, given.set), given.store, device=given.device, threads=given.threads, report=print)
+    torch.set_num_threads(given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
     rows = []
     for step in sorted({*run.spec.training.snapshots, run.spec.training.steps}):
