@@ -58,7 +58,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("published-network"))
     parser.add_argument("--set", nargs="*", default=[], help="keys of the spec, such as training.steps=100")
     given = parser.parse_args()
-    run = train(RunSpec.load(given.spec, given.set), given.store, device=given.device, threads=given.threads, report=print)
+    run = train(
+        RunSpec.load(given.spec, given.set), given.store, device=given.device, threads=given.threads, report=print
+    )
     torch.set_num_threads(given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
     rows = []

@@ -4,10 +4,18 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
-from pydantic_core import PydanticKnownError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from hyperfactor.errors import RequestError
 
@@ -85,6 +93,106 @@ class Strict(BaseModel, metaclass=_Called):
         return self.parse({**dict(self), **update})
 
 
+class Open(Strict):
+    """A section that comes in kinds, to which anyone may add one.
+
+    A direct subclass is the section.  It can be the type of a field, and it reads data as the kind that its `tag` names.
+    A subclass of the section registers itself as a kind by giving the tag a value:
+
+        class Region(Open): ...
+        class Ring(Region):
+            kind: Literal["ring"] = "ring"
+
+    Attributes
+    ----------
+    tag : str
+        Name of the field that tells the kind.
+    usual : str or None
+        The kind of data without a tag; None where the tag is required.
+    kinds : dict
+        The class of each kind, by name.
+    """
+
+    tag: ClassVar[str] = "kind"
+    usual: ClassVar[str | None] = None
+    kinds: ClassVar[dict[str, type["Open"]]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if Open in cls.__bases__:
+            cls.kinds = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        if cls.tag in cls.model_fields and isinstance(name := cls.model_fields[cls.tag].default, str):
+            known = cls.kinds.get(name, cls)
+            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise RequestError(
+                    f"{cls.__name__}.{cls.tag}: got {name!r}, which is {known.__module__}.{known.__qualname__}, "
+                    "needs another name"
+                )
+            cls.kinds[name] = cls
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        if "kinds" not in vars(cls):
+            return schema
+        as_is = core_schema.wrap_serializer_function_ser_schema(
+            lambda value, serialize: serialize(value), schema=core_schema.any_schema()
+        )
+        return core_schema.no_info_before_validator_function(cls._read, schema, serialization=as_is)
+
+    @classmethod
+    def _read(cls, data: Any) -> Any:
+        """Data as a value of the kind that it names."""
+        if isinstance(data, cls):
+            return data
+        if not isinstance(data, Mapping):
+            raise PydanticKnownError("model_type", {"class_name": cls.__name__})
+        name = data.get(cls.tag, cls.usual)
+        if name is None:
+            raise PydanticKnownError("union_tag_not_found", {"discriminator": cls.tag})
+        if not isinstance(name, str) or name not in cls.kinds:
+            known = ", ".join(repr(kind) for kind in cls.kinds)
+            raise PydanticKnownError(
+                "union_tag_invalid", {"discriminator": cls.tag, "tag": str(name), "expected_tags": known}
+            )
+        return cls.kinds[name].model_validate({cls.tag: name, **data})
+
+
+def changes(value: Any, default: Any) -> Any:
+    """What a value has that its default has not, as plain data.
+
+    Parameters
+    ----------
+    value : Any
+        A section of a spec, or one of its values.
+    default : Any
+        What stands where nothing is given.
+
+    Returns
+    -------
+    Any
+        Of a section the keys that differ from those of the default.  Of a section of another kind than the default, its
+        tag, and the keys that differ from the defaults of its own kind.  Other values as they are.
+    """
+    if isinstance(value, Mapping):
+        return {name: changes(part, None) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [changes(part, None) for part in value]
+    if not isinstance(value, Strict):
+        return value
+    same = type(value) is type(default)
+    found = {value.tag: getattr(value, value.tag)} if isinstance(value, Open) and not same else {}
+    for name, field in type(value).model_fields.items():
+        given, usual = getattr(value, name), getattr(default, name) if same else field.get_default()
+        if given != usual:
+            found[name] = changes(given, usual)
+    return found
+
+
 def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The values of nested data with their dotted keys, as in `training.steps`."""
     for key, value in data.items():
@@ -130,12 +238,13 @@ def one_line(error: ValidationError) -> str:
 def _clause(error: dict[str, Any]) -> str:
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
     where = ".".join(str(part) for part in error["loc"]) or "spec"
+    tag = str(context.get("discriminator", "kind")).strip("'")
     if kind == "missing":
         return f"{where}: got nothing, needs a value"
     if kind == "union_tag_not_found":
-        return f"{where}: got {_quote(given)}, needs a key 'kind'"
+        return f"{where}: got {_quote(given)}, needs a key {tag!r}"
     if kind == "union_tag_invalid":
-        return f"{where}.kind: got {context['tag']!r}, needs one of {context['expected_tags']}"
+        return f"{where}.{tag}: got {context['tag']!r}, needs one of {context['expected_tags']}"
     number = "an integer" if any(isinstance(bound, int) for bound in context.values()) else "a number"
     needs = {
         "greater_than_equal": number + " of at least {ge:g}",

@@ -78,7 +78,7 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_weights(run: Run, tiny: Run
     """SIGKILL before or after a file is flushed, renamed or deleted, or a loss is computed, again and again."""
     random_ = random.Random(0)
     moments = [1, 2, 3, *(random_.randrange(1, 24) for _ in range(9))]
-    command = [sys.executable, "-c", KILLED, tiny.canonical(), str(tmp_path / "killed"), json.dumps(moments)]
+    command = [sys.executable, "-c", KILLED, tiny.model_dump_json(), str(tmp_path / "killed"), json.dumps(moments)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 6  # of a run that takes about 100 such steps
@@ -119,7 +119,7 @@ print(*sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in ot
 
 
 def test_two_processes_that_want_a_run_train_it_once(tiny: RunSpec, tmp_path: Path):
-    command = [sys.executable, "-c", TWICE, tiny.canonical(), str(tmp_path)]
+    command = [sys.executable, "-c", TWICE, tiny.model_dump_json(), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout.split() == ["0", "6"], done.stderr  # reports of steps
     assert list(Store(tmp_path).verify()) == []  # which finds temporary files too

@@ -62,7 +62,7 @@ if __name__ == "__main__":
 
 def sweep(tiny: RunSpec, store: Path) -> subprocess.Popen[str]:
     """The same call as a user's, in a process of its own and a group of its own."""
-    specs = [spec_of(tiny, seed).canonical() for seed in range(RUNS)]
+    specs = [spec_of(tiny, seed).model_dump_json() for seed in range(RUNS)]
     script = store.with_suffix(".py")
     script.write_text(SWEEP)
     process = subprocess.Popen(
@@ -372,7 +372,7 @@ def test_a_script_without_a_guard(tiny: RunSpec, undisturbed: dict[str, bytes], 
     store = Store(tmp_path / "store")
     script = tmp_path / "script.py"
     script.write_text(SWEEP.replace('if __name__ == "__main__"', "if True"))
-    specs = [spec_of(tiny, seed).canonical() for seed in range(RUNS)]
+    specs = [spec_of(tiny, seed).model_dump_json() for seed in range(RUNS)]
     done = subprocess.run([sys.executable, script, store.path, *specs], capture_output=True, text=True, timeout=600)
     assert done.stderr == ""
     assert f"done {RUNS}" in done.stdout

@@ -1,7 +1,8 @@
 """RunSpec: everything that decides what a run is, and nothing else.
 
 Paths, the device and the number of workers are not in it, so the same spec has the same id
-everywhere.  The defaults are the `laptop` preset.
+everywhere.  The defaults are the `laptop` preset.  The id names what differs from the defaults, so a new key with a
+default changes no id.
 """
 
 import hashlib
@@ -19,11 +20,11 @@ from hyperfactor.factors.encoding import Encoding, Sinusoidal
 from hyperfactor.images.dataset import TRAIN, DataSpec, region_points, training_points
 from hyperfactor.models.unet import UNetSpec
 from hyperfactor.runs.files import named_path
-from hyperfactor.strict import Integer, Strict
+from hyperfactor.strict import Integer, Strict, changes
 from hyperfactor.training.diffusion import DiffusionSpec, SamplingSpec
 from hyperfactor.training.loop import TrainingSpec
 
-SCHEMA = 2  # part of every id: raise it when the same spec no longer means the same run
+SCHEMA = 3  # part of every id: raise it when the same spec no longer means the same run
 
 
 class RunSpec(Strict):
@@ -53,12 +54,9 @@ class RunSpec(Strict):
 
     @property
     def id(self) -> str:
-        """16 hexadecimal digits: a hash of the content and of the schema's version."""
-        return hashlib.sha256(f"{SCHEMA}:{self.canonical()}".encode()).hexdigest()[:16]
-
-    def canonical(self) -> str:
-        """The whole content, defaults included, as JSON with sorted keys."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """16 hexadecimal digits: a hash of what differs from the defaults, and of the schema's version."""
+        content = json.dumps(changes(self, type(self)()), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(f"{SCHEMA}:{content}".encode()).hexdigest()[:16]
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:

@@ -362,7 +362,7 @@ class _Sweep:
     def _submit(self, run: str) -> None:
         spec = self.specs[run]
         task = self.client.submit(
-            _train_one, spec.canonical(), self.store.url, "cuda" if self.gpu else "cpu", self.track,
+            _train_one, spec.model_dump_json(), self.store.url, "cuda" if self.gpu else "cpu", self.track,
             self.store.claims.dead(run), key=f"train-{run}-{self.way}-{self.attempts[run]}", priority=-self.rank[run],
             resources={"GPU": 1} if self.gpu else None, pure=False,
         )  # fmt: skip

@@ -140,7 +140,7 @@ def _tensorboard(folder: str, spec: RunSpec) -> tuple[Log, Callable[[], None]]:
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(f"{folder}/{spec.id}")
-    writer.add_text("spec", f"```\n{spec.canonical()}\n```")
+    writer.add_text("spec", f"```\n{spec.model_dump_json()}\n```")
 
     def log(row: Row, step: int) -> None:
         for key, value in row.items():
