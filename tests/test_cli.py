@@ -15,7 +15,7 @@ import yaml
 from hyperfactor import RequestError, Run, RunSpec, cli, train
 from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.measures.geometry import additivity, clifford_torus
-from hyperfactor.runs.store import CHECKPOINT
+from hyperfactor.store.store import CHECKPOINT
 
 from .shell import from_a_shell, hyperfactor, one_line
 

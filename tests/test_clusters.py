@@ -25,6 +25,7 @@ from typer.main import get_command
 from hyperfactor import Store
 from hyperfactor.cli import app
 from hyperfactor.experiments import EXPERIMENTS
+from hyperfactor.store.verify import verify
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BATCH = EXAMPLES / "slurm.sbatch"
@@ -164,9 +165,9 @@ def test_a_worker_of_another_machine_dies(tmp_path: Path):
         processes.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path))
         return processes[-1]
 
-    def claims() -> list[dict[str, Any]]:
+    def leases() -> list[dict[str, Any]]:
         with suppress(OSError, ValueError):  # one that is being written or released
-            return [json.loads(path.read_text()) for path in (tmp_path / "store" / ".claims").iterdir()]
+            return [json.loads(path.read_text()) for path in (tmp_path / "store" / ".leases").iterdir()]
         return []
 
     try:
@@ -179,11 +180,11 @@ def test_a_worker_of_another_machine_dies(tmp_path: Path):
             "hyperfactor", "reproduce", "composition", "--preset", "smoke", "--scheduler", file,
             "--store", tmp_path / "store", "--out", tmp_path / "report", "--quiet",
         )  # fmt: skip
-        while not claims() and client.poll() is None:
+        while not leases() and client.poll() is None:
             time.sleep(0.02)
         victim.kill()
         victim.wait()
-        (left,) = claims()
+        (left,) = leases()
         assert left["machine"].startswith("elsewhere|")
         start(*worker)
         _, err = client.communicate(timeout=GUARD)
@@ -194,4 +195,4 @@ def test_a_worker_of_another_machine_dies(tmp_path: Path):
             process.communicate()
     store = Store(tmp_path / "store")
     assert len([run for run in store.ids() if store.manifest(run)]) == 4
-    assert list(store.verify()) == []
+    assert list(verify(store)) == []

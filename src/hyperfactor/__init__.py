@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperfactor.errors import BusyError, DivergedError, HyperfactorError, MachineError, RequestError, StoreError
+    from hyperfactor.experiments.base import Result
     from hyperfactor.runs.execute import train
     from hyperfactor.runs.run import Run
     from hyperfactor.runs.spec import RunSpec
-    from hyperfactor.runs.store import Store
+    from hyperfactor.store.store import Store
 
 # Where the public names live.  They are imported when first used: torch takes seconds.
 _HOMES = {
@@ -17,9 +18,10 @@ _HOMES = {
     "HyperfactorError": "hyperfactor.errors",
     "MachineError": "hyperfactor.errors",
     "RequestError": "hyperfactor.errors",
+    "Result": "hyperfactor.experiments.base",
     "Run": "hyperfactor.runs.run",
     "RunSpec": "hyperfactor.runs.spec",
-    "Store": "hyperfactor.runs.store",
+    "Store": "hyperfactor.store.store",
     "StoreError": "hyperfactor.errors",
     "train": "hyperfactor.runs.execute",
 }
@@ -29,6 +31,7 @@ __all__ = [
     "HyperfactorError",
     "MachineError",
     "RequestError",
+    "Result",
     "Run",
     "RunSpec",
     "Store",

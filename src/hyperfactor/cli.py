@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyperfactor.errors import HyperfactorError, RequestError, machine_fault
+from hyperfactor.errors import HyperfactorError, RequestError, StoreError, machine_fault
 from hyperfactor.process import prepare_command
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from hyperfactor.experiments.claims import Claim
     from hyperfactor.experiments.rounds import Rounds
-    from hyperfactor.runs.store import Problem
+    from hyperfactor.store.store import Entry, Store
+    from hyperfactor.store.verify import Problem
 
 app = typer.Typer(
     help="Does a generative model learn the factors of what it draws, and can it compose them?",
@@ -81,7 +82,8 @@ def reproduce(
     from hyperfactor.experiments import EXPERIMENTS
     from hyperfactor.experiments.rounds import Rounds
     from hyperfactor.report.page import write_report
-    from hyperfactor.runs.files import check_writable, files_at, write_whole
+    from hyperfactor.store.files import files_at
+    from hyperfactor.store.named import check_writable, write_whole
     from hyperfactor.strict import dump_json
 
     began = time.perf_counter()
@@ -113,13 +115,14 @@ def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
     import polars as pl
 
     from hyperfactor.runs import cost
+    from hyperfactor.runs.recorded import is_finished
     from hyperfactor.runs.run import Run
-    from hyperfactor.runs.store import Store
+    from hyperfactor.store.store import Store
 
     if workers is not None and workers < 1:
         raise RequestError(f"workers: got {workers}, needs an integer of at least 1")
     opened = Store(store)
-    while found := {spec.id: Run(opened, spec.id) for spec in rounds.missing() if opened.manifest(spec.id)}:
+    while found := {spec.id: Run(opened, spec.id) for spec in rounds.missing() if is_finished(opened, spec)}:
         rounds.add(found)
     specs, missing, titles = rounds.specs(), rounds.missing(), rounds.titles()
     lacking = {spec.id for spec in missing}
@@ -164,7 +167,8 @@ def sweep(
 ) -> None:
     """Train many runs: every combination, row or entry of changed keys."""
     from hyperfactor.runs.grid import load_grid
-    from hyperfactor.runs.store import Store
+    from hyperfactor.runs.recorded import is_finished
+    from hyperfactor.store.store import Store
 
     specs, wrong = load_grid(grid_file, overrides or [])
     for line in wrong:
@@ -172,7 +176,7 @@ def sweep(
     if dry_run:
         opened = Store(store)
         for spec in specs:
-            print(spec.id, "finished" if opened.manifest(spec.id) else "to train")
+            print(spec.id, "finished" if is_finished(opened, spec) else "to train")
         raise typer.Exit(2 if wrong else 0)
     roles = {spec.id: f"run {k} of {len(specs)}" for k, spec in enumerate(specs, 1)}
     done, failures = _train_all(list(specs), roles, store, workers, scheduler, gpu, track, quiet)
@@ -186,8 +190,8 @@ def _train_all(
     track: str | None, quiet: bool,
 ) -> tuple[dict[str, Any], dict[str, HyperfactorError]]:  # fmt: skip
     """Train with a bar, and name the causes of failures."""
-    from hyperfactor.runs.store import Store
     from hyperfactor.runs.sweep import train_all
+    from hyperfactor.store.store import Store
 
     with _Progress(specs, roles, quiet) as progress:
         try:
@@ -242,8 +246,8 @@ def sample(
     """Draw a picture at each row of factor values."""
     import numpy as np
 
-    from hyperfactor.runs.files import check_writable, write_whole
     from hyperfactor.runs.run import Run
+    from hyperfactor.store.named import check_writable, write_whole
 
     check_writable(out)
     opened = Run.open(store, run)
@@ -289,7 +293,7 @@ def analyse(
     """Geometry, dimension and topology of one layer of a run, or of an array."""
     from hyperfactor.experiments.battery import battery
     from hyperfactor.measures import arrays
-    from hyperfactor.runs.files import check_writable, write_whole
+    from hyperfactor.store.named import check_writable, write_whole
     from hyperfactor.strict import dump_json
 
     drawings = arrays.whole(drawings, "drawings", 1)
@@ -373,7 +377,7 @@ def _read_lattice(path: Path, open_factors: str) -> "tuple[Any, None, tuple[bool
     import numpy as np
 
     from hyperfactor.measures import arrays
-    from hyperfactor.runs.files import named_path
+    from hyperfactor.store.named import named_path
 
     file = named_path(path, "array")
     try:
@@ -407,7 +411,7 @@ def percolate(
     """When the bumps of a random part of a lattice hang together: the largest cluster, and the critical fraction."""
     from hyperfactor.percolation.lattice import critical_fraction, neighbours, site_percolation
     from hyperfactor.percolation.overlap import reach
-    from hyperfactor.runs.files import check_writable, write_whole
+    from hyperfactor.store.named import check_writable, write_whole
     from hyperfactor.strict import dump_json
 
     if not 0 < spacing < math.inf:
@@ -457,39 +461,57 @@ def runs_list(
     out: Annotated[Path | None, typer.Option(help="Write here, not to the terminal.")] = None,
 ) -> None:
     """A line a run: what it is, its state, its accuracy."""
-    from hyperfactor.runs.files import write_whole
-    from hyperfactor.runs.store import Store
-    from hyperfactor.runs.table import column_names, table
-    from hyperfactor.strict import dump_json
+    from hyperfactor.store.named import write_whole
+    from hyperfactor.store.store import Store
+    from hyperfactor.store.table import encode, table
 
     if format not in ("table", "csv", "json", "parquet"):
         raise RequestError(f"format: got {format!r}, needs table, csv, json or parquet")
     if format == "parquet" and out is None:
         raise RequestError("format: got parquet for the terminal, needs --out FILE")
-    names = column_names(columns)
-    if context.args:
-        given = " ".join([columns, *context.args] if columns else context.args)
-        raise RequestError(
-            f"runs list: got {given[:60]!r}, needs a star in quotes, --columns '*': a shell puts files for it"
-        )
+    names, foreign = _columns(columns, context.args), {}
     try:
-        frame = table(Store(store), names, where)
+        frame = table(_set_apart(Store(store).entries(), foreign), names, where)
     except RequestError as error:
         if any(Path(name).exists() for name in names) and "columns: got" in str(error):
             raise RequestError(f"{error}; it is the name of a file here: a star needs quotes, --columns '*'") from None
         raise
     if format == "table":
         content = (_table(frame, f"store {store}") if len(frame) else f"store {store}: no runs").encode()
-    elif format == "json":
-        content = dump_json(frame.to_dicts()).encode()
     else:
-        buffer = io.BytesIO()
-        {"csv": frame.write_csv, "parquet": frame.write_parquet}[format](buffer)
-        content = buffer.getvalue()
+        content = encode(frame, format)
     if out:
         write_whole(out, content)
     else:
         sys.stdout.buffer.write(content.rstrip(b"\n") + b"\n")
+    if foreign:
+        from hyperfactor.runs.recorded import remark
+
+        if line := remark(foreign):
+            _complain(line)
+
+
+def _columns(columns: str, more: list[str]) -> list[str]:
+    """The columns asked for. `more`: what stands where no argument belongs, as when a shell expands a star."""
+    from hyperfactor.store.table import column_names
+
+    names = column_names(columns)
+    if more:
+        given = " ".join([columns, *more] if columns else more)
+        raise RequestError(
+            f"runs list: got {given[:60]!r}, needs a star in quotes, --columns '*': a shell puts files for it"
+        )
+    return names
+
+
+def _set_apart(entries: "Iterator[Entry]", foreign: dict[str, Any]) -> "Iterator[Entry]":
+    """The entries as they come; the specs of runs that other code recorded are collected in `foreign`, by id."""
+    from hyperfactor.store.provenance import source
+
+    for entry in entries:
+        if "spec" in entry.about and entry.about.get("source") != source():
+            foreign[entry.id] = entry.about["spec"]
+        yield entry
 
 
 @runs_app.command("verify")
@@ -498,8 +520,10 @@ def runs_verify(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Read every byte and name what is missing or not as it was written; status 1 if there is anything."""
+    from hyperfactor.store.store import Store
+
     problems = 0
-    for problem in _problems(store, runs):
+    for problem in _problems(Store(store), runs):
         problems += 1
         print(f"{problem} ({problem.remedy})")
     print(f"store {store}: {problems or 'no'} problem{'s' * (problems != 1)}")
@@ -512,39 +536,51 @@ def runs_repair(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Do what is safe about each problem that `verify` finds, and say what was done; nothing is lost."""
-    from hyperfactor.runs.store import Store
+    from hyperfactor.store.store import Store
+    from hyperfactor.store.verify import repair
 
     opened = Store(store)
-    for problem in list(_problems(store, runs)):
-        print(f"{problem}: {opened.repair(problem)}")
+    for problem in list(_problems(opened, runs)):
+        print(f"{problem}: {repair(opened, problem)}")
 
 
-def _problems(store: str, prefixes: list[str] | None) -> "Iterator[Problem]":
-    from hyperfactor.runs.store import Store
+def _problems(store: "Store", prefixes: list[str] | None) -> "Iterator[Problem]":
+    from hyperfactor.store.verify import verify
 
-    opened = Store(store)
-    yield from opened.verify([opened.resolve(prefix) for prefix in prefixes] if prefixes else None)
+    def unlike(run: str, recorded: Any) -> str | None:
+        from hyperfactor.runs import recorded as specs
+
+        return specs.unlike(run, recorded)
+
+    yield from verify(store, [store.resolve(prefix) for prefix in prefixes] if prefixes else None, unlike)
 
 
 @runs_app.command("show")
 def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOption = DEFAULT_STORE) -> None:
     """A run's spec, as YAML that `train` reads, and as comments what is recorded of it."""
-    from hyperfactor.runs.run import Run
+    import polars as pl
+
+    from hyperfactor.runs.recorded import unlike
     from hyperfactor.runs.spec import dump_yaml
-    from hyperfactor.runs.store import Store
+    from hyperfactor.store.store import Store
 
     opened = Store(store)
     found = opened.resolve(run)
-    entry, spec = opened.entry(found), opened.spec(found)
+    entry = opened.entry(found)
+    if (spec := opened.spec(found) or entry.about.get("spec")) is None:
+        raise StoreError(f"run {found}: got no recorded spec, needs the one that was written; {opened.files.remedy}")
     lines = [f"run {found}, {entry.state}"]
+    if line := unlike(found, spec):
+        lines.append(f"not a run of today's specs: {line}")
     if reason := entry.about.get("reason"):  # why it failed, or cannot be read
         lines.append(f"reason: {reason}")
     if entry.state == "finished":
         for key in ("finished", "seconds", "parameters", "trained_points", "threads", "device", "versions"):
             lines.append(f"{key}: {entry.about.get(key)}")
-        lines += ["", *_table(Run(opened, found).accuracy(), "accuracy").splitlines()]
+        accuracy = pl.DataFrame([{"region": region, **row} for region, row in entry.about.get("accuracy", {}).items()])
+        lines += ["", *_table(accuracy, "accuracy").splitlines()]
     head, *rest = (f"# {line}".rstrip() for text in lines for line in text.splitlines() or [""])
-    print("\n".join([head, dump_yaml(spec.model_dump(mode="json")).rstrip(), *rest]))
+    print("\n".join([head, dump_yaml(spec).rstrip(), *rest]))
 
 
 @runs_app.command("remove")
@@ -552,7 +588,7 @@ def runs_remove(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...")], store: StoreOption = DEFAULT_STORE
 ) -> None:
     """Delete runs from the store."""
-    from hyperfactor.runs.store import Store
+    from hyperfactor.store.store import Store
 
     opened = Store(store)
     for run in [opened.resolve(prefix) for prefix in runs]:
@@ -610,7 +646,7 @@ class _TerminatedError(KeyboardInterrupt):
 
 @contextmanager
 def _terminated_as_interrupted() -> "Iterator[None]":
-    """Within the block SIGTERM ends the command as Ctrl-C does, so that claims are given back and workers stopped."""
+    """Within the block SIGTERM ends the command as Ctrl-C does, so that leases are released and workers stopped."""
 
     def end(*_: object) -> None:
         raise _TerminatedError
@@ -673,7 +709,7 @@ def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
 
     import numpy as np
 
-    from hyperfactor.runs.files import named_path
+    from hyperfactor.store.named import named_path
 
     needed = f"a CSV file with columns {', '.join(names)}"
     line = 1

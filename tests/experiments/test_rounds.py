@@ -10,7 +10,7 @@ from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.experiments.base import PRESETS, Experiment
 from hyperfactor.experiments.rounds import Rounds
 from hyperfactor.figures import FIGURES
-from hyperfactor.runs.files import files_at
+from hyperfactor.store.files import files_at
 
 
 def of(steps: int, seed: int) -> RunSpec:

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load as load_tensors
 
 from hyperfactor import DivergedError, RequestError, Run, RunSpec, Store, StoreError, train
-from hyperfactor.runs.store import CHECKPOINT
+from hyperfactor.store.store import CHECKPOINT
+from hyperfactor.store.verify import verify
 from hyperfactor.training.diffusion import Diffusion
 
 
@@ -87,7 +88,7 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_weights(run: Run, tiny: Run
     assert weights(again) == weights(run)
     assert again.history.drop("seconds").equals(run.history.drop("seconds"))
     assert again.evaluate().equals(run.evaluate())
-    assert list(store.verify()) == []
+    assert list(verify(store)) == []
 
 
 def test_a_run_interrupted_in_this_process_ends_in_the_same_weights(run: Run, tiny: RunSpec, tmp_path: Path):
@@ -122,7 +123,7 @@ def test_two_processes_that_want_a_run_train_it_once(tiny: RunSpec, tmp_path: Pa
     command = [sys.executable, "-c", TWICE, tiny.model_dump_json(), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout.split() == ["0", "6"], done.stderr  # reports of steps
-    assert list(Store(tmp_path).verify()) == []  # which finds temporary files too
+    assert list(verify(Store(tmp_path))) == []  # which finds temporary files too
     assert Run(Store(tmp_path), tiny.id).manifest["artifacts"]
 
 
@@ -170,7 +171,7 @@ def test_a_run_whose_pictures_are_not_finite_has_failed(tiny: RunSpec, tmp_path:
         train(spec, tmp_path)
     store = Store(tmp_path)
     assert store.manifest(spec.id) is None
-    assert reason in (store.failure(spec.id) or "")
+    assert reason in (store.failure(spec.id) or {})["reason"]
     with pytest.raises(DivergedError, match=f"{reason}.*`hyperfactor runs remove {spec.id}` lets it be tried again"):
         train(spec, tmp_path)
 
@@ -213,8 +214,8 @@ def test_a_truncated_checkpoint_is_told(tiny: RunSpec, tmp_path: Path, keep: flo
 def test_a_checkpoint_of_another_run_is_told(tiny: RunSpec, tmp_path: Path):
     other = tiny.model_copy(update={"model": tiny.model.model_copy(update={"width": 8})})
     store = interrupted(other, tmp_path)
-    with store.claim(tiny.id):
-        store.start(tiny)
+    with store.lease(tiny.id):
+        store.start(tiny.id, tiny.model_dump(mode="json"))
     for name in (CHECKPOINT, "snapshot-0.safetensors"):
         (store.folder(tiny.id) / name).write_bytes((store.folder(other.id) / name).read_bytes())
     with pytest.raises(StoreError, match="the checkpoint does not fit the spec"):
@@ -228,7 +229,7 @@ def test_what_fails_after_a_resume_is_not_the_checkpoint(tiny: RunSpec, tmp_path
         train(tiny, tmp_path)
     assert caught.value is error
     assert store.entry(tiny.id).state == "unfinished"
-    assert list(store.verify()) == []
+    assert list(verify(store)) == []
 
 
 def interrupted(spec: RunSpec, path: Path) -> Store:

@@ -24,8 +24,9 @@ import pytest
 from hyperfactor import DivergedError, Run, RunSpec, Store, StoreError, train
 from hyperfactor.errors import RequestError, RunError, WriteError
 from hyperfactor.runs import sweep as sweep_module
-from hyperfactor.runs.store import CHECKPOINT
 from hyperfactor.runs.sweep import _check_workers, train_all
+from hyperfactor.store.store import CHECKPOINT
+from hyperfactor.store.verify import verify
 
 RUNS = 4
 GUARD = 900  # seconds after which a wait is given up: far more than a loaded machine needs
@@ -97,7 +98,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 def is_training(process: subprocess.Popen[str], store: Store) -> bool:
     """Wait until a living process trains a run, or the sweep ends; whether it trains."""
     while process.poll() is None:
-        if any(store.claims.holder(run) for run in store.ids()):
+        if any(store.leases.holder(run) for run in store.ids()):
             return True
         time.sleep(0.02)
     return False
@@ -109,7 +110,7 @@ def checked(store: Store, undisturbed: dict[str, bytes]) -> None:
     for run, weights in undisturbed.items():
         assert store.read(run, "weights.safetensors") == weights
         assert not [name for name in store.files.sizes(run) if name.startswith(".") or "checkpoint" in name]
-    assert list(store.verify()) == []
+    assert list(verify(store)) == []
 
 
 def has_checkpoint(process: subprocess.Popen[str], store: Store) -> bool:
@@ -301,8 +302,8 @@ def test_a_bucket(tiny: RunSpec, undisturbed: dict[str, bytes], bucket: str):
 
 def test_a_run_that_fails_and_a_damaged_checkpoint_stop_no_other(tiny: RunSpec, cluster: str, tmp_path: Path):
     store, damaged = Store(tmp_path), spec_of(tiny, 0, 10)
-    with store.claim(damaged.id):
-        store.start(damaged)
+    with store.lease(damaged.id):
+        store.start(damaged.id, damaged.model_dump(mode="json"))
     store.files.write(f"{damaged.id}/{CHECKPOINT}", b"nothing")
     bad = tiny.model_copy(
         update={"training": tiny.training.model_copy(update={"learning_rate": 1e30, "clip": 1e30, "steps": 100})}

@@ -2,22 +2,25 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
-from hyperfactor.errors import RequestError
-from hyperfactor.experiments import kept
-from hyperfactor.experiments.claims import Claim, Estimate, proportion
-from hyperfactor.experiments.kept import Analysis
+from hyperfactor.errors import MachineError, RequestError, StoreError, WriteError
+from hyperfactor.experiments.claims import Bound, Claim, Estimate, proportion
 from hyperfactor.images.dataset import region_points, trained_on, training_points
 from hyperfactor.images.gaussian import Picture
 from hyperfactor.models.unet import UNetSpec
-from hyperfactor.runs.files import Files
 from hyperfactor.runs.run import TRAIN, Run, judge
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.store import results
+from hyperfactor.store.files import Files
+from hyperfactor.store.results import Content, Question
+from hyperfactor.store.store import Store
 
 # Sections of a RunSpec, laid over its defaults.  `laptop` is the defaults.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -71,6 +74,9 @@ def few(preset: str, values: Sequence[Any]) -> Sequence[Any]:
     return (values[0], values[-1]) if preset == "smoke" else values
 
 
+Analysis = tuple[list[Claim], dict[str, pl.DataFrame], dict[str, np.ndarray]]
+
+
 @dataclass(frozen=True)
 class RunNote:
     """One run of a result, for the report: its role, seed, id, spec, and what the manifest says."""
@@ -86,8 +92,22 @@ class RunNote:
 class Result:
     """What an experiment found.
 
-    seconds: of training and judging its runs, whenever that was, and of the analysis, if it was made now.
-    arrays: what figures draw beside the tables.
+    Attributes
+    ----------
+    experiment, preset : str
+        Their names.
+    seeds : tuple of int
+        The seeds of its runs.
+    seconds : float
+        Time of training and judging its runs, whenever that was, and of the analysis, if it was made now.
+    claims : tuple of Claim
+        Its verdicts.
+    tables : dict
+        Its numbers, by name.
+    arrays : dict
+        What figures draw beside the tables.
+    runs : tuple of RunNote
+        Its runs.
     """
 
     experiment: str
@@ -99,6 +119,46 @@ class Result:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     runs: tuple[RunNote, ...] = ()
 
+    @classmethod
+    def open(cls, store: str | Path, key: str) -> Self:
+        """A result that a store keeps. Nothing is trained or analysed, and the runs need not be there any more.
+
+        Parameters
+        ----------
+        store : str or Path
+            A folder, or the address of a bucket.
+        key : str
+            The key of a result, or its beginning. `Store.results` lists what is kept.
+
+        Raises
+        ------
+        RequestError
+            Where no result or several have a key that begins like this.
+        StoreError
+            Where the result is damaged, or was kept by a version whose results had another form.
+        """
+        files = Store(store).files
+        found = results.resolve(files, key)
+        content, question = results.load(files, found.key), found.question
+        try:
+            claims, tables, arrays = _analysis(content)
+            notes = tuple(RunNote(**note) for note in content.documents["runs"])
+            return cls(
+                question.experiment,
+                question.preset,
+                question.seeds,
+                _seconds(notes),
+                tuple(claims),
+                tables,
+                arrays,
+                notes,
+            )
+        except (LookupError, TypeError):
+            raise StoreError(
+                f"result {found.key}: got one that another version kept on {found.made}, needs one of this version; "
+                f"`hyperfactor reproduce {question.experiment}` computes it again"
+            ) from None
+
     def to_json(self) -> dict[str, Any]:
         return {
             "experiment": self.experiment,
@@ -109,6 +169,28 @@ class Result:
             "tables": {name: table.to_dicts() for name, table in self.tables.items()},
             "runs": [{"role": note.role, "seed": note.seed, "id": note.id} for note in self.runs],
         }
+
+
+def _content(analysis: Analysis, notes: Sequence[RunNote]) -> Content:
+    """An analysis, and notes on its runs, as a store keeps them."""
+    claims, tables, arrays = analysis
+    documents = {"claims": [asdict(claim) for claim in claims], "runs": [asdict(note) for note in notes]}
+    return Content(documents, tables, arrays)
+
+
+def _analysis(content: Content) -> Analysis:
+    """The inverse of `_content`, without the notes."""
+    return [_claim(data) for data in content.documents["claims"]], content.tables, content.arrays
+
+
+def _claim(data: dict[str, Any]) -> Claim:
+    interval = None if data["interval"] is None else tuple(data["interval"])
+    return Claim(**{**data, "interval": interval, "seeds": tuple(data["seeds"]), "bound": Bound(**data["bound"])})
+
+
+def _seconds(notes: Sequence[RunNote]) -> float:
+    """Time of training and judging runs, each counted once."""
+    return sum(sum(of_run.values()) for of_run in {note.id: note.manifest["seconds"] for note in notes}.values())
 
 
 Runs = Mapping[str, Sequence[Run]]  # role -> the run of each seed; only a search's later roles may lack some
@@ -186,20 +268,24 @@ class Experiment:
     searched: Callable[[str], int] = lambda _preset: 0
 
     def result(self, preset: str, seeds: Sequence[int], runs: Runs, files: Files | None = None) -> Result:
-        """Analyse finished runs, or take the analysis that was kept of them in `files`, those of a store."""
+        """Analyse finished runs, or take the result that was kept of them in `files`, those of a store."""
         began = time.perf_counter()
-        ids = {role: [run.id for run in of_role] for role, of_role in runs.items()}
-        analysis = kept.load(files, self.name, ids) if files else None
-        if analysis is None:
-            analysis = self.analyse(runs)
-            if files:
-                kept.save(files, self.name, ids, analysis)
-        claims, tables, arrays = analysis
+        ids = {role: tuple(run.id for run in of_role) for role, of_role in runs.items()}
+        question = Question(self.name, preset, tuple(seeds), ids)
         notes = tuple(
             RunNote(role, run.spec.seed, run.id, run.spec.model_dump(mode="json"), run.manifest)
             for role, of_role in runs.items()
             for run in of_role
         )
-        own = {note.id: note.manifest["seconds"] for note in notes}
-        seconds = time.perf_counter() - began + sum(sum(of_run.values()) for of_run in own.values())
+        analysis = None
+        if files:
+            with suppress(MachineError, StoreError):  # damaged or not kept
+                analysis = _analysis(results.load(files, question.key()))
+        if analysis is None:
+            analysis = self.analyse(runs)
+            if files:
+                with suppress(MachineError, WriteError):  # a store that is read and not written
+                    results.save(files, question, _content(analysis, notes))
+        claims, tables, arrays = analysis
+        seconds = time.perf_counter() - began + _seconds(notes)
         return Result(self.name, preset, tuple(seeds), seconds, tuple(claims), tables, arrays, notes)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from hyperfactor.experiments.base import Experiment, Result
-from hyperfactor.runs.files import Files
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.store.files import Files
 
 
 class Rounds:

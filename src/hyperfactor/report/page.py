@@ -12,9 +12,10 @@ from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.experiments.base import Result
 from hyperfactor.experiments.claims import summary
 from hyperfactor.figures import draw, style
-from hyperfactor.runs.execute import versions
-from hyperfactor.runs.files import named_path, write_together
+from hyperfactor.runs.execute import PACKAGES
 from hyperfactor.runs.spec import dump_yaml
+from hyperfactor.store.named import named_path, write_together
+from hyperfactor.store.provenance import versions
 from hyperfactor.strict import dump_json
 
 
@@ -46,7 +47,7 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
     )  # fmt: skip
     claims = [claim for result in results for claim in result.claims]
     page = environment.get_template("page.html.j2").render(
-        sections=sections, versions=versions(), claims=claims, summary=summary
+        sections=sections, versions=versions(PACKAGES), claims=claims, summary=summary
     )
     contents |= {"results.md": _summary(results).encode(), "report.html": page.encode()}
     write_together({place / name: content for name, content in contents.items()})
@@ -70,7 +71,9 @@ def _summary(results: Sequence[Result]) -> str:
         "",
         f"{len(notes)} models on {devices}, trained with torch {torch}: {trained:.0f} minutes of training and {judged:.0f} of judging, summed over one-thread "
         f"processes. This table was written on a machine of {os.cpu_count()} {platform.machine()} cores and "
-        f"{memory:.0f} GiB of memory; " + ", ".join(f"{name} {version}" for name, version in versions().items()) + ".",
+        f"{memory:.0f} GiB of memory; "
+        + ", ".join(f"{name} {version}" for name, version in versions(PACKAGES).items())
+        + ".",
     ]
     for result in results:
         lines += [

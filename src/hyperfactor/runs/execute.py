@@ -1,11 +1,9 @@
 """A spec -> a run: train, draw, judge, record."""
 
 import io
-import platform
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
@@ -15,15 +13,17 @@ from hyperfactor.errors import CheckpointError, DamagedError, DivergedError, Req
 from hyperfactor.images.dataset import training_points, training_set
 from hyperfactor.process import room
 from hyperfactor.runs.cost import check_memory
+from hyperfactor.runs.recorded import check_same, is_finished
 from hyperfactor.runs.run import Run, build_model, evaluate, snapshot_name, summarize, torch_threads
 from hyperfactor.runs.spec import RunSpec
-from hyperfactor.runs.store import Store
 from hyperfactor.runs.track import Row, tracker
+from hyperfactor.store.provenance import versions
+from hyperfactor.store.store import Store
 from hyperfactor.training.diffusion import Diffusion
 from hyperfactor.training.loop import fit
 
 STORE = "hyperfactor-store"
-PACKAGES = ("hyperfactor", "torch", "diffusers", "numpy")
+PACKAGES = ("hyperfactor", "torch", "diffusers", "numpy")  # those that decide the numbers of a run
 MOST_THREADS = 512  # torch falls over some thousands
 EVALUATED = 16  # points of each region that are judged during training
 
@@ -49,7 +49,7 @@ def train(
     threads: number of threads that torch uses while it trains.  The same number gives the same bits.
     device: where to train; None for a GPU if there is one.
     wait: whether to wait for another process that trains the run.
-    dead: the number of a claim that the caller has found dead (see `claims`).
+    dead: the number of a lease that the caller has found dead (see `store.lease`).
     track: a tracker that watches, see `track.tracker`.
     report: called with the number of steps done.
     tell: called with a line where the run waits for another process, or the tracker does not work.
@@ -60,7 +60,8 @@ def train(
         For a number of threads outside 1..MOST_THREADS, a tracker that cannot work, or a run that takes more memory
         than there is.
     StoreError
-        Where the store cannot be written, a file of the run is damaged or the checkpoint is another run's.
+        Where the store cannot be written, a file of the run is damaged, the checkpoint is another run's, or the run was
+        recorded when a default was another one.
     MachineError
         Where the disk is full or gone.
     BusyError
@@ -72,37 +73,53 @@ def train(
     if not 1 <= threads <= MOST_THREADS:
         raise RequestError(f"threads: got {threads}, needs an integer in 1..{MOST_THREADS}")
     opened = Store(store)
-    if not opened.finished(spec.id):
-        with opened.claim(spec.id, wait, tell, dead), torch_threads(threads):
-            if opened.manifest(spec.id) is None:  # nobody finished it while we waited
-                if reason := opened.failure(spec.id):
-                    raise DivergedError(f"{reason}; `hyperfactor runs remove {spec.id}` lets it be tried again")
-                device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-                check_memory(spec, room())
-                try:
-                    with tracker(track, spec, tell) as record:
-                        model, history = _fit(spec, opened, device, record, report)
-                    _record(spec, opened, model, history, device)
-                except DivergedError as error:
-                    reason = f"run {spec.id}: {error}; the last good checkpoint is kept"
-                    opened.fail(spec, reason, {"finished": _now(), "device": device, "versions": versions()})
-                    raise DivergedError(reason) from None
-    else:
+    if is_finished(opened, spec):
         opened.clear_up([spec.id])
+        return Run(opened, spec.id)
+    with opened.lease(spec.id, wait, tell, dead), torch_threads(threads):
+        if opened.manifest(spec.id) is None:  # nobody finished it while we waited
+            _check_unfinished(spec, opened)
+            check_memory(spec, room())
+            device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+            with tracker(track, spec, tell) as record:
+                _train(spec, opened, device, record, report)
     return Run(opened, spec.id)
+
+
+def _check_unfinished(spec: RunSpec, store: Store) -> None:
+    """Raise where the run has failed before, or was begun with other values."""
+    if failure := store.failure(spec.id):
+        check_same(spec, failure["spec"])
+        raise DivergedError(f"{failure['reason']}; `hyperfactor runs remove {spec.id}` lets it be tried again")
+    if recorded := store.spec(spec.id):
+        check_same(spec, recorded)
+
+
+def _train(
+    spec: RunSpec, store: Store, device: str, record: Callable[[Row], None], report: Callable[[int], None]
+) -> None:
+    """Train and judge a run, or record why it cannot be finished."""
+    try:
+        model, history = _fit(spec, store, device, record, report)
+        _record(spec, store, model, history, device)
+    except DivergedError as error:
+        reason = f"run {spec.id}: {error}; the last good checkpoint is kept"
+        about = {"finished": _now(), "device": device, "versions": versions(PACKAGES)}
+        store.fail(spec.id, spec.model_dump(mode="json"), reason, about)
+        raise DivergedError(reason) from None
 
 
 def _fit(
     spec: RunSpec, store: Store, device: str, record: Callable[[Row], None], report: Callable[[int], None]
 ) -> tuple[Diffusion, list[dict[str, float]]]:
     """Train, from the checkpoint if there is one; the averaged model and the history."""
-    checkpoint = store.resume(spec)
+    checkpoint = store.resume(spec.id)
     dataset = training_set(spec.data, spec.seed)
     conditions = spec.encoding.encode(dataset.factors, spec.data.picture.space())
     model = build_model(spec).to(device)
     if checkpoint is not None:
         _check_snapshots(spec, store, checkpoint[1])
-    store.start(spec)
+    store.start(spec.id, spec.model_dump(mode="json"))
     names = spec.data.picture.space().names
 
     def progress(network: Diffusion) -> dict[str, float]:
@@ -175,18 +192,13 @@ def _record(spec: RunSpec, store: Store, model: Diffusion, history: list[dict[st
         "trained_points": len(training_points(spec.data, spec.seed)),
         "threads": torch.get_num_threads(),
         "device": device,
-        "versions": versions(),
+        "versions": versions(PACKAGES),
     }
-    store.finish(spec, artifacts, about)
+    store.finish(spec.id, spec.model_dump(mode="json"), artifacts, about)
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def versions() -> dict[str, str]:
-    """Of Python and the packages that decide the numbers."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

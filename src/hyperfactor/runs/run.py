@@ -25,8 +25,9 @@ from hyperfactor.measures.accuracy import copying_baseline, measure
 from hyperfactor.measures.activations import Pool, capture, check_layers
 from hyperfactor.measures.activations import size as measure_size
 from hyperfactor.models.unet import UNet
+from hyperfactor.runs.recorded import recorded_spec
 from hyperfactor.runs.spec import RunSpec
-from hyperfactor.runs.store import Store
+from hyperfactor.store.store import Store
 from hyperfactor.training.diffusion import TIME_CODE, Diffusion, SamplingSpec
 
 BATCH = 64  # pictures drawn at a time; it changes no picture
@@ -259,7 +260,7 @@ class Run:
     @cached_property
     def spec(self) -> RunSpec:
         """What the run is."""
-        return self._store.spec(self.id)
+        return recorded_spec(self._store, self.id)
 
     @cached_property
     def history(self) -> pl.DataFrame:

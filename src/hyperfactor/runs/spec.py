@@ -19,7 +19,7 @@ from hyperfactor.errors import RequestError
 from hyperfactor.factors.encoding import Encoding, Sinusoidal
 from hyperfactor.images.dataset import TRAIN, DataSpec, region_points, training_points
 from hyperfactor.models.unet import UNetSpec
-from hyperfactor.runs.files import named_path
+from hyperfactor.store.named import named_path
 from hyperfactor.strict import Integer, Strict, changes
 from hyperfactor.training.diffusion import DiffusionSpec, SamplingSpec
 from hyperfactor.training.loop import TrainingSpec

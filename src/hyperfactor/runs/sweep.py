@@ -7,7 +7,7 @@ the store can be reached from.
 
 A task can be repeated: it trains what the store lacks, from the last checkpoint.  So when a worker dies
 its task goes to another one and goes on; when everything dies, the same call goes on.  Who trains a run
-is settled by the store's claims, not by Dask: a run that somebody else is training is left to them, and
+is settled by the store's leases, not by Dask: a run that somebody else is training is left to them, and
 looked at again.
 """
 
@@ -41,10 +41,11 @@ from hyperfactor.errors import (
 )
 from hyperfactor.process import keep_freed_memory
 from hyperfactor.runs.execute import train
+from hyperfactor.runs.recorded import is_finished
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
-from hyperfactor.runs.store import Store
 from hyperfactor.runs.track import check_target
+from hyperfactor.store.store import Store
 
 TOPIC = "hyperfactor"  # of the events in which workers report (id, steps done)
 SCHEDULER = "needs tcp://host:port or a scheduler file"
@@ -147,7 +148,7 @@ def _missing(wanted: dict[str, RunSpec], store: Store) -> tuple[list[RunSpec], d
     missing, failures = [], {}
     for run, spec in wanted.items():
         try:
-            if not store.finished(run):
+            if not is_finished(store, spec):
                 missing.append(spec)
         except StoreError as error:
             failures[run] = error
@@ -351,7 +352,7 @@ class _Sweep:
                 if time.monotonic() - looked > LOOK_AGAIN:
                     looked = time.monotonic()
                     keep_up()
-                    for run in [run for run in self.elsewhere if self.store.claims.holder(run) is None]:
+                    for run in [run for run in self.elsewhere if self.store.leases.holder(run) is None]:
                         self.elsewhere.remove(run)
                         self._submit(run)
                 time.sleep(LOOK)
@@ -363,7 +364,7 @@ class _Sweep:
         spec = self.specs[run]
         task = self.client.submit(
             _train_one, spec.model_dump_json(), self.store.url, "cuda" if self.gpu else "cpu", self.track,
-            self.store.claims.dead(run), key=f"train-{run}-{self.way}-{self.attempts[run]}", priority=-self.rank[run],
+            self.store.leases.dead(run), key=f"train-{run}-{self.way}-{self.attempts[run]}", priority=-self.rank[run],
             resources={"GPU": 1} if self.gpu else None, pure=False,
         )  # fmt: skip
         self.attempts[run] += 1

@@ -16,8 +16,8 @@ from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 from hyperfactor.errors import RequestError
-from hyperfactor.runs.files import named_path
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.store.named import named_path
 from hyperfactor.strict import leaves
 
 Row = Mapping[str, float]

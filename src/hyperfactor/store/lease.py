@@ -1,17 +1,17 @@
-"""Who may write to a run: claims with heartbeats, without a lock of the file system.
+"""Leases: who may write a run, by heartbeats and without a lock of the file system.
 
-    .claims/<run>.<n>    the claim number n on a run: its holder, and a count of its heartbeats
+    .leases/<run>.<n>    the lease number n of a run: its holder, and a count of its heartbeats
 
-- A claim is made by creating the file, which succeeds for one of many that try.  The highest number
-  holds the run.
-- While it lives the holder counts up the beats every BEAT seconds.  A claim is dead when its beats stood
-  still for DEAD seconds by the watcher's own clock (so clocks need not agree), or at once when its holder
-  was a process of this machine that is no more.
-- A claim that cannot be read, such as one that a power cut has emptied, is dead when it stood still for DEAD
-  seconds, as one of a holder elsewhere is.  Without hard links a claim can be read only in part for a moment.
-- Who finds a dead claim n takes the run over by creating n + 1.  A holder that was only asleep finds
-  that at its next beat or write, and stops with a `BusyError`: it never writes again.
-- Releasing a claim deletes its file; taking a run over deletes what the dead have left.
+- A lease is taken by creating its file. Of many processes that try, one succeeds. The highest number holds the run.
+- The holder raises the count every BEAT seconds. A lease is dead when its count has stood still for DEAD seconds by
+  the clock of the process that watches, so clocks need not agree. It is dead at once when its holder was a process
+  of this machine that has ended.
+- A lease that cannot be read, such as one that a power cut has emptied, is dead when it has stood still for DEAD
+  seconds, like one that is held on another machine. Without hard links a lease may be readable only in part for a
+  moment.
+- A process that finds lease n dead takes the run over by creating n + 1. A holder that was only asleep sees this at
+  its next heartbeat or write and stops with a `BusyError`. It never writes again.
+- Releasing a lease deletes its file. Taking a run over deletes the files of dead leases.
 """
 
 import json
@@ -31,19 +31,20 @@ from typing import Any
 import psutil
 
 from hyperfactor.errors import BusyError, DamagedError, MachineError, StoreError
-from hyperfactor.runs.files import Files, is_temporary, meant_for
+from hyperfactor.store.disk import is_temporary, meant_for
+from hyperfactor.store.files import Files
 from hyperfactor.strict import dump_json
 
-FOLDER = ".claims"
+FOLDER = ".leases"
 BEAT, DEAD = 5.0, 30.0  # seconds
 CLOCK = 60.0  # seconds by which the clock may be set while a process lives
-_CLAIM = re.compile(r"(.+)\.([0-9]{1,15})", re.S)
-POLL = 0.2  # seconds between looks at a claim that is waited for
+_LEASE = re.compile(r"(.+)\.([0-9]{1,15})", re.S)
+POLL = 0.2  # seconds between looks at a lease that is waited for
 
 
 @cache
 def _machine() -> str:
-    """Names what process numbers are valid in: the machine since it started, and the container."""
+    """A name for the range in which process numbers are valid: this boot of the machine, and the container."""
     marks = [platform.node()]
     for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
         with suppress(OSError):
@@ -67,28 +68,30 @@ def _is_gone(holder: dict[str, Any]) -> bool:
         return True
 
 
-class Claim:
-    """The right to write to a run, until it is released or lost."""
+class Lease:
+    """The right to write a run, until it is released or lost."""
 
     def __init__(self, files: Files, run: str, number: int, beat: float):
         self._files, self._run, self._number, self._every = files, run, number, beat
         self._beats, self._ended = 0, threading.Event()
-        self._token = secrets.token_hex(8)  # tells this claim from an earlier or later one of its number
+        self._token = secrets.token_hex(8)  # distinguishes this lease from an earlier or later one of its number
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._live, daemon=True, name=f"claim of {run}")
+        self._thread = threading.Thread(target=self._live, daemon=True, name=f"lease of {run}")
 
     def _name(self) -> str:
         return _file(self._run, self._number)
 
     def content(self) -> bytes:
+        """What the file of the lease says."""
         return dump_json({**_me(), "token": self._token, "beats": self._beats}).encode()
 
     def begin(self) -> None:
+        """Start the heartbeats."""
         self._thread.start()
 
     def _live(self) -> None:
         while not self._ended.wait(self._every):
-            with suppress(MachineError, StoreError):  # a beat that cannot be written is one that is missed
+            with suppress(MachineError, StoreError):  # a heartbeat that cannot be written is missed
                 self._beat()
 
     def _beat(self) -> None:
@@ -102,7 +105,7 @@ class Claim:
             self._files.write(self._name(), self.content())
 
     def _is_mine(self) -> bool:
-        """Whether the highest claim on the run is this one."""
+        """Whether the highest lease of the run is this one."""
         if _numbers(self._files, self._run)[-1:] != [self._number]:
             return False
         try:
@@ -111,26 +114,26 @@ class Claim:
             return False
 
     def check(self) -> None:
-        """Raises BusyError where somebody has taken the run over."""
+        """Raise BusyError where another process has taken the run over."""
         if self._ended.is_set() or not self._is_mine():
             self._ended.set()
-            raise BusyError(f"run {self._run}: taken over by another process while this one was not heard of")
+            raise BusyError(f"run {self._run}: another process took it over while this one gave no sign of life")
 
     def release(self) -> None:
         """Let others have the run."""
         self._ended.set()
-        with self._lock:  # no beat is being written
+        with self._lock:  # no heartbeat is being written
             if self._is_mine():
                 self._files.delete(self._name())
 
 
 def run_of(name: str) -> str:
-    """The run of a claim's file, or of a write to it that was interrupted."""
+    """The run of a lease's file, or of an interrupted write of one."""
     return (meant_for(name) if is_temporary(name) else name).rpartition(".")[0]
 
 
 def can_be_read(files: Files, name: str) -> bool:
-    """Whether the file of a claim, below FOLDER, says who holds it."""
+    """Whether the file of a lease, below FOLDER, says who holds it."""
     try:
         return bool(_parsed(files.read(f"{FOLDER}/{name}")))
     except DamagedError:
@@ -140,7 +143,7 @@ def can_be_read(files: Files, name: str) -> bool:
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
-    """Who a claim says that its holder is; nothing where it cannot be read."""
+    """The holder that a lease names; empty where it cannot be read."""
     try:
         holder = json.loads(content)
         known = isinstance(holder["machine"], str) and 0 < holder["pid"] < 2**31 and holder["started"] >= 0
@@ -154,28 +157,38 @@ def _file(run: str, number: int) -> str:
 
 
 def _numbers(files: Files, run: str) -> list[int]:
-    """Of the claims on a run, lowest first.  The folder holds few files: those of runs being trained."""
-    found = (_CLAIM.fullmatch(name) for name in files.children(FOLDER))
+    """The numbers of a run's leases, lowest first. The folder holds few files: those of runs being trained."""
+    found = (_LEASE.fullmatch(name) for name in files.children(FOLDER))
     return sorted(int(match[2]) for match in found if match and match[1] == run)
 
 
-class Claims:
-    """The claims of a store, as one watcher sees them."""
+class Leases:
+    """The leases of a store, as one process sees them.
+
+    Parameters
+    ----------
+    files : Files
+        Where the store is.
+    beat : float
+        Seconds between the heartbeats of a lease that is taken here.
+    dead : float
+        Seconds without a heartbeat after which a lease is dead.
+    """
 
     def __init__(self, files: Files, beat: float = BEAT, dead: float = DEAD):
         self._files, self._beat, self._dead = files, beat, dead
-        self._seen: dict[str, tuple[int, bytes, float]] = {}  # of a run: number, content, since when
+        self._seen: dict[str, tuple[int, bytes, float]] = {}  # run -> number, content, time of the first look at it
 
     def holder(self, run: str) -> dict[str, Any] | None:
-        """Who holds a run: machine, pid, started, beats; None where nobody does, nothing where the claim cannot be
-        read.
+        """The holder of a run: machine, pid, started, beats. None where nobody holds it; empty where the lease cannot
+        be read.
 
-        A holder elsewhere that has died is recognised only after repeated looks.
+        A holder on another machine is recognised as dead only after repeated checks.
         """
         return self._look(run)[1]
 
     def dead(self, run: str) -> int:
-        """The number of the highest claim on a run if it is dead, else 0."""
+        """The number of a run's highest lease if it is dead, else 0."""
         number, holder = self._look(run)
         return number if holder is None else 0
 
@@ -200,49 +213,61 @@ class Claims:
         dead = now - since >= self._dead or _is_gone(holder)
         return numbers[-1], None if dead else holder
 
-    def take(self, run: str, dead: int = 0) -> Claim | None:
-        """The claim on a run; None while somebody holds it.
+    def take(self, run: str, dead: int = 0) -> Lease | None:
+        """Take the lease of a run.
 
-        dead: the number of a claim that another watcher has found dead.
+        Parameters
+        ----------
+        run : str
+            The run's id.
+        dead : int
+            The number of a lease that another process has found dead.
+
+        Returns
+        -------
+        Lease or None
+            None while somebody else holds the run.
         """
         number, holder = self._look(run)
         if holder is not None and number != dead:
             return None
-        claim = Claim(self._files, run, number + 1, self._beat)
-        if not self._files.create(_file(run, number + 1), claim.content()):
+        lease = Lease(self._files, run, number + 1, self._beat)
+        if not self._files.create(_file(run, number + 1), lease.content()):
             return None
-        numbers = _numbers(self._files, run)
-        if numbers[-1:] != [number + 1]:  # we looked long ago, and somebody went further
-            claim.release()
+        if _numbers(self._files, run)[-1:] != [number + 1]:  # our look is old, and somebody has gone further
+            lease.release()
             return None
-        for name in self._files.children(FOLDER):
-            if name != f"{run}.{number + 1}" and run_of(name) == run:
-                with suppress(MachineError, StoreError):  # what cannot be deleted is lower, and in nobody's way
-                    self._files.delete(f"{FOLDER}/{name}")
-        claim.begin()
-        return claim
+        self._delete_others(run, number + 1)
+        lease.begin()
+        return lease
 
-    def wait(self, run: str, tell: Callable[[str], None] = lambda _: None) -> Claim:
-        """The claim on a run, when it is free; `tell` is called once with who holds it."""
+    def _delete_others(self, run: str, number: int) -> None:
+        for name in self._files.children(FOLDER):
+            if name != f"{run}.{number}" and run_of(name) == run:
+                with suppress(MachineError, StoreError):  # a lower number that cannot be deleted is in nobody's way
+                    self._files.delete(f"{FOLDER}/{name}")
+
+    def wait(self, run: str, tell: Callable[[str], None] = lambda _: None) -> Lease:
+        """Take the lease of a run as soon as it is free; `tell` is called once, with the holder."""
         told = False
-        while (claim := self.take(run)) is None:
+        while (lease := self.take(run)) is None:
             if not told and (holder := self.holder(run)) is not None:
-                if holder:
-                    tell(f"run {run}: waiting for {describe(holder)}, which trains it")
-                else:
-                    tell(
-                        f"run {run}: waiting at most {self._dead:.0f} s for a sign of its holder, whose claim cannot be read; "
-                        f"`hyperfactor runs repair --store {shlex.quote(self._files.where)}` deletes the claim"
-                    )
+                tell(self._waiting(run, holder))
                 told = True
             time.sleep(POLL)
-        return claim
+        return lease
+
+    def _waiting(self, run: str, holder: dict[str, Any]) -> str:
+        if holder:
+            return f"run {run}: waiting for {describe(holder)}, which trains it"
+        return (
+            f"run {run}: waiting at most {self._dead:.0f} s for a sign of its holder, whose lease cannot be read; "
+            f"`hyperfactor runs repair --store {shlex.quote(self._files.where)}` deletes the lease"
+        )
 
 
 def describe(holder: dict[str, Any]) -> str:
-    """Who holds a run, for a message."""
-    return (
-        f"process {holder['pid']} on {holder['machine'].partition('|')[0]}"
-        if holder
-        else "a process whose claim cannot be read"
-    )
+    """The holder of a run, for a message."""
+    if not holder:
+        return "a process whose lease cannot be read"
+    return f"process {holder['pid']} on {holder['machine'].partition('|')[0]}"

@@ -1,4 +1,4 @@
-"""Claims, on a folder and on a bucket, by a clock that the tests set."""
+"""Leases, on a folder and on a bucket, by a clock that the tests set."""
 
 import json
 import multiprocessing
@@ -11,9 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from hyperfactor.errors import BusyError
-from hyperfactor.runs import claims
-from hyperfactor.runs.claims import DEAD, Claim, Claims
-from hyperfactor.runs.files import files_at
+from hyperfactor.store.files import files_at
+from hyperfactor.store.lease import DEAD, FOLDER, Lease, Leases, _machine
 
 from .racing import the_holder
 
@@ -30,32 +29,32 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(claims, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("hyperfactor.store.lease.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
 @pytest.fixture(autouse=True)
-def _no_claim_lives_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The heart of a claim that a test does not release would beat until the last test."""
-    begun: list[Claim] = []
-    begin = Claim.begin
-    monkeypatch.setattr(Claim, "begin", lambda claim: (begun.append(claim), begin(claim)))
+def _no_lease_lives_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The heart of a lease that a test does not release would beat until the last test."""
+    begun: list[Lease] = []
+    begin = Lease.begin
+    monkeypatch.setattr(Lease, "begin", lambda lease: (begun.append(lease), begin(lease)))
     yield
-    for claim in begun:
-        claim._ended.set()
-        claim._thread.join()
+    for lease in begun:
+        lease._ended.set()
+        lease._thread.join()
 
 
-def watcher(place: str) -> Claims:
-    """One whose claims beat only when a test says so."""
-    return Claims(files_at(place), beat=3600)
+def watcher(place: str) -> Leases:
+    """One whose leases beat only when a test says so."""
+    return Leases(files_at(place), beat=3600)
 
 
 def test_a_run_has_one_holder_until_it_is_released(place: str, clock: Clock):
     first = watcher(place).take("run")
     assert first is not None
     other = watcher(place)
-    for _ in range(3):  # for longer than a claim without beats would live
+    for _ in range(3):  # for longer than a lease without beats would live
         assert other.take("run") is None
         clock.pass_(0.9 * DEAD)
         first._beat()
@@ -64,24 +63,24 @@ def test_a_run_has_one_holder_until_it_is_released(place: str, clock: Clock):
     first.release()
     second = other.take("run")
     assert second is not None
-    with pytest.raises(BusyError, match="run run: taken over by another process"):
+    with pytest.raises(BusyError, match="run run: another process took it over"):
         first.check()
     second.check()
 
 
 def test_a_holder_beats_while_it_lives(tmp_path: Path):
-    claim = Claims(files_at(tmp_path), beat=0.01).take("run")
-    assert claim is not None
+    lease = Leases(files_at(tmp_path), beat=0.01).take("run")
+    assert lease is not None
 
     def beats() -> int:
-        return json.loads(files_at(tmp_path).read(f"{claims.FOLDER}/run.1"))["beats"]
+        return json.loads(files_at(tmp_path).read(f"{FOLDER}/run.1"))["beats"]
 
     patience = time.monotonic() + 600
     while beats() < 3:
         assert time.monotonic() < patience
         time.sleep(0.01)
-    claim.release()
-    assert files_at(tmp_path).children(claims.FOLDER) == []
+    lease.release()
+    assert files_at(tmp_path).children(FOLDER) == []
 
 
 def test_of_many_that_want_a_run_one_has_it(place: str):
@@ -89,9 +88,9 @@ def test_of_many_that_want_a_run_one_has_it(place: str):
 
 
 def abandon(place: str, machine: str, number: int = 1) -> None:
-    """The claim of a holder that beats no more."""
+    """The lease of a holder that beats no more."""
     content = {"machine": machine, "pid": 1, "started": 0.0, "beats": 7}
-    assert files_at(place).create(f"{claims.FOLDER}/run.{number}", json.dumps(content).encode())
+    assert files_at(place).create(f"{FOLDER}/run.{number}", json.dumps(content).encode())
 
 
 def test_a_holder_elsewhere_is_dead_when_its_beats_stood_still(place: str, clock: Clock):
@@ -101,14 +100,14 @@ def test_a_holder_elsewhere_is_dead_when_its_beats_stood_still(place: str, clock
     clock.pass_(0.99 * DEAD)
     assert mine.take("run") is None
     clock.pass_(0.01 * DEAD)
-    claim = mine.take("run")
-    assert claim is not None
-    assert files_at(place).children(claims.FOLDER) == ["run.4"]  # the dead one's is cleared away
-    claim.release()
-    assert files_at(place).children(claims.FOLDER) == []
+    lease = mine.take("run")
+    assert lease is not None
+    assert files_at(place).children(FOLDER) == ["run.4"]  # the dead one's is cleared away
+    lease.release()
+    assert files_at(place).children(FOLDER) == []
 
 
-def test_who_is_told_that_a_claim_is_dead_takes_it_at_once(place: str, clock: Clock):
+def test_who_is_told_that_a_lease_is_dead_takes_it_at_once(place: str, clock: Clock):
     """A worker that begins to look now learns from the sweep, which has looked for long."""
     abandon(place, "another machine")
     watching = watcher(place)
@@ -117,15 +116,15 @@ def test_who_is_told_that_a_claim_is_dead_takes_it_at_once(place: str, clock: Cl
     assert watching.dead("run") == 1
     fresh = watcher(place)
     assert fresh.take("run") is None
-    claim = fresh.take("run", dead=1)
-    assert claim is not None
-    assert Claims(files_at(place)).take("run", dead=1) is None  # it is number 2 that holds the run now
+    lease = fresh.take("run", dead=1)
+    assert lease is not None
+    assert Leases(files_at(place)).take("run", dead=1) is None  # it is number 2 that holds the run now
 
 
 def test_a_holder_of_this_machine_is_dead_when_its_process_is(tmp_path: Path):
     """Process 1 lives, but did not start at second 0: its number was given out again."""
-    abandon(str(tmp_path), claims._machine())
-    assert Claims(files_at(tmp_path)).take("run") is not None
+    abandon(str(tmp_path), _machine())
+    assert Leases(files_at(tmp_path)).take("run") is not None
 
 
 def test_a_holder_that_slept_stops_when_it_was_taken_over(place: str, clock: Clock):
@@ -134,21 +133,21 @@ def test_a_holder_that_slept_stops_when_it_was_taken_over(place: str, clock: Clo
     mine = watcher(place)
     assert mine.take("run") is None
     clock.pass_(DEAD)
-    claim = mine.take("run")
-    assert claim is not None
+    lease = mine.take("run")
+    assert lease is not None
     with pytest.raises(BusyError):
         asleep.check()
     asleep._beat()  # waking up writes nothing
-    assert files_at(place).children(claims.FOLDER) == ["run.2"]
+    assert files_at(place).children(FOLDER) == ["run.2"]
     asleep.release()
-    claim.check()
+    lease.check()
 
 
-def test_a_claim_of_the_same_number_is_told_from_an_earlier_one(place: str):
+def test_a_lease_of_the_same_number_is_told_from_an_earlier_one(place: str):
     """The sleeper held number 1; it was taken over, released, and number 1 was given out again."""
     asleep = watcher(place).take("run")
     assert asleep is not None
-    files_at(place).delete(f"{claims.FOLDER}/run.1")
+    files_at(place).delete(f"{FOLDER}/run.1")
     later = watcher(place).take("run")
     assert later is not None
     with pytest.raises(BusyError):
@@ -158,21 +157,21 @@ def test_a_claim_of_the_same_number_is_told_from_an_earlier_one(place: str):
 
 
 def _hold(place: str, held, release) -> None:
-    claim = Claims(files_at(place)).take("run")
-    assert claim is not None
+    lease = Leases(files_at(place)).take("run")
+    assert lease is not None
     held.set()
     release.wait(600)
 
 
 def test_a_killed_holder_is_taken_over_at_once(bucket: str, monkeypatch: pytest.MonkeyPatch):
-    """By a watcher that never takes a claim for dead because its beats stand still."""
-    monkeypatch.setattr(claims, "POLL", 0.01)
+    """By a watcher that never takes a lease for dead because its beats stand still."""
+    monkeypatch.setattr("hyperfactor.store.lease.POLL", 0.01)
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(bucket, held, release))
     holder.start()
     assert held.wait(600)
-    mine, said, found = Claims(files_at(bucket), dead=float("inf")), [], []
+    mine, said, found = Leases(files_at(bucket), dead=float("inf")), [], []
     assert mine.take("run") is None
     waiting = threading.Thread(target=lambda: found.append(mine.wait("run", said.append)), daemon=True)
     waiting.start()

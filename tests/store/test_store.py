@@ -8,24 +8,25 @@ import pytest
 import torch
 
 from hyperfactor import MachineError, RequestError, Run, RunSpec, Store, StoreError, train
-from hyperfactor.runs.files import write_whole
-from hyperfactor.runs.store import CHECKPOINT, MANIFEST
+from hyperfactor.store.documents import MANIFEST
+from hyperfactor.store.named import write_whole
+from hyperfactor.store.store import CHECKPOINT
 
 
 @pytest.fixture
 def finished(tiny: RunSpec, tmp_path: Path) -> tuple[Store, str]:
     store = Store(tmp_path / "store")
-    with store.claim(tiny.id):
-        store.start(tiny)
+    with store.lease(tiny.id):
+        store.start(tiny.id, tiny.model_dump(mode="json"))
         artifact = store.write(tiny.id, "numbers.bin", b"12345")
-        store.finish(tiny, {"numbers.bin": artifact}, {"seconds": 1})
+        store.finish(tiny.id, tiny.model_dump(mode="json"), {"numbers.bin": artifact}, {"seconds": 1})
     return store, tiny.id
 
 
 def test_what_was_written_is_read(finished, tiny: RunSpec):
     store, run = finished
     assert store.read(run, "numbers.bin") == b"12345"
-    assert store.spec(run) == tiny
+    assert store.spec(run) == tiny.model_dump(mode="json")
     assert store.ids() == [run]
     assert store.entry(run).state == "finished"
     assert store.resolve(run[:6]) == run
@@ -103,7 +104,7 @@ def test_a_spec_of_another_schema_is_recognised(finished):
     store, run = finished
     path = store.folder(run) / "spec.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 0}))
-    with pytest.raises(StoreError, match="got schema 0, needs 2"):
+    with pytest.raises(StoreError, match="got schema 0, needs 3"):
         store.spec(run)
 
 
@@ -129,12 +130,12 @@ def test_a_store_that_cannot_be_written_is_told(tmp_path: Path, tiny: RunSpec):
 
 
 def _hold(path: Path, run: str, held, release) -> None:
-    with Store(path).claim(run):
+    with Store(path).lease(run):
         held.set()
         release.wait(600)
 
 
-def test_a_claim_excludes_others_and_dies_with_its_holder(tmp_path: Path):
+def test_a_lease_excludes_others_and_dies_with_its_holder(tmp_path: Path):
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(tmp_path, "run", held, release))
@@ -143,7 +144,7 @@ def test_a_claim_excludes_others_and_dies_with_its_holder(tmp_path: Path):
     entered = threading.Event()
 
     def wait_for_it() -> None:
-        with Store(tmp_path).claim("run"):
+        with Store(tmp_path).lease("run"):
             entered.set()
 
     thread = threading.Thread(target=wait_for_it, daemon=True)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from hyperfactor.runs.claims import Claim, Claims
+from hyperfactor.store.lease import Lease, Leases
 
 T = TypeVar("T")
 
@@ -26,9 +26,9 @@ def winners(attempt: Callable[[int], T | None], count: int = 8) -> list[T]:
     return won
 
 
-def the_holder(claims: Callable[[], Claims]) -> Claim:
-    """The claim of the one, out of eight, that gets a run."""
-    each = [claims() for _ in range(8)]
-    (claim,) = winners(lambda k: each[k].take("run"))
-    claim.check()
-    return claim
+def the_holder(leases: Callable[[], Leases]) -> Lease:
+    """The lease of the one, out of eight, that gets a run."""
+    each = [leases() for _ in range(8)]
+    (lease,) = winners(lambda k: each[k].take("run"))
+    lease.check()
+    return lease

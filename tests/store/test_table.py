@@ -5,7 +5,8 @@ import pytest
 
 from hyperfactor import RequestError, Run, RunSpec, Store, train
 from hyperfactor.errors import DivergedError
-from hyperfactor.runs.table import COLUMNS, column_names, table
+from hyperfactor.store.table import COLUMNS, column_names, table
+from hyperfactor.store.verify import verify
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +19,13 @@ def full(tiny: RunSpec, run: Run, tmp_path_factory: pytest.TempPathFactory) -> S
     with pytest.raises(DivergedError):
         train(tiny.model_copy(update={"training": bad}), store.url)
     begun = tiny.model_copy(update={"seed": 9})
-    with store.claim(begun.id):
-        store.start(begun)
+    with store.lease(begun.id):
+        store.start(begun.id, begun.model_dump(mode="json"))
     return store
 
 
 def test_a_row_a_run_with_what_was_recorded(full: Store, tiny: RunSpec, run: Run):
-    frame = table(full)
+    frame = table(full.entries())
     assert tuple(frame.columns) == COLUMNS
     assert sorted(frame["state"]) == ["failed", "finished", "finished", "finished", "unfinished"]
     (row,) = frame.filter(frame["id"] == tiny.id).to_dicts()
@@ -35,12 +36,12 @@ def test_a_row_a_run_with_what_was_recorded(full: Store, tiny: RunSpec, run: Run
 
 
 def test_columns_are_keys_of_the_spec_and_of_the_manifest(full: Store, tiny: RunSpec):
-    frame = table(full, ["id", "model.width", "model.attention", "versions.torch", "accuracy.held_out.n"])
+    frame = table(full.entries(), ["id", "model.width", "model.attention", "versions.torch", "accuracy.held_out.n"])
     (row,) = frame.filter(frame["id"] == tiny.id).to_dicts()
     assert row["model.width"] == 4
     assert json.loads(row["model.attention"]) == [4]
     assert row["accuracy.held_out.n"] == 7
-    everything = table(full, ["*"])
+    everything = table(full.entries(), ["*"])
     assert {"data.picture.family", "reason", "seconds.train", "training.betas"} <= set(everything.columns)
     assert everything.height == 5
 
@@ -57,7 +58,7 @@ def test_columns_are_keys_of_the_spec_and_of_the_manifest(full: Store, tiny: Run
     ],
 )
 def test_conditions(full: Store, where: str, seeds: list[int]):
-    assert sorted(table(full, ["seed"], where)["seed"]) == seeds
+    assert sorted(table(full.entries(), ["seed"], where)["seed"]) == seeds
 
 
 ODD = ("a.b", "my region", "d,e", 'say "f"', "g/h'i", "*")
@@ -68,20 +69,22 @@ def odd(tiny: RunSpec, tmp_path: Path) -> Store:
     """A run whose stored regions have names that need quotes, and an error that is not finite."""
     store = Store(tmp_path)
     accuracy = {name: {"right": k / 10, "error": float("inf")} for k, name in enumerate(ODD)}
-    with store.claim(tiny.id):
-        store.start(tiny)
-        store.finish(tiny, {}, {"accuracy": accuracy, "seconds": {"train": float("nan")}})
+    with store.lease(tiny.id):
+        store.start(tiny.id, tiny.model_dump(mode="json"))
+        store.finish(
+            tiny.id, tiny.model_dump(mode="json"), {}, {"accuracy": accuracy, "seconds": {"train": float("nan")}}
+        )
     return store
 
 
 def test_columns_with_odd_names_are_found(odd: Store):
     names = [f"accuracy.{name}.right" for name in ODD]
-    assert table(odd, names).row(0) == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-    assert set(names) <= set(table(odd, ["*"]).columns)
+    assert table(odd.entries(), names).row(0) == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    assert set(names) <= set(table(odd.entries(), ["*"]).columns)
     for k, name in enumerate(names):
         quoted = name.replace('"', '""')
-        assert table(odd, ["id"], f'"{quoted}" = {k / 10}').height == 1
-        assert table(odd, ["id"], f'"{quoted}" > {k / 10 + 0.05}').height == 0
+        assert table(odd.entries(), ["id"], f'"{quoted}" = {k / 10}').height == 1
+        assert table(odd.entries(), ["id"], f'"{quoted}" > {k / 10 + 0.05}').height == 0
         assert column_names(f'id,"{quoted}", seed') == ["id", name, "seed"]
 
 
@@ -95,16 +98,16 @@ def test_columns_joined_by_commas():
 
 
 def test_what_is_not_finite_is_null(odd: Store, tiny: RunSpec):
-    assert table(odd, ["accuracy.a.b.error", "seconds.train"]).row(0) == (None, None)
+    assert table(odd.entries(), ["accuracy.a.b.error", "seconds.train"]).row(0) == (None, None)
     json.loads((odd.folder(tiny.id) / "manifest.json").read_text(), parse_constant=pytest.fail)
-    assert list(odd.verify()) == []
+    assert list(verify(odd)) == []
 
 
 def test_what_is_not_there_is_told(full: Store, tmp_path: Path):
     with pytest.raises(RequestError, match="columns: got 'training.stepz', needs one of .*training.steps"):
-        table(full, ["training.stepz"])
+        table(full.entries(), ["training.stepz"])
     with pytest.raises(RequestError, match="where: got 'seed >', needs a condition"):
-        table(full, where="seed >")
+        table(full.entries(), where="seed >")
     with pytest.raises(RequestError, match="where: got 'nothing = 1', needs a condition"):
-        table(full, where="nothing = 1")
-    assert table(Store(tmp_path / "none")).is_empty()
+        table(full.entries(), where="nothing = 1")
+    assert table(Store(tmp_path / "none").entries()).is_empty()

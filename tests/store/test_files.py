@@ -12,8 +12,8 @@ import pytest
 
 from hyperfactor import MachineError, RequestError
 from hyperfactor.errors import BusyError, WriteError
-from hyperfactor.runs.claims import DEAD, Claim, Claims
-from hyperfactor.runs.files import Folder, files_at
+from hyperfactor.store.files import Folder, files_at
+from hyperfactor.store.lease import DEAD, Lease, Leases
 
 from .racing import the_holder, winners
 
@@ -44,9 +44,9 @@ def test_what_is_written_is_read_listed_and_deleted(place: str):
 
 def test_of_many_that_create_a_file_one_succeeds(place: str):
     files = files_at(place)
-    (won,) = winners(lambda k: k if files.create("claims/x", str(k).encode()) else None)
-    assert files.read("claims/x") == str(won).encode()
-    assert files.children("claims") == ["x"]
+    (won,) = winners(lambda k: k if files.create("leases/x", str(k).encode()) else None)
+    assert files.read("leases/x") == str(won).encode()
+    assert files.children("leases") == ["x"]
 
 
 def test_an_address_finds_the_place_again(place: str):
@@ -76,7 +76,7 @@ def test_what_is_no_place_is_told(s3: str):
 FILL = """
 import resource, signal, sys
 from hyperfactor.errors import MachineError
-from hyperfactor.runs.files import Folder
+from hyperfactor.store.files import Folder
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -127,33 +127,33 @@ def test_without_hard_links_one_of_many_creates_a_file(tmp_path: Path):
 
 @pytest.mark.usefixtures("no_links")
 def test_without_hard_links_a_run_has_one_holder(tmp_path: Path):
-    claim = the_holder(lambda: Claims(Folder(tmp_path), beat=3600))
-    claim.release()
-    assert Folder(tmp_path).children(".claims") == []
+    lease = the_holder(lambda: Leases(Folder(tmp_path), beat=3600))
+    lease.release()
+    assert Folder(tmp_path).children(".leases") == []
 
 
-def test_a_claim_that_is_written_in_part_is_held_and_taken_over_in_time(
+def test_a_lease_that_is_written_in_part_is_held_and_taken_over_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Without hard links a watcher may see the beginning of a claim; its writer may also die there."""
+    """Without hard links a watcher may see the beginning of a lease; its writer may also die there."""
     now = [0.0]
-    monkeypatch.setattr("hyperfactor.runs.claims.time", SimpleNamespace(monotonic=lambda: now[0]))
-    files, slow = Folder(tmp_path), Claims(Folder(tmp_path), beat=3600)
-    files.write(".claims/run.1", b'{"machine": "a", "pi')
-    watcher = Claims(files, beat=3600)
+    monkeypatch.setattr("hyperfactor.store.lease.time", SimpleNamespace(monotonic=lambda: now[0]))
+    files, slow = Folder(tmp_path), Leases(Folder(tmp_path), beat=3600)
+    files.write(".leases/run.1", b'{"machine": "a", "pi')
+    watcher = Leases(files, beat=3600)
     assert watcher.take("run") is None
     now[0] += DEAD - 1
     assert watcher.take("run") is None
     now[0] += 1
-    claim = watcher.take("run")
-    assert claim is not None
-    late = Claim(files, "run", 1, 3600)
-    files.write(".claims/run.1", late.content())  # it wakes up, and ends its write
+    lease = watcher.take("run")
+    assert lease is not None
+    late = Lease(files, "run", 1, 3600)
+    files.write(".leases/run.1", late.content())  # it wakes up, and ends its write
     with pytest.raises(BusyError):
         late.check()
     assert slow.take("run") is None
-    claim.check()
-    claim.release()
+    lease.check()
+    lease.release()
 
 
 def test_a_full_disk_leaves_no_part_of_a_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -164,8 +164,8 @@ def test_a_full_disk_leaves_no_part_of_a_claim(tmp_path: Path, monkeypatch: pyte
     for link in (os.link, lambda *_: (_ for _ in ()).throw(PermissionError(errno.EPERM, "no"))):
         monkeypatch.setattr(os, "link", link)
         with pytest.raises(MachineError, match="store .*: No space left on device"):
-            Folder(tmp_path).create("claims/x", b"1")
-        assert os.listdir(tmp_path / "claims") == []
+            Folder(tmp_path).create("leases/x", b"1")
+        assert os.listdir(tmp_path / "leases") == []
 
 
 def test_a_rename_comes_after_the_content_and_before_the_folder_on_the_disk(

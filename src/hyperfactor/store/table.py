@@ -1,6 +1,7 @@
-"""Everything recorded in a store as one table: a row a run, a column a key."""
+"""What a store has recorded as one table: a row a run, a column a key."""
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from hyperfactor.errors import RequestError
-from hyperfactor.runs.store import Entry, Store
+from hyperfactor.store.store import Entry
 from hyperfactor.strict import dump_json, leaves
 
 COLUMNS = (
@@ -19,32 +20,32 @@ _NOT_SHOWN = ("artifacts", "checksum", "schema", "spec")
 _WORD = re.compile(r"'[^']*'|\"(?:[^\"]|\"\")*\"|[A-Za-z_][\w.]*")  # of a condition: text, a quoted name, a name
 
 
-def table(store: Store, columns: Sequence[str] | None = None, where: str | None = None) -> pl.DataFrame:
-    """The runs of a store.
+def table(entries: Iterable[Entry], columns: Sequence[str] | None = None, where: str | None = None) -> pl.DataFrame:
+    """A table of runs.
 
     Parameters
     ----------
-    store : Store
-        Where the runs are.
+    entries : iterable of Entry
+        The runs, such as `Store.entries` gives them.
     columns : sequence of str, optional
-        `id`, `state`, `MB`, a key of the spec (`training.steps`), `accuracy.<region>.<measure>`, or what else the
-        manifest says (`seconds.train`, `device`, `versions.torch`); a few where left out, and every key for "*".
-        A key that a run lacks is null.
+        Each is `id`, `state`, `MB`, a key of the spec (`training.steps`), `accuracy.<region>.<measure>`, or another key
+        of the manifest (`seconds.train`, `device`, `versions.torch`). Default: COLUMNS. "*" stands for every key. A key
+        that a run lacks is null.
     where : str, optional
-        A condition in SQL on such columns, as in "training.steps >= 100 and accuracy.train.right > 0.9".  A name
-        that is not made of letters, digits, dots and underscores stands in double quotes.
+        A condition in SQL on such columns, such as "training.steps >= 100 and accuracy.train.right > 0.9". A name
+        with other characters than letters, digits, dots and underscores needs double quotes.
 
     Returns
     -------
     polars.DataFrame
-        A row a run, in the order of the ids.
+        A row a run, in the order of the entries.
 
     Raises
     ------
     RequestError
         For an unknown column, a column asked for twice, or a condition that cannot be read.
     """
-    documents: Iterable[dict[str, Any]] = map(_document, store.entries())
+    documents: Iterable[dict[str, Any]] = map(_document, entries)
     wanted = list(columns or COLUMNS)
     needed = dict.fromkeys(wanted)
     if where or not needed.keys() <= {*COLUMNS}:  # else one document is held at a time, which is quick
@@ -79,8 +80,17 @@ def _value(document: Mapping[str, Any], name: str) -> Any:
     return dump_json(found) if isinstance(found, list | dict) else found
 
 
+def encode(frame: pl.DataFrame, format: str) -> bytes:
+    """A table as the content of a file in the format csv, json or parquet."""
+    if format == "json":
+        return dump_json(frame.to_dicts()).encode()
+    buffer = io.BytesIO()
+    {"csv": frame.write_csv, "parquet": frame.write_parquet}[format](buffer)
+    return buffer.getvalue()
+
+
 def column_names(text: str) -> list[str]:
-    """The names in text that joins them by commas; one with a comma or a double quote in it stands in double quotes."""
+    """The names in a text that joins them by commas. A name with a comma or a double quote stands in double quotes."""
     try:
         (names,) = csv.reader([text], skipinitialspace=True, strict=True)
     except (csv.Error, ValueError):

@@ -13,7 +13,9 @@ from unittest import mock
 import pytest
 
 from hyperfactor import MachineError, RequestError, Run, RunSpec, Store
-from hyperfactor.runs.files import Bucket, Folder, files_at, named_path, write_together, write_whole
+from hyperfactor.store.files import Bucket, Folder, files_at
+from hyperfactor.store.named import named_path, write_together, write_whole
+from hyperfactor.store.verify import verify
 
 
 @pytest.fixture
@@ -104,10 +106,10 @@ def test_stores_that_are_none_get_one_line(kind: str, tmp_path: Path, tiny: RunS
         "process": Path("/proc/nothing"),
     }[kind]  # fmt: skip
     store = Store(place)
-    for action in (lambda: list(store.entries()), lambda: list(store.verify()), store.ids):
+    for action in (lambda: list(store.entries()), lambda: list(verify(store)), store.ids):
         with suppress(RequestError):
             assert list(action()) == []
-    with pytest.raises(RequestError) as caught, store.claim(tiny.id):
+    with pytest.raises(RequestError) as caught, store.lease(tiny.id):
         pass
     assert len(str(caught.value).splitlines()) == 1
 
@@ -159,7 +161,9 @@ def test_an_open_file_of_the_process_is_written_into(tmp_path: Path):
 
 
 def test_standard_output_is_one(tmp_path: Path):
-    code = "from hyperfactor.runs.files import write_whole; print('a'); write_whole('/dev/stdout', b'b\\n'); print('c')"
+    code = (
+        "from hyperfactor.store.named import write_whole; print('a'); write_whole('/dev/stdout', b'b\\n'); print('c')"
+    )
     with open(tmp_path / "out", "wb") as out:
         subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
     assert (tmp_path / "out").read_text() == "a\nb\nc\n"

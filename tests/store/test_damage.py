@@ -12,10 +12,12 @@ import torch
 
 from hyperfactor import DivergedError, Run, RunSpec, Store, cli, train
 from hyperfactor.errors import BusyError, DamagedError, RunError, StoreError
-from hyperfactor.runs import claims
 from hyperfactor.runs.execute import snapshot_name
-from hyperfactor.runs.store import CHECKPOINT, FAILURE, MANIFEST, QUARANTINE, SPEC
 from hyperfactor.runs.sweep import train_all
+from hyperfactor.store.documents import FAILURE, MANIFEST, SPEC
+from hyperfactor.store.lease import FOLDER
+from hyperfactor.store.store import CHECKPOINT, QUARANTINE
+from hyperfactor.store.verify import repair, verify
 
 CUT: dict[str, Callable[[bytes], bytes | None]] = {
     "empty": lambda _: b"",
@@ -44,16 +46,16 @@ def begin(spec: RunSpec, path: Path) -> None:
 def put(spec: RunSpec, path: Path, state: str) -> Store:
     """A run that an earlier process left in a state."""
     store = Store(path)
-    with store.claim(spec.id):
-        store.start(spec)
+    with store.lease(spec.id):
+        store.start(spec.id, spec.model_dump(mode="json"))
         for step in (0, 5):
             store.write_tensors(spec.id, snapshot_name(step), {"w": torch.ones(3)})
         if state == "finished":
-            store.finish(spec, {"w": store.write(spec.id, "w", b"123")}, {})
+            store.finish(spec.id, spec.model_dump(mode="json"), {"w": store.write(spec.id, "w", b"123")}, {})
         else:
             store.save_checkpoint(spec.id, {"w": torch.ones(3)}, {"step": "6", "history": "[]"})
         if state == "failed":
-            store.fail(spec, "it diverged", {})
+            store.fail(spec.id, spec.model_dump(mode="json"), "it diverged", {})
     return store
 
 
@@ -73,9 +75,9 @@ def test_a_damaged_file_is_told_at_once_and_repaired(state: str, name: str, cut:
         with pytest.raises(DamagedError, match=f"{name}: .*`hyperfactor runs repair --store .*` sets aside"):
             begin(tiny, tmp_path)
     assert store.entry(tiny.id).state in ("damaged", state)
-    for problem in list(store.verify()):
-        assert not store.repair(problem).startswith("left alone")
-    assert list(store.verify()) == []
+    for problem in list(verify(store)):
+        assert not repair(store, problem).startswith("left alone")
+    assert list(verify(store)) == []
     kept = list((tmp_path / QUARANTINE).glob(f"{tiny.id}.*/{name}"))
     assert [None if path.is_dir() else path.read_bytes() for path in kept] == [content]  # nothing is lost
     with pytest.raises(DivergedError if (state, name) == ("failed", SPEC) else ReachedError):
@@ -93,9 +95,9 @@ def test_what_a_finished_run_lacks_is_told_at_once(name: str, cut: str, tiny: Ru
             DamagedError, match=f"{name}: got (no|0|1) bytes, needs the .* that were written; .*runs repair"
         ):
             begin(tiny, tmp_path)
-    for problem in list(store.verify()):
-        assert not store.repair(problem).startswith("left alone")
-    assert list(store.verify()) == []
+    for problem in list(verify(store)):
+        assert not repair(store, problem).startswith("left alone")
+    assert list(verify(store)) == []
     if name == SPEC:
         assert Run(store, tiny.id).spec == tiny
     else:
@@ -106,12 +108,12 @@ def test_what_a_finished_run_lacks_is_told_at_once(name: str, cut: str, tiny: Ru
 def test_a_run_whose_spec_was_emptied_goes_on_from_its_checkpoint(tiny: RunSpec, tmp_path: Path):
     store = put(tiny, tmp_path, "unfinished")
     (tmp_path / tiny.id / SPEC).write_bytes(b"")
-    for problem in list(store.verify()):
-        store.repair(problem)
+    for problem in list(verify(store)):
+        repair(store, problem)
     with mock.patch("hyperfactor.runs.execute.fit", side_effect=ReachedError) as fit, pytest.raises(ReachedError):
         train(tiny, tmp_path)
     assert fit.call_args.args[5][1]["step"] == "6"
-    assert store.spec(tiny.id) == tiny
+    assert store.spec(tiny.id) == tiny.model_dump(mode="json")
 
 
 @pytest.mark.parametrize("cut", CUT)
@@ -121,11 +123,11 @@ def test_a_checkpoint_without_its_spec_is_set_aside_when_it_is_damaged(cut: str,
         (tmp_path / tiny.id / name).unlink()
     assert store.entry(tiny.id).state == "unfinished"
     damage(tmp_path / tiny.id / CHECKPOINT, CUT[cut])
-    (problem,) = store.verify()
-    assert store.repair(problem) == "set aside; the run begins again"
-    for problem in list(store.verify()):
-        assert store.repair(problem) == "deleted"  # the empty folder
-    assert list(store.verify()) == []
+    (problem,) = verify(store)
+    assert repair(store, problem) == "set aside; the run begins again"
+    for problem in list(verify(store)):
+        assert repair(store, problem) == "deleted"  # the empty folder
+    assert list(verify(store)) == []
     with pytest.raises(ReachedError):
         begin(tiny, tmp_path)
 
@@ -166,9 +168,9 @@ def test_a_run_without_enough_memory_stops_no_other_of_a_sweep(tiny: RunSpec, tm
 def test_a_failure_without_its_spec_gives_it_back(tiny: RunSpec, tmp_path: Path):
     store = put(tiny, tmp_path, "failed")
     (tmp_path / tiny.id / SPEC).unlink()
-    (problem,) = store.verify()
-    assert store.repair(problem) == "written again from the failure"
-    assert store.spec(tiny.id) == tiny
+    (problem,) = verify(store)
+    assert repair(store, problem) == "written again from the failure"
+    assert store.spec(tiny.id) == tiny.model_dump(mode="json")
     with pytest.raises(DivergedError, match="it diverged"):
         begin(tiny, tmp_path)
 
@@ -178,14 +180,14 @@ def test_what_a_run_left_before_its_manifest_is_replaced(name: str, tiny: RunSpe
     """Half written or emptied it stands in nobody's way; a folder of its name does, and is told before training."""
     store = put(tiny, tmp_path, "unfinished")
     (tmp_path / tiny.id / name).write_bytes(b"")
-    assert list(store.verify()) == []
+    assert list(verify(store)) == []
     with pytest.raises(ReachedError):
         begin(tiny, tmp_path)
     damage(tmp_path / tiny.id / name, CUT["folder"])
     with pytest.raises(DamagedError, match=f"{name}: got a folder.*runs repair"):
         begin(tiny, tmp_path)
-    (problem,) = store.verify()
-    assert store.repair(problem) == "set aside"
+    (problem,) = verify(store)
+    assert repair(store, problem) == "set aside"
     with pytest.raises(ReachedError):
         begin(tiny, tmp_path)
 
@@ -200,40 +202,40 @@ def test_a_snapshot_that_is_gone_is_told_at_once(tiny: RunSpec, tmp_path: Path):
 @pytest.mark.parametrize(
     "content", [b"", bytes(90), b"[]", b"{}", b'{"machine": 3}', b'{"machine": "a", "pid": -1}', None]
 )
-def test_a_claim_that_cannot_be_read_is_told_and_deleted(content: bytes | None, tiny: RunSpec, tmp_path: Path):
+def test_a_lease_that_cannot_be_read_is_told_and_deleted(content: bytes | None, tiny: RunSpec, tmp_path: Path):
     store = put(tiny, tmp_path, "unfinished")
-    claim = tmp_path / claims.FOLDER / f"{tiny.id}.1"
-    claim.mkdir() if content is None else claim.write_bytes(content)
+    lease = tmp_path / FOLDER / f"{tiny.id}.1"
+    lease.mkdir() if content is None else lease.write_bytes(content)
     (tmp_path / tiny.id / CHECKPOINT).write_bytes(b"")
-    with pytest.raises(BusyError, match=f"run {tiny.id}: a process whose claim cannot be read trains it"):
+    with pytest.raises(BusyError, match=f"run {tiny.id}: a process whose lease cannot be read trains it"):
         train(tiny, tmp_path, wait=False)
     assert store.entry(tiny.id).state == "unfinished"
-    problems = list(store.verify())
+    problems = list(verify(store))
     assert [(problem.run, problem.what) for problem in problems] == [
-        (claims.FOLDER, "a claim that cannot be read"),
+        (FOLDER, "a lease that cannot be read"),
         (tiny.id, "not as it was written"),
     ]
-    assert [store.repair(problem) for problem in problems] == ["deleted", "set aside; the run begins again"]
+    assert [repair(store, problem) for problem in problems] == ["deleted", "set aside; the run begins again"]
     with pytest.raises(ReachedError):
         begin(tiny, tmp_path)
 
 
-def test_a_claim_that_cannot_be_read_is_taken_over_in_time(
+def test_a_lease_that_cannot_be_read_is_taken_over_in_time(
     tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    (tmp_path / claims.FOLDER).mkdir()
-    (tmp_path / claims.FOLDER / f"{tiny.id}.1").mkdir()  # not even a file
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / f"{tiny.id}.1").mkdir()  # not even a file
     store, said = Store(tmp_path), []
-    monkeypatch.setattr(store.claims, "_dead", 0.0)
-    monkeypatch.setattr(claims, "POLL", 0.0)
-    with store.claim(tiny.id, tell=said.append):
-        assert store.files.children(claims.FOLDER) == [f"{tiny.id}.1", f"{tiny.id}.2"]
-    monkeypatch.setattr(store.claims, "_dead", 30.0)
-    monkeypatch.setattr(claims.time, "sleep", mock.Mock(side_effect=ReachedError))
-    with pytest.raises(ReachedError), Store(tmp_path).claim(tiny.id, tell=said.append):
+    monkeypatch.setattr(store.leases, "_dead", 0.0)
+    monkeypatch.setattr("hyperfactor.store.lease.POLL", 0.0)
+    with store.lease(tiny.id, tell=said.append):
+        assert store.files.children(FOLDER) == [f"{tiny.id}.1", f"{tiny.id}.2"]
+    monkeypatch.setattr(store.leases, "_dead", 30.0)
+    monkeypatch.setattr("hyperfactor.store.lease.time.sleep", mock.Mock(side_effect=ReachedError))
+    with pytest.raises(ReachedError), Store(tmp_path).lease(tiny.id, tell=said.append):
         pass
     assert len(said) == 1
-    assert "waiting at most 30 s for a sign of its holder, whose claim cannot be read" in said[0]
+    assert "waiting at most 30 s for a sign of its holder, whose lease cannot be read" in said[0]
 
 
 def test_what_a_finished_run_left_is_set_aside_as_a_whole(run: Run, tiny: RunSpec, tmp_path: Path):
@@ -248,8 +250,8 @@ def test_what_a_finished_run_left_is_set_aside_as_a_whole(run: Run, tiny: RunSpe
         (store.folder(run.id) / "figures" / "mine.txt").write_text("mine")  # somebody else's, and not lost
         with pytest.raises(DamagedError, match=f"{name}: got 0 bytes .*runs repair"):
             _ = Run(store, run.id).accuracy(), Run(store, run.id).model
-        (problem,) = store.verify()
-        store.repair(problem)
+        (problem,) = verify(store)
+        repair(store, problem)
         assert (store.path / QUARANTINE / f"{run.id}.1" / "figures" / "mine.txt").read_text() == "mine"
         with pytest.raises(ReachedError):
             begin(tiny, store.path)
@@ -258,11 +260,11 @@ def test_what_a_finished_run_left_is_set_aside_as_a_whole(run: Run, tiny: RunSpe
 def test_an_empty_folder_of_a_run_is_deleted_and_a_file_of_its_name_is_not(tiny: RunSpec, tmp_path: Path):
     store = Store(tmp_path)
     (tmp_path / tiny.id).write_text("somebody else's")
-    assert list(store.verify()) == []
+    assert list(verify(store)) == []
     (tmp_path / tiny.id).unlink()
     (tmp_path / tiny.id).mkdir()
-    (problem,) = store.verify()
-    assert store.repair(problem) == "deleted"
+    (problem,) = verify(store)
+    assert repair(store, problem) == "deleted"
     assert store.ids() == []
 
 
@@ -277,13 +279,13 @@ def test_other_peoples_things_in_a_store_are_passed_over(tiny: RunSpec, tmp_path
         ".DS_Store",
         f"{tiny.id}/.DS_Store",
         f"{tiny.id}/notes.tmp",
-        ".claims/.nfs0001",
+        ".leases/.nfs0001",
     ):
         (tmp_path / name).write_text("mine")
     before = sorted(path for path in tmp_path.rglob("*"))
     assert store.ids() == [tiny.id]
     assert [entry.state for entry in store.entries()] == ["finished"]
-    assert list(store.verify()) == []
+    assert list(verify(store)) == []
     assert sorted(path for path in tmp_path.rglob("*")) == before
 
 
@@ -318,28 +320,28 @@ def test_a_run_that_cannot_be_read_is_said_as_that(name: str, tiny: RunSpec, tmp
         with pytest.raises(StoreError, match="Permission denied, needs a file that can be read"):
             begin(tiny, tmp_path)
     assert states[other.id].state == "finished"
-    (problem,) = store.verify()
+    (problem,) = verify(store)
     assert str(problem) == f"{tiny.id}{f'/{name}' if name else ''}: cannot be read (Permission denied)"
-    assert store.repair(problem) == "left alone"
+    assert repair(store, problem) == "left alone"
     assert not (tmp_path / QUARANTINE).exists()
     if name != "w":
         with pytest.raises(StoreError, match="Permission denied"):
             store.remove(tiny.id)
 
 
-def test_claims_that_cannot_be_read_are_in_nobodys_way(tiny: RunSpec, tmp_path: Path, shut):
+def test_leases_that_cannot_be_read_are_in_nobodys_way(tiny: RunSpec, tmp_path: Path, shut):
     """As with a colleague whose new folders nobody else may read: what is finished can be had all the same."""
     store = put(tiny, tmp_path, "finished")
     other = tiny.model_copy(update={"seed": 1})
     put(other, tmp_path, "unfinished")
-    for place in (tmp_path / claims.FOLDER / f"{tiny.id}.1", tmp_path / claims.FOLDER):
-        (tmp_path / claims.FOLDER / f"{tiny.id}.1").write_text("{}")
+    for place in (tmp_path / FOLDER / f"{tiny.id}.1", tmp_path / FOLDER):
+        (tmp_path / FOLDER / f"{tiny.id}.1").write_text("{}")
         shut(place)
         assert {entry.id: entry.state for entry in store.entries()} == {tiny.id: "finished", other.id: "unfinished"}
         assert train(tiny, tmp_path).id == tiny.id
-        (problem,) = store.verify()
-        assert (problem.run, problem.what) == (claims.FOLDER, "cannot be read (Permission denied)")
-        assert store.repair(problem) == "left alone"
+        (problem,) = verify(store)
+        assert (problem.run, problem.what) == (FOLDER, "cannot be read (Permission denied)")
+        assert repair(store, problem) == "left alone"
     with pytest.raises(StoreError, match="Permission denied"):
         begin(other, tmp_path)
 
@@ -368,9 +370,9 @@ def test_a_run_that_cannot_be_read_gets_one_line_of_each_command(
 def test_a_manifest_that_says_nothing_is_no_traceback(tiny: RunSpec, tmp_path: Path):
     store = put(tiny, tmp_path, "finished")
     for content in (
-        {"schema": 2},
-        {"schema": 2, "spec": [], "artifacts": {}},
-        {"schema": 2, "spec": {}, "artifacts": [1]},
+        {"schema": 3},
+        {"schema": 3, "spec": [], "artifacts": {}},
+        {"schema": 3, "spec": {}, "artifacts": [1]},
     ):
         (tmp_path / tiny.id / MANIFEST).write_text(json.dumps(content))
         assert store.entry(tiny.id).state == "damaged"

@@ -1,0 +1,106 @@
+"""Specs that a store has recorded, read by today's code.
+
+The id of a run names what differs from the defaults. So a run that another version recorded may have today's id and
+other values, where a default has changed, or a spec that today's code cannot read. Both are recognised here.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hyperfactor.errors import RequestError, StoreError
+from hyperfactor.runs.spec import RunSpec
+from hyperfactor.store.store import Store
+from hyperfactor.strict import changes, leaves
+
+Recorded = Mapping[str, Any]  # a spec as plain data
+CHECKED = 200  # recorded specs that `remark` reads; a millisecond each
+
+
+def recorded_spec(store: Store, run: str) -> RunSpec:
+    """The spec of a run in a store; StoreError where there is none, or today's code cannot read it."""
+    recorded = store.spec(run)
+    if recorded is None:
+        raise StoreError(f"run {run}: got no recorded spec, needs the one that was written; {store.files.remedy}")
+    try:
+        return RunSpec.parse(recorded)
+    except RequestError as error:
+        raise StoreError(f"run {run}: the recorded spec is not one of this version: {error}") from None
+
+
+def check_same(spec: RunSpec, recorded: Recorded) -> None:
+    """Raise StoreError where a run of this id was recorded with other values, because a default has changed since."""
+    now = spec.model_dump(mode="json")
+    if recorded == now:
+        return
+    remedy = (
+        f"needs another store, or `hyperfactor runs remove {spec.id}`, which lets it be trained as the spec is today"
+    )
+    try:
+        earlier = RunSpec.parse(recorded)
+    except RequestError as error:
+        raise StoreError(f"run {spec.id}: recorded by a version with other keys ({error}), {remedy}") from None
+    before, today = dict(leaves(earlier.model_dump(mode="json"))), dict(leaves(now))
+    for key in {**before, **today}:
+        if before.get(key) != today.get(key):
+            raise StoreError(
+                f"run {spec.id}: recorded with {key} = {before.get(key)}, a default that is {today.get(key)} today, "
+                f"{remedy}"
+            )
+
+
+def is_finished(store: Store, spec: RunSpec) -> bool:
+    """Whether a store has the finished run of a spec.
+
+    Raises
+    ------
+    DamagedError
+        Where a file of the run is missing or of another size.
+    StoreError
+        Where the run was recorded with other values (see `check_same`).
+    """
+    manifest = store.finished(spec.id)
+    if manifest is not None:
+        check_same(spec, manifest["spec"])
+    return manifest is not None
+
+
+def unlike(run: str, recorded: Recorded) -> str | None:
+    """One line where the recorded spec of a run is not today's spec of this id, else None."""
+    try:
+        spec = RunSpec.parse(recorded)
+    except RequestError as error:
+        return f"the recorded spec is not one of this version: {error}"
+    if spec.id == run:
+        return None
+    for key, value in leaves(changes(spec, RunSpec())):
+        default = _default(run, recorded, key)
+        if default is not None:
+            return f"recorded with {key} = {value}, a default that is {default} today"
+    return f"recorded under another schema or with other defaults; today a run of these values has the id {spec.id}"
+
+
+def _default(run: str, recorded: Recorded, key: str) -> Any:
+    """Today's default of a dotted key, where a spec without the key is today's spec of this id, else None."""
+    try:
+        spec = RunSpec.parse(_without(recorded, key.split(".")))
+    except RequestError:  # a key that is required
+        return None
+    return dict(leaves(spec.model_dump(mode="json"))).get(key) if spec.id == run else None
+
+
+def _without(data: Recorded, path: list[str]) -> dict[str, Any]:
+    head, *rest = path
+    if rest and isinstance(data.get(head), Mapping):
+        return {**data, head: _without(data[head], rest)}
+    return {name: value for name, value in data.items() if name != head}
+
+
+def remark(specs: Mapping[str, Recorded]) -> str | None:
+    """One line on runs that other code than today's has recorded, by id, where `unlike` says something of some."""
+    checked = dict(list(specs.items())[:CHECKED])
+    found = {run: line for run, recorded in checked.items() if (line := unlike(run, recorded))}
+    if not found:
+        return None
+    run, line = next(iter(found.items()))
+    of = f"{len(specs)}" if len(checked) == len(specs) else f"the first {CHECKED} of {len(specs)}"
+    return f"{len(found)} of {of} runs that other code recorded are not runs of today's specs, such as {run}: {line}"

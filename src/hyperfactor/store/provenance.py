@@ -1,0 +1,27 @@
+"""What code computed something: a hash of this package's source, and the versions of packages."""
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+SHOWS = ("cli.py", "figures", "report", "explorer")  # these show results and change none
+
+
+@cache
+def source() -> str:
+    """16 hexadecimal digits: a hash of every line of this package that computes."""
+    root = Path(__file__).parents[1]
+    content = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        place = path.relative_to(root)
+        if place.parts[0] not in SHOWS:
+            content.update(place.as_posix().encode() + b"\0" + path.read_bytes())
+    return content.hexdigest()[:16]
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """The versions of Python and of these packages."""
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}

@@ -1,0 +1,234 @@
+"""Results that are kept in a store, so that no question is computed twice and each can be read again.
+
+    STORE/.results/<key>.npz     the content: documents, tables and arrays
+    STORE/.results/<key>.json    what it is the result of, and the checksum of the content; written last
+
+The key is a hash of what the result is of (see `Question`) and of the code that computes it: the source of this package
+as far as it computes, and the versions of the packages. Other runs, other code or other packages make another key.
+"""
+
+import hashlib
+import io
+import json
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
+
+from hyperfactor.errors import DamagedError, MachineError, RequestError, StoreError
+from hyperfactor.store.disk import is_temporary, meant_for
+from hyperfactor.store.files import Files
+from hyperfactor.store.provenance import source, versions
+from hyperfactor.strict import dump_json
+
+if TYPE_CHECKING:  # a store that is only listed needs neither
+    import numpy as np
+    import polars as pl
+
+FOLDER = ".results"
+_NAME = re.compile(r"([0-9a-f]{16})\.(json|npz)")
+SCHEMA = 1
+COMPUTES = (
+    "torch", "diffusers", "numpy", "scipy", "gudhi", "umap-learn", "pynndescent", "scikit-learn", "scikit-dimension",
+    "numba", "polars",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a result is the result of.
+
+    Attributes
+    ----------
+    experiment, preset : str
+        Their names.
+    seeds : tuple of int
+        The seeds of the runs.
+    runs : dict
+        For each role, the ids of its runs.
+    """
+
+    experiment: str
+    preset: str
+    seeds: tuple[int, ...]
+    runs: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """A question from plain data; LookupError or TypeError where it is none."""
+        runs = {role: tuple(ids) for role, ids in dict(data["runs"]).items()}
+        return cls(data["experiment"], data["preset"], tuple(data["seeds"]), runs)
+
+    def key(self) -> str:
+        """16 hexadecimal digits for this question and today's code."""
+        about = [asdict(self), code()]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A result in the contents of a store.
+
+    Attributes
+    ----------
+    key : str
+        Names the result.
+    question : Question
+        What it is the result of.
+    made : str
+        When it was computed: date and time in UTC, ISO 8601.
+    versions : dict
+        Of Python, the packages that computed it, the kind of processor, and this package's source.
+    """
+
+    key: str
+    question: Question
+    made: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a result holds: documents (anything that JSON can write), tables and arrays, by name."""
+
+    documents: dict[str, Any]
+    tables: "dict[str, pl.DataFrame]"
+    arrays: "dict[str, np.ndarray]"
+
+
+@cache
+def code() -> dict[str, str]:
+    """The versions of all that a result is computed with."""
+    return versions(COMPUTES) | {"processor": platform.machine(), "source": source()}
+
+
+def save(files: Files, question: Question, content: Content) -> None:
+    """Keep a result.
+
+    Raises
+    ------
+    WriteError, MachineError
+        Where the store cannot be written.
+    """
+    key, packed = question.key(), _pack(content)
+    about = {
+        "schema": SCHEMA, "key": key, "question": asdict(question), "versions": code(),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"), "sha256": hashlib.sha256(packed).hexdigest(),
+    }  # fmt: skip
+    files.write(f"{FOLDER}/{key}.npz", packed)
+    files.write(f"{FOLDER}/{key}.json", dump_json({**about, "checksum": _checksum(about)}, indent=1).encode())
+
+
+def load(files: Files, key: str) -> Content:
+    """The content of a kept result.
+
+    Raises
+    ------
+    DamagedError
+        Where it is missing or not as it was written.
+    StoreError, MachineError
+        Where it cannot be read.
+    """
+    about = _about(files, key)
+    try:
+        packed = files.read(f"{FOLDER}/{key}.npz")
+    except FileNotFoundError:
+        packed = b""
+    if hashlib.sha256(packed).hexdigest() != about["sha256"]:
+        raise _damaged(files, f"{key}.npz")
+    return _unpack(packed)
+
+
+def kept(files: Files) -> list[Kept]:
+    """The results of a store, the oldest first. Those that cannot be read are left out."""
+    found = []
+    for name in files.children(FOLDER):
+        if name.endswith(".json"):
+            try:
+                found.append(_kept(_about(files, name.removesuffix(".json"))))
+            except (StoreError, MachineError):
+                continue
+    return sorted(found, key=lambda one: (one.made, one.key))
+
+
+def resolve(files: Files, prefix: str) -> Kept:
+    """The one result whose key begins with `prefix`; RequestError where none or several do."""
+    found = [one for one in kept(files) if prefix and one.key.startswith(prefix)]
+    if len(found) != 1:
+        what = "no result" if not found else f"{len(found)} results"
+        raise RequestError(
+            f"result: got {prefix!r}, which names {what} in {files.where}, needs the beginning of one key"
+        )
+    return found[0]
+
+
+def damaged(files: Files) -> Iterator[str]:
+    """The names of kept files that are not as they were written, and of what interrupted writes have left."""
+    names = files.children(FOLDER)
+    for name in names:
+        match = _NAME.fullmatch(meant_for(name) if is_temporary(name) else name)
+        if match is None:
+            continue
+        try:
+            if is_temporary(name) or f"{match[1]}.json" not in names:
+                yield name
+            elif match[2] == "json":
+                load(files, match[1])
+        except DamagedError:
+            yield name
+
+
+def _kept(about: Mapping[str, Any]) -> Kept:
+    return Kept(about["key"], Question.parse(about["question"]), about["made"], about["versions"])
+
+
+def _about(files: Files, key: str) -> dict[str, Any]:
+    name = f"{key}.json"
+    try:
+        about = json.loads(files.read(f"{FOLDER}/{name}"))
+        rest = {field: value for field, value in about.items() if field != "checksum"}
+        whole = about.get("checksum") == _checksum(rest) and about.get("key") == key
+    except (FileNotFoundError, ValueError, AttributeError):
+        whole, about = False, {}
+    if not whole:
+        raise _damaged(files, name)
+    if about["schema"] != SCHEMA:
+        raise StoreError(f"{files.path(f'{FOLDER}/{name}')}: got schema {about['schema']}, needs {SCHEMA}")
+    return about
+
+
+def _damaged(files: Files, name: str) -> DamagedError:
+    path = files.path(f"{FOLDER}/{name}")
+    return DamagedError(f"{path}: got no whole file, needs the result that was written; {files.remedy}")
+
+
+def _checksum(about: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _pack(content: Content) -> bytes:
+    import numpy as np
+
+    parts = {"documents": np.frombuffer(json.dumps(content.documents).encode(), np.uint8)}
+    for name, table in content.tables.items():
+        buffer = io.BytesIO()
+        table.write_parquet(buffer)
+        parts[f"table.{name}"] = np.frombuffer(buffer.getvalue(), np.uint8)
+    arrays = {f"array.{name}": value for name, value in content.arrays.items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **parts, **arrays)  # pyright: ignore[reportArgumentType]
+    return buffer.getvalue()
+
+
+def _unpack(packed: bytes) -> Content:
+    import numpy as np
+    import polars as pl
+
+    with np.load(io.BytesIO(packed), allow_pickle=False) as file:
+        found = {name: file[name] for name in file.files}
+    documents = json.loads(found.pop("documents").tobytes())
+    tables = {name[6:]: pl.read_parquet(io.BytesIO(v.tobytes())) for name, v in found.items() if name[:6] == "table."}
+    return Content(documents, tables, {name[6:]: value for name, value in found.items() if name[:6] == "array."})

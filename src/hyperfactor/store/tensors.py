@@ -1,0 +1,43 @@
+"""Tensors under a seal: a file of safetensors with a hash of all that it holds."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from pydantic_core import from_json
+
+if TYPE_CHECKING:  # torch takes seconds to import, and listing a store must not need it
+    from torch import Tensor
+
+
+def seal(tensors: "dict[str, Tensor]", text: dict[str, str]) -> bytes:
+    """The content of a file that holds tensors, text, and the seal over both."""
+    from safetensors.torch import save
+
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return save(tensors, metadata={**text, "seal": _hash(tensors, text)})
+
+
+def unseal(content: bytes) -> "tuple[dict[str, Tensor], dict[str, str]]":
+    """The tensors and the text of a file; ValueError where they are not as they were sealed."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(content)
+        text = dict(from_json(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {}))
+    except (SafetensorError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(str(error)) from None
+    if text.pop("seal", None) != _hash(tensors, text):
+        raise ValueError("got tensors that differ from its seal")
+    return tensors, text
+
+
+def _hash(tensors: "dict[str, Tensor]", text: dict[str, str]) -> str:
+    """A hash of names, types, shapes, values and text."""
+    found = hashlib.sha256(json.dumps(text, sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        found.update(f"{name}:{value.dtype}:{tuple(value.shape)}:".encode())
+        found.update(value.reshape(-1).numpy().tobytes())
+    return found.hexdigest()

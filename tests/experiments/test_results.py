@@ -1,0 +1,124 @@
+"""The result of an experiment is kept, found again, and opened without runs."""
+
+import itertools
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hyperfactor import RequestError, Result, Store, StoreError
+from hyperfactor.experiments import base
+from hyperfactor.experiments.base import Experiment
+from hyperfactor.experiments.claims import Bound, Estimate, claim
+from hyperfactor.store import results
+from hyperfactor.store.files import Folder
+from hyperfactor.store.results import Content, Question
+
+
+class Spec:
+    seed = 0
+
+    def model_dump(self, mode: str):
+        return {"seed": 0, "data": {"size": 8}}
+
+
+RUNS = {
+    "a": [
+        SimpleNamespace(id=name, spec=Spec(), manifest={"seconds": {"train": 2.0, "evaluate": 1.0}})
+        for name in ("1f", "2f")
+    ]
+}
+OTHERS = {"a": [RUNS["a"][0]]}
+
+
+def experiment(calls: list[int]) -> Experiment:
+    def analyse(runs):
+        calls.append(1)
+        values = [Estimate(0.1 + 0.2, 0.0, 1 / 3, "by hand")]
+        table = pl.DataFrame({"n": [1, None], "share": [1 / 3, 2 / 3], "model": ["a", "b"]})
+        return (
+            [
+                claim("x.y", "2", "a statement", Bound(">", 0.1), lambda: values),
+                claim("x.z", "2", "another", Bound(">", 0.1), lambda: values, terms="paper", unless=["not learnt"]),
+            ],
+            {"t": table},
+            {"R": np.arange(6.0).reshape(2, 3)},
+        )
+
+    return Experiment("made up", "?", (), lambda _preset, _seed: {}, analyse)
+
+
+def ask(calls: list[int], files: Folder, runs=RUNS) -> Result:
+    return experiment(calls).result("smoke", (0, 1), runs, files)  # pyright: ignore[reportArgumentType]
+
+
+def same(a: Result, b: Result) -> bool:
+    assert (a.experiment, a.preset, a.seeds, a.claims, a.runs) == (b.experiment, b.preset, b.seeds, b.claims, b.runs)
+    assert a.tables.keys() == b.tables.keys()
+    assert all(a.tables[name].equals(b.tables[name]) for name in a.tables)
+    assert a.arrays.keys() == b.arrays.keys()
+    return all(np.array_equal(a.arrays[name], b.arrays[name]) for name in a.arrays)
+
+
+def test_it_is_computed_once(tmp_path: Path):
+    calls: list[int] = []
+    first, again = ask(calls, Folder(tmp_path)), ask(calls, Folder(tmp_path))
+    assert len(calls) == 1
+    assert same(first, again)
+    assert [claim.verdict for claim in again.claims] == ["undecided", "not measured"]
+    ask(calls, Folder(tmp_path), OTHERS)
+    assert len(calls) == 2
+
+
+def test_it_is_opened_without_its_runs(tmp_path: Path):
+    first = ask([], Folder(tmp_path))
+    (kept,) = Store(tmp_path).results()
+    assert kept.question == Question("made up", "smoke", (0, 1), {"a": ("1f", "2f")})
+    opened = Result.open(tmp_path, kept.key[:6])
+    assert same(first, opened)
+    assert opened.seconds == 6.0
+    assert json.loads(json.dumps(opened.to_json()))["runs"][1] == {"role": "a", "seed": 0, "id": "2f"}
+    with pytest.raises(RequestError, match="result: got 'x', which names no result"):
+        Result.open(tmp_path, "x")
+
+
+def test_one_that_another_version_kept_is_told(tmp_path: Path):
+    question = Question("made up", "smoke", (0,), {})
+    results.save(Folder(tmp_path), question, Content({"claims": [{"words": 1}], "runs": []}, {}, {}))
+    with pytest.raises(StoreError, match=r"result .*another version kept on 20.*reproduce made up` computes it again"):
+        Result.open(tmp_path, question.key())
+
+
+def test_a_damaged_one_is_computed_again(tmp_path: Path):
+    calls: list[int] = []
+    ask(calls, Folder(tmp_path))
+    for suffix in ("npz", "json"):
+        (path,) = (tmp_path / ".results").glob(f"*.{suffix}")
+        path.write_bytes(path.read_bytes()[:-9])
+        before = len(calls)
+        ask(calls, Folder(tmp_path))
+        ask(calls, Folder(tmp_path))
+        assert len(calls) == before + 1
+    path.unlink()
+    path.mkdir()
+    before = len(calls)
+    ask(calls, Folder(tmp_path))
+    assert len(calls) == before + 1
+
+
+def test_a_store_that_cannot_be_written_keeps_nothing(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    calls: list[int] = []
+    for _ in range(2):
+        ask(calls, Folder(tmp_path / "file"))
+    assert len(calls) == 2
+
+
+def test_the_seconds_of_a_result_are_those_of_its_own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Two runs of 3 s each, and an analysis by a clock that gains a quarter of a second at each look."""
+    looks = itertools.count()
+    monkeypatch.setattr(base.time, "perf_counter", lambda: 1000 + next(looks) / 4)
+    assert ask([], Folder(tmp_path)).seconds == 6.25

@@ -1,0 +1,115 @@
+"""Results are kept to the bit and can be listed; a damaged one is told."""
+
+import random
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hyperfactor import MachineError, RequestError, Store
+from hyperfactor.errors import DamagedError, WriteError
+from hyperfactor.store import provenance, results
+from hyperfactor.store.files import Folder, files_at
+from hyperfactor.store.results import FOLDER, Content, Question
+from hyperfactor.store.verify import repair, verify
+
+QUESTION = Question("made up", "smoke", (0, 1), {"a": ("1f", "2f"), "b": ("3f",)})
+CONTENT = Content(
+    {"claims": [{"measured": 1 / 3, "interval": None}]},
+    {"t": pl.DataFrame({"n": [1, None], "share": [1 / 3, 2 / 3], "model": ["a", "b"]})},
+    {"R": np.arange(6.0).reshape(2, 3), "mask": np.array([True, False])},
+)
+
+
+def test_a_result_is_kept_to_the_bit_and_listed(place: str):
+    files = files_at(place)
+    assert Store(place).results() == []
+    results.save(files, QUESTION, CONTENT)
+    (found,) = Store(place).results()
+    assert (found.key, found.question) == (QUESTION.key(), QUESTION)
+    assert found.versions["numpy"] == version("numpy")
+    assert found.made.startswith("20")
+    back = results.load(files, found.key)
+    assert back.documents == CONTENT.documents
+    assert back.tables["t"].equals(CONTENT.tables["t"])
+    assert back.tables["t"].schema == CONTENT.tables["t"].schema
+    for name, values in CONTENT.arrays.items():
+        assert np.array_equal(back.arrays[name], values)
+        assert back.arrays[name].dtype == values.dtype
+    assert results.resolve(files, found.key[:5]) == found
+
+
+def test_results_are_listed_in_the_order_in_which_they_were_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Clock:
+        hours = iter([3, 1, 2])
+
+        @classmethod
+        def now(cls, zone):
+            from datetime import datetime
+
+            return datetime(2026, 1, 1, next(cls.hours), tzinfo=zone)
+
+    monkeypatch.setattr(results, "datetime", Clock)
+    for preset in ("third", "first", "second"):
+        results.save(Folder(tmp_path), Question("e", preset, (0,), {}), CONTENT)
+    assert [one.question.preset for one in Store(tmp_path).results()] == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Question("another", "smoke", (0, 1), QUESTION.runs),
+        Question("made up", "laptop", (0, 1), QUESTION.runs),
+        Question("made up", "smoke", (0,), QUESTION.runs),
+        Question("made up", "smoke", (0, 1), {"a": ("1f",), "b": ("3f",)}),
+        Question("made up", "smoke", (0, 1), {"a": ("1f", "2f"), "c": ("3f",)}),
+    ],
+)
+def test_another_question_is_another_result(other: Question):
+    assert other.key() != QUESTION.key()
+
+
+@pytest.mark.parametrize("package", ["numpy", "gudhi", "scikit-learn", "umap-learn", "scipy"])
+def test_another_version_of_what_computes_it_makes_it_another(monkeypatch: pytest.MonkeyPatch, package: str):
+    before = QUESTION.key()
+    monkeypatch.setattr(provenance, "version", lambda name: "0" if name == package else version(name))
+    results.code.cache_clear()
+    after = QUESTION.key()
+    results.code.cache_clear()
+    assert after != before
+
+
+def test_a_flipped_byte_is_found_and_the_result_deleted(tmp_path: Path):
+    store, moments = Store(tmp_path), random.Random(0)
+    results.save(store.files, QUESTION, CONTENT)
+    assert list(verify(store)) == []
+    for path in sorted((tmp_path / FOLDER).iterdir()):
+        content = path.read_bytes()
+        for place in [0, len(content) - 1, *moments.sample(range(len(content)), 40)]:
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << moments.randrange(7)
+            path.write_bytes(flipped)
+            if flipped.strip() != content.strip():  # white space at the end of JSON
+                with pytest.raises(DamagedError, match=r"needs the result that was written"):
+                    results.load(store.files, QUESTION.key())
+        path.write_bytes(content)
+    (tmp_path / FOLDER / f"{QUESTION.key()}.npz").write_bytes(b"")
+    (tmp_path / FOLDER / "notes.txt").write_text("somebody else's")
+    for _ in range(2):
+        for problem in list(verify(store)):
+            assert problem.what == "not as it was written"
+            assert repair(store, problem) == "deleted"
+    assert list(verify(store)) == []
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["notes.txt"]
+
+
+def test_what_is_no_result_is_told(tmp_path: Path):
+    with pytest.raises(
+        RequestError, match="result: got 'ab', which names no result in .*needs the beginning of one key"
+    ):
+        results.resolve(Folder(tmp_path), "ab")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises((WriteError, MachineError), match="Not a directory"):
+        results.save(Folder(tmp_path / "file"), QUESTION, CONTENT)
