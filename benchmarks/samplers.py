@@ -13,8 +13,8 @@ import time
 import polars as pl
 
 from hyperfactor import Run
+from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.runs.run import evaluate
-from hyperfactor.training.diffusion import SamplingSpec
 
 CASES = [
     ("ddim", 10),
@@ -37,9 +37,9 @@ def main() -> None:
     rows, reference = [], 0.0
     evaluate(run.model, run.spec, most=2)  # warm up
     for sampler, steps in CASES:
-        spec = run.spec.model_copy(update={"sampling": SamplingSpec(sampler=sampler, steps=steps)})  # pyright: ignore
+        model = run.model.drawing_by(SamplingSpec.parse({"sampler": sampler, "steps": steps}))
         began = time.perf_counter()
-        frame, _ = evaluate(run.model, spec, most=arguments.points)
+        frame, _ = evaluate(model, run.spec, most=arguments.points)
         seconds = time.perf_counter() - began
         reference = reference or seconds
         share = frame.select(pl.len(), pl.col("both", "valid", "right").mean(), pl.col("error").median())

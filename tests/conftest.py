@@ -32,7 +32,7 @@ TINY = {
         "test": {"held_out": {"kind": "rectangle", "bounds": {"x": [6, 8], "y": [0, 15]}}},
         "test_points": 7,
     },
-    "model": {"width": 4, "attention": [4]},
+    "model": {"width": 4, "attention": ["down2", "up1"]},
     "training": {
         "steps": 12, "batch": 4, "warmup": 2, "record_every": 2, "evaluate_every": 6, "checkpoint_every": 2,
         "snapshots": [0, 5, 12],

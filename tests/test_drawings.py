@@ -12,8 +12,8 @@ from scipy.stats import binomtest
 
 from hyperfactor import Run
 from hyperfactor.experiments.composition import specs
+from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.runs.run import evaluate
-from hyperfactor.training.diffusion import SamplingSpec
 
 pytestmark = pytest.mark.slow
 
@@ -61,8 +61,8 @@ def test_20_deterministic_steps_lose_no_accuracy_against_1000_of_ddpm(trained: t
     _, run = trained
 
     def right(sampler: str, steps: int) -> np.ndarray:
-        spec = run.spec.model_copy(update={"sampling": SamplingSpec.parse({"sampler": sampler, "steps": steps})})
-        return evaluate(run.model, spec, most=24)[0]["right"].to_numpy()
+        model = run.model.drawing_by(SamplingSpec.parse({"sampler": sampler, "steps": steps}))
+        return evaluate(model, run.spec, most=24)[0]["right"].to_numpy()
 
     slow = right("ddpm", 1000)
     assert slow.mean() > 0.9

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from hyperfactor.errors import RequestError
-from hyperfactor.measures.activations import capture, size, watch
-from hyperfactor.models.unet import UNet, UNetSpec
+from hyperfactor.measures.activations import capture, collect, size, watch
+from hyperfactor.networks.unet import UNet
 
 
 class Foreign(nn.Module):
@@ -49,6 +49,28 @@ def test_layers_of_a_foreign_network_are_what_they_compute(network):
     )
 
 
+def test_outputs_are_gathered_by_the_stop_at_which_they_were_the_last(network):
+    """Two stops a batch; before the first the module is called twice, of which the last call counts."""
+    parts, x = batches()
+
+    def visits():
+        for (part,) in parts:
+            network(-part)
+            network(part)
+            yield "picture"
+            network(2 * part)
+            yield "twice"
+
+    with torch.no_grad():
+        found = collect(network, "first", visits())
+        expected = {"picture": network.first(x), "twice": network.first(2 * x)}
+    assert list(found) == list(expected)
+    for key, output in expected.items():
+        assert found[key]["first"] == pytest.approx(output.flatten(1).numpy(), abs=1e-6)
+    with pytest.raises(RequestError, match="layer unused: got no call in a forward pass"):
+        collect(network, "unused", iter(["stop"]))
+
+
 def test_one_forward_pass_a_batch_whatever_the_number_of_layers(network):
     calls = []
 
@@ -87,7 +109,7 @@ def test_the_size_is_known_before(network):
 
 
 def test_every_layer_of_the_unet_can_be_had():
-    unet = UNet(UNetSpec(width=4, attention=(4,)), 16, 7)
+    unet = UNet((1, 16, 16), 7, 4, ("down1", "up1"))
     x, condition = torch.zeros(2, 1, 16, 16), torch.zeros(2, 7)
     shapes = size(unet, ("stem", "up1", "attention.up1", "head"), (x, condition), 1).shapes
     assert shapes == {"stem": (4, 16, 16), "up1": (8, 4, 4), "attention.up1": (8, 4, 4), "head": (1, 16, 16)}

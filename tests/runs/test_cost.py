@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from hyperfactor import RunSpec
+from hyperfactor.generators.denoiser import Denoiser
 from hyperfactor.runs import cost
 from hyperfactor.runs.run import build_model
-from hyperfactor.training.diffusion import Diffusion
 
 
 def layers_by_hand(spec: RunSpec) -> dict[str, tuple[nn.Module, int]]:
@@ -56,15 +56,15 @@ def test_judging_counts_each_request_once():
 def test_a_rate_is_operations_a_second_of_one_thread(monkeypatch: pytest.MonkeyPatch):
     """By a clock on which a training step of a batch of 3 takes half a second and nothing else takes any time."""
     spec = RunSpec.parse({"model": {"width": 4, "attention": []}, "training": {"batch": 3}})
-    clock, batches, loss = [100.0], [], Diffusion.loss
+    clock, batches, loss = [100.0], [], Denoiser.loss
 
-    def slow(self: Diffusion, images: torch.Tensor, *others) -> torch.Tensor:
+    def slow(self: Denoiser, images: torch.Tensor, *others) -> torch.Tensor:
         clock[0] += 0.5
         batches.append(len(images))
         assert torch.get_num_threads() == 1
         return loss(self, images, *others)
 
-    monkeypatch.setattr(Diffusion, "loss", slow)
+    monkeypatch.setattr(Denoiser, "loss", slow)
     monkeypatch.setattr(cost, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     one_step = RunSpec.parse({"model": {"width": 4, "attention": []}, "training": {"batch": 3, "steps": 1}})
     assert cost.rate(spec, seconds=2) == pytest.approx(cost.training(one_step) / 0.5)

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load as load_tensors
 
 from hyperfactor import DivergedError, RequestError, Run, RunSpec, Store, StoreError, train
+from hyperfactor.generators.denoiser import Denoiser
 from hyperfactor.store.store import CHECKPOINT
 from hyperfactor.store.verify import verify
-from hyperfactor.training.diffusion import Diffusion
 
 
 def weights(run: Run) -> bytes:
@@ -40,10 +40,9 @@ def test_the_manifest_says_how_the_run_was_made(run: Run):
 KILLED = """
 import json, os, signal, sys
 from hyperfactor import RunSpec, train
-from hyperfactor.training.diffusion import Diffusion, noise_scheduler
+from hyperfactor.generators.denoiser import Denoiser
 
 spec, store, moments = RunSpec.model_validate_json(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
-noise_scheduler(spec.diffusion)  # imported once, for all children
 
 def dies_at(moment):
     left = [moment]
@@ -58,7 +57,7 @@ def dies_at(moment):
             tick()
             return result
         return call
-    for where, name in ((os, "fsync"), (os, "replace"), (os, "unlink"), (Diffusion, "loss")):
+    for where, name in ((os, "fsync"), (os, "replace"), (os, "unlink"), (Denoiser, "loss")):
         setattr(where, name, counted(getattr(where, name)))
 
 killed = 0
@@ -104,10 +103,8 @@ def test_a_run_interrupted_in_this_process_ends_in_the_same_weights(run: Run, ti
 TWICE = """
 import os, sys
 from hyperfactor import RunSpec, train
-from hyperfactor.training.diffusion import noise_scheduler
 
 spec, steps = RunSpec.model_validate_json(sys.argv[1]), []
-noise_scheduler(spec.diffusion)
 others = []
 for _ in range(2):
     child = os.fork()
@@ -130,13 +127,13 @@ def test_two_processes_that_want_a_run_train_it_once(tiny: RunSpec, tmp_path: Pa
 def test_divergence_fails_once_keeps_the_checkpoint_and_records_the_reason(
     tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    calls, loss = [], Diffusion.loss
+    calls, loss = [], Denoiser.loss
 
-    def diverges(self: Diffusion, *arguments) -> torch.Tensor:
+    def diverges(self: Denoiser, *arguments) -> torch.Tensor:
         calls.append(1)
         return loss(self, *arguments) * (float("nan") if len(calls) == 5 else 1)
 
-    monkeypatch.setattr(Diffusion, "loss", diverges)
+    monkeypatch.setattr(Denoiser, "loss", diverges)
     with pytest.raises(
         DivergedError, match=f"run {tiny.id}: training: got a loss of nan by step 6.*; the last good checkpoint is kept"
     ):

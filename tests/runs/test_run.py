@@ -11,12 +11,12 @@ from torch import nn
 
 from hyperfactor import RequestError, Run, RunSpec, rng
 from hyperfactor.factors.regions import Corner
+from hyperfactor.generators.denoiser import TIME_CODE, Denoiser
+from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.measures.accuracy import measure
 from hyperfactor.measures.geometry import additivity
-from hyperfactor.models.unet import UNet
 from hyperfactor.runs import run as run_module
 from hyperfactor.runs.run import build_model, draw, summarize
-from hyperfactor.training.diffusion import TIME_CODE, Diffusion, SamplingSpec
 
 POINTS = np.array([[1.0, 2.0], [3.5, 4.25], [9.0, 1.0], [1.0, 2.0], [0.0, 15.0]])
 
@@ -32,8 +32,9 @@ def test_pictures_have_the_contract_s_shape_and_range(run: Run):
 
 def test_pictures_by_another_sampler_are_those_of_a_spec_that_has_it(run: Run):
     other = SamplingSpec(sampler="ddpm", steps=7)
-    spec = run.spec.model_copy(update={"sampling": other})
-    assert np.array_equal(run.sample(POINTS, seed=2, sampling=other), draw(run.model, spec, POINTS, seed=2))
+    model = build_model(run.spec.model_copy(update={"sampling": other}))
+    model.load_state_dict(run.model.state_dict())
+    assert np.array_equal(run.sample(POINTS, seed=2, sampling=other), draw(model, run.spec, POINTS, seed=2))
     assert np.array_equal(run.sample(POINTS, sampling=run.spec.sampling), run.sample(POINTS))
     with pytest.raises(RequestError, match=r"sampling.steps: got 1001, needs at most diffusion.timesteps, 1000"):
         run.sample(POINTS, sampling=SamplingSpec(steps=1001))
@@ -214,9 +215,9 @@ def test_first_weights_do_not_depend_on_what_other_threads_do(tiny: RunSpec):
     assert together == alone * 2
     with torch.random.fork_rng():  # and they are those that torch's global generator would give
         torch.manual_seed(rng.torch_stream(3, "model.weights").initial_seed())
-        condition = TIME_CODE + tiny.encoding.width(tiny.data.picture.space())
-        network = UNet(tiny.model, tiny.data.picture.size, condition)
-    assert b"".join(value.detach().numpy().tobytes() for value in network.parameters()) == alone[3]
+        width = tiny.encoding.width(tiny.data.picture.space())
+        model = tiny.model.build(tiny.shape, width, background=0, diffusion=tiny.diffusion, sampling=tiny.sampling)
+    assert b"".join(value.detach().numpy().tobytes() for value in model.parameters()) == alone[3]
 
 
 def test_snapshots_are_the_model_of_their_step(run: Run, tiny: RunSpec):
@@ -279,7 +280,9 @@ def test_the_network_is_looked_at_in_the_state_that_was_asked_for(
     """The state in closed form: sqrt(a) x0 + sqrt(1 - a) e, with e the sampler's first noise, less what of x0 is in it,
     on the model's own way; fresh noise on the truth."""
     shares = {None: 1.0, 0: 0.5}
-    monkeypatch.setattr(run, "model_at", lambda step=None: Diffusion(Tell(shares[step]), tiny.diffusion))
+    monkeypatch.setattr(
+        run, "model_at", lambda step=None: Denoiser(Tell(shares[step]), tiny.shape, tiny.diffusion, tiny.sampling)
+    )
     space, alphas = tiny.data.picture.space(), np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
     noise = np.stack([torch.randn(1, 16, 16, generator=g).numpy() for g in run_module._streams(POINTS, space, 4)])
     if source == "truth":
@@ -321,6 +324,21 @@ def test_readings_of_the_whole_lattice_go_straight_to_the_measures(run: Run):
     noise = additivity(found).noise
     assert noise is not None
     assert 0 < noise < 1
+
+
+@pytest.mark.parametrize("asked", [{}, {"seed": [2, 7]}, {"pictures": np.zeros((5, 1, 16, 16)), "pool": "mean"}])
+def test_several_timesteps_are_read_from_one_drawing(run: Run, monkeypatch: pytest.MonkeyPatch, asked: dict):
+    timesteps = (0, 400, 666)
+    alone = {t: run.activations(("up1", "head"), t, POINTS, **asked) for t in timesteps}
+    drawings, visit = [], Denoiser.visit
+    monkeypatch.setattr(Denoiser, "visit", lambda self, *given: drawings.append(given[2]) or visit(self, *given))
+    found = run.activations(("up1", "head"), timesteps, POINTS, **asked)
+    assert drawings == [timesteps] * (2 if "seed" in asked else 1)
+    assert list(found) == list(timesteps)
+    for timestep in timesteps:
+        for name in ("up1", "head"):
+            assert np.array_equal(found[timestep][name], alone[timestep][name])
+    assert list(run.activations("up1", [400], POINTS)) == [400]
 
 
 def test_pictures_are_noised_with_each_seed(run: Run):
@@ -368,6 +386,11 @@ def test_the_limit_on_memory_counts_all_readings(run: Run, monkeypatch: pytest.M
     run.activations("up1", factors=POINTS, pool="mean", seed=[0, 1])
     with pytest.raises(RequestError, match="GB for 5 points and 3 seeds, needs at most"):
         run.activations("up1", factors=POINTS, pool="mean", seed=[0, 1, 2])
+    run.activations("up1", [0, 1], POINTS, pool="mean")
+    with pytest.raises(
+        RequestError, match="for 5 points and 2 seeds and 2 timesteps, .* fewer points, seeds, timesteps or"
+    ):
+        run.activations("up1", [0, 1], POINTS, pool="mean", seed=[0, 1])
 
 
 def test_bad_requests_for_activations_are_refused(run: Run, monkeypatch):
@@ -395,6 +418,9 @@ def test_bad_requests_for_activations_are_refused(run: Run, monkeypatch):
         assert "\n" not in str(caught.value)
     for asked, message in (
         ({"timestep": "5"}, r"timestep: got '5', needs an integer in 0\.\.999"),
+        ({"timestep": [5, 1000]}, r"timestep: got 1000, needs an integer in 0\.\.999"),
+        ({"timestep": []}, r"timestep: got none, needs an integer in 0\.\.999, or several"),
+        ({"timestep": {1, 2}}, r"timestep: got {1, 2}, needs"),
         ({"timestep": 1.0}, r"timestep: got 1\.0, needs"),
         ({"timestep": True}, "timestep: got True, needs"),
         ({"timestep": -1}, "timestep: got -1, needs"),

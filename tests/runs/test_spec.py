@@ -6,10 +6,10 @@ import torch
 import yaml
 
 from hyperfactor import RequestError, RunSpec
+from hyperfactor.generators.paths import DiffusionSpec
 from hyperfactor.images.dataset import DataSpec
 from hyperfactor.runs.spec import dump_yaml, parse_yaml
 from hyperfactor.strict import Integer
-from hyperfactor.training.diffusion import DiffusionSpec
 from hyperfactor.training.loop import TrainingSpec
 
 
@@ -200,9 +200,18 @@ def test_a_spec_goes_through_yaml_and_back(tiny: RunSpec, tmp_path: Path):
         ("encoding: {kind: morse}", "encoding.kind: got 'morse', needs one of 'sinusoidal', 'periodic'"),
         ("encoding: {dimensions: 8}", "encoding: got .*, needs a key 'kind'"),
         ("encoding: {kind: periodic}", "encoding periodic: got factor x, which is open, needs periodic"),
-        ("diffusion: {prediction: x0}", "diffusion.prediction: got 'x0', needs one of 'sample', 'epsilon' or 'v'"),
+        ("diffusion: {prediction: x0}", "diffusion.prediction: got 'x0', needs one of 'sample', 'epsilon', 'v' or 'velocity'"),
         ("sampling: {steps: 2000}", "sampling.steps: got 2000, needs at most diffusion.timesteps, 1000"),
-        ("model: {attention: [5]}", r"model.attention: got \[5\], needs sizes among \[32, 16, 8, 4\]"),
+        ("model: {attention: [up9]}", "model.attention.0: got 'up9', needs one of 'down1', 'down2', 'down3', 'up1', 'up2' or"),
+        ("model: {attention: [8, 4]}", "model.attention.0: got 8, needs one of 'down1'"),
+        ("model: {kind: vae}", "model.kind: got 'vae', needs one of 'decoder', 'unet'"),
+        ("model: {kind: decoder, attention: []}", "model: got an unknown key 'attention', needs one of kind, width"),
+        ("{model: {kind: decoder}, sampling: {steps: 5}}", "sampling: got settings, needs none: a model of kind 'decoder'"),
+        ("diffusion: {prediction: v, schedule: straight}", "diffusion: prediction: got 'v' on the straight schedule, needs"),
+        (
+            "{diffusion: {prediction: velocity, schedule: straight}, sampling: {sampler: ddpm}}",
+            "sampling.sampler: got 'ddpm', needs 'ddim' on the straight schedule",
+        ),
         ("model: {width: 6}", "model.width: got 6, needs an integer that is a multiple of 4"),
         ("data: {train: {kind: corner, low: 0, high: 31, width: 99}}", "data.train.corner: got width 99, needs at most 32"),
         ("data: {train: {kind: rectangle, bounds: {z: [0, 1]}}}", "factor: got 'z', needs one of x, y"),

@@ -39,7 +39,7 @@ def test_columns_are_keys_of_the_spec_and_of_the_manifest(full: Store, tiny: Run
     frame = table(full.entries(), ["id", "model.width", "model.attention", "versions.torch", "accuracy.held_out.n"])
     (row,) = frame.filter(frame["id"] == tiny.id).to_dicts()
     assert row["model.width"] == 4
-    assert json.loads(row["model.attention"]) == [4]
+    assert json.loads(row["model.attention"]) == ["down2", "up1"]
     assert row["accuracy.held_out.n"] == 7
     everything = table(full.entries(), ["*"])
     assert {"data.picture.family", "reason", "seconds.train", "training.betas"} <= set(everything.columns)

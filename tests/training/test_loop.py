@@ -7,7 +7,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hyperfactor import DivergedError
 from hyperfactor.errors import CheckpointError
-from hyperfactor.training.loop import Model, TrainingSpec, fit
+from hyperfactor.generators.base import Generator
+from hyperfactor.training.loop import TrainingSpec, fit
 
 SPEC = TrainingSpec(
     steps=60,
@@ -25,8 +26,8 @@ TRUTH = torch.tensor([[1.0], [-2.0], [0.5]])
 TARGETS = INPUTS @ TRUTH
 
 
-class Regression(Model):
-    """A model that is no network of images: the loop asks for a loss and for nothing else."""
+class Regression(Generator):
+    """A generator that is no network of images: the loop asks for a loss and for nothing else."""
 
     def __init__(self):
         super().__init__()

@@ -13,8 +13,7 @@ import polars as pl
 from hyperfactor.errors import MachineError, RequestError, StoreError, WriteError
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, proportion
 from hyperfactor.images.dataset import region_points, trained_on, training_points
-from hyperfactor.images.gaussian import Picture
-from hyperfactor.models.unet import UNetSpec
+from hyperfactor.networks.unet import BLOCKS
 from hyperfactor.runs.run import TRAIN, Run, judge
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.store import results
@@ -37,7 +36,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The published network, prediction and schedule.  Steps, batch, learning rate, decay and the
     # averaging were not published: they are our choice.
     "paper": {
-        "model": {"width": 64, "attention": [32, 16, 8, 4]},
+        "model": {"width": 64, "attention": list(BLOCKS)},
         "diffusion": {"prediction": "epsilon", "time_bias": 1.0, "signal_weight": 0.0},
         "training": {
             "steps": 100_000, "batch": 64, "learning_rate": 3e-4, "warmup": 1000, "betas": [0.9, 0.999],
@@ -49,8 +48,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def preset_spec(preset: str, seed: int, **sections: Mapping[str, Any]) -> RunSpec:
-    """An experiment's own keys with the preset's laid over them, section by section.  Attention, which presets set for
-    pictures of 32 pixels a side, stands at the same blocks in pictures of another size.
+    """An experiment's own keys with the preset's laid over them, section by section.
 
     Raises RequestError for an unknown preset.
     """
@@ -58,10 +56,6 @@ def preset_spec(preset: str, seed: int, **sections: Mapping[str, Any]) -> RunSpe
         raise RequestError(f"preset: got {preset!r}, needs one of {', '.join(PRESETS)}")
     base = PRESETS[preset]
     merged = {name: {**sections.get(name, {}), **base.get(name, {})} for name in {*base, *sections}}
-    size = Picture.parse(merged.get("data", {}).get("picture", {})).size
-    if size != 32:
-        attention = merged.get("model", {}).get("attention", UNetSpec().attention)
-        merged["model"] = {**merged.get("model", {}), "attention": [at * size // 32 for at in attention]}
     return RunSpec.parse({"seed": seed, **merged})
 
 

@@ -27,12 +27,12 @@ from hyperfactor.errors import RequestError
 from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Runs, few, preset_spec
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, combine, less
 from hyperfactor.experiments.lattice import dimension_over_lines, every, stride
+from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.images.gaussian import Picture
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import Comparison, additivity, clifford_torus, compare
 from hyperfactor.runs.run import Run, judge
 from hyperfactor.runs.spec import RunSpec
-from hyperfactor.training.diffusion import SamplingSpec
 
 CODES: dict[str, dict[str, Any]] = {
     "wraps": {"kind": "periodic", "harmonics": 3},

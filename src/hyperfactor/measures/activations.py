@@ -4,14 +4,14 @@
         network(x)
     seen["up1"]                       # its output of the last call
 
-`capture` does this over batches and gathers arrays.
+`capture` does this over batches and gathers arrays; `collect` does it for calls that somebody else makes.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from hyperfactor.errors import RequestError
 
 Pool = Literal["mean", "max"]
+Key = TypeVar("Key")
 
 
 def check_layers(module: nn.Module, layers: Sequence[str]) -> tuple[str, ...]:
@@ -80,6 +81,41 @@ def watch(module: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor
             handle.remove()
 
 
+def collect(
+    module: nn.Module, layers: Sequence[str], visits: Iterable[Key], pool: Pool | None = None
+) -> dict[Key, dict[str, Float[np.ndarray, "n d"]]]:
+    """The outputs of the layers at each visit to the module, gathered by the visits' keys.
+
+    Parameters
+    ----------
+    module: the network.
+    layers: names of modules within it.
+    visits: an iterator that calls the module and then stops, with a key such as the timestep.  The output of a layer
+        at its last call before the stop is kept.  Equal keys may come again, with more samples.
+    pool: as for `capture`.
+
+    Returns
+    -------
+    For each key and layer an array of shape (n, d), float32.
+
+    Raises
+    ------
+    RequestError
+        As `watch` does, and for a layer that was not called before a stop.
+    """
+    parts: dict[Key, dict[str, list[np.ndarray]]] = {}
+    names = check_layers(module, layers)
+    with watch(module, names) as seen:
+        for key in visits:
+            of_key = parts.setdefault(key, {name: [] for name in names})
+            for name, of_layer in of_key.items():
+                if name not in seen:
+                    raise RequestError(f"layer {name}: got no call in a forward pass, needs a layer that is used")
+                of_layer.append(_flat(seen[name], pool))
+            seen.clear()
+    return {key: {name: np.concatenate(of_layer) for name, of_layer in of_key.items()} for key, of_key in parts.items()}
+
+
 @torch.no_grad()
 def capture(
     module: nn.Module,
@@ -111,18 +147,15 @@ def capture(
     RequestError
         As `watch` does, for a layer that no forward pass calls, and where there are no batches.
     """
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in check_layers(module, layers)}
-    with watch(module, tuple(parts)) as seen:
+
+    def called() -> Iterator[None]:
         for arguments in batches:
-            seen.clear()
             (call or module)(*arguments)
-            for name, of_layer in parts.items():
-                if name not in seen:
-                    raise RequestError(f"layer {name}: got no call in a forward pass, needs a layer that is used")
-                of_layer.append(_flat(seen[name], pool))
-    if not all(parts.values()):
+            yield
+
+    if not (found := collect(module, layers, called(), pool)):
         raise RequestError("batches: got none, needs at least one")
-    return {name: np.concatenate(of_layer) for name, of_layer in parts.items()}
+    return found[None]
 
 
 def _flat(output: Tensor, pool: Pool | None) -> np.ndarray:

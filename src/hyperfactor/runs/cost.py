@@ -3,63 +3,112 @@
 A sweep orders its runs by a cruder number: counting loads parts of torch that take two seconds.
 """
 
+import math
 import time
 from dataclasses import dataclass
-from functools import cache
 
 import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
+from hyperfactor.generators.base import Generator
 from hyperfactor.images.dataset import training_points
 from hyperfactor.measures.accuracy import AT_ONCE
-from hyperfactor.models.unet import UNet, UNetSpec
 from hyperfactor.runs.run import build_model, judged_points, torch_threads
 from hyperfactor.runs.spec import RunSpec
-from hyperfactor.training.diffusion import TIME_CODE
 
 CODED = 20  # bytes a number of a condition, while it is made
+CALLED = 2**28  # weights of the largest network that is called to see what it keeps; those of a larger one decide
 COPIES = 13  # of each weight: itself, gradient, average, two moments, and those and their bytes in a checkpoint
-KEPT = 64  # numbers a pixel and channel of the stem that the network keeps for its gradient, for each picture
+PASSED = 1.2  # bytes of a training step for each that is kept for the gradient: some are needed for a moment only
 JUDGED = 56  # bytes a pixel of a drawing, while it is judged
 TIMED = 16  # pictures at a time, at most, while a rate is measured
 
 
+@dataclass(frozen=True)
+class _Network:
+    """A generator's network, counted and not computed.
+
+    parameters  numbers that it learns
+    forward     operations of a call for one picture
+    both        operations of a call and of its gradient
+    calls       calls for one drawing
+    """
+
+    parameters: int
+    forward: int
+    both: int
+    calls: int
+
+
 def parameters(spec: RunSpec) -> int:
     """How many numbers the network of a spec learns."""
-    return _counted(spec)[0]
+    return _counted(spec).parameters
 
 
 def training(spec: RunSpec) -> int:
     """Floating-point operations of training: of convolutions and matrix products, a multiplication and an addition
     counting as two.  The network is counted and not computed."""
-    return _counted(spec)[2] * spec.training.steps * spec.training.batch
+    return _counted(spec).both * spec.training.steps * spec.training.batch
 
 
 def judging(spec: RunSpec) -> int:
     """Floating-point operations of drawing what a finished run is judged by."""
-    return _counted(spec)[1] * spec.sampling.steps * len(judged_points(spec))
+    return _counted(spec).forward * _counted(spec).calls * len(judged_points(spec))
 
 
-def _counted(spec: RunSpec) -> tuple[int, int, int]:
-    space = spec.data.picture.space()
-    return _network(spec.model.model_dump_json(), spec.data.picture.size, TIME_CODE + spec.encoding.width(space))
+def _counted(spec: RunSpec) -> _Network:
+    sections = (section.model_dump_json() for section in (spec.model, spec.diffusion, spec.sampling))
+    code = spec.encoding.width(spec.data.picture.space())
+    key = (*sections, spec.shape, code)
+    if key not in _COUNTED:
+        _COUNTED[key] = _count(*_without_numbers(spec))
+    return _COUNTED[key]
 
 
-@cache
-def _network(model: str, size: int, condition: int) -> tuple[int, int, int]:
-    """Of a network: its parameters, and the operations for one picture, forward, and forward and backward."""
+_COUNTED: dict[tuple, _Network] = {}
+
+
+def _without_numbers(spec: RunSpec) -> tuple[Generator, tuple[Tensor, ...]]:
+    """The generator of a spec, and a call of its network for one picture: shapes without memory."""
+    with torch.device("meta"):
+        model = build_model(spec)
+        return model, model.inputs(torch.empty(1, spec.encoding.width(spec.data.picture.space())))
+
+
+def _count(model: Generator, inputs: tuple[Tensor, ...]) -> _Network:
     from torch.utils.flop_counter import FlopCounterMode  # 2 s to import
 
-    with torch.device("meta"):
-        network = UNet(UNetSpec.model_validate_json(model), size, condition)
-        x, c = torch.empty(1, 1, size, size), torch.empty(1, condition)
-        with FlopCounterMode(display=False) as forward, torch.no_grad():
-            network(x, c)
-        with FlopCounterMode(display=False) as both:
-            network(x, c).sum().backward()
-    count = sum(weights.numel() for weights in network.parameters())
-    return count, forward.get_total_flops(), both.get_total_flops()
+    with FlopCounterMode(display=False) as forward, torch.no_grad():
+        model.network(*inputs)
+    with FlopCounterMode(display=False) as both:
+        model.network(*inputs).sum().backward()
+    return _Network(_parameters(model), forward.get_total_flops(), both.get_total_flops(), model.calls)
+
+
+def _parameters(model: Generator) -> int:
+    return sum(weights.numel() for weights in model.network.parameters())
+
+
+def _kept(spec: RunSpec) -> int:
+    """Bytes that a call of the network keeps for the gradient of one picture, weights aside; by such a call."""
+    model = build_model(spec)
+    inputs = model.inputs(torch.zeros(1, spec.encoding.width(spec.data.picture.space())))
+    own = {weights.untyped_storage()._cdata for weights in model.network.parameters()}
+    sizes: dict[int, int] = {}
+    alive = []  # so that no two have the same address
+
+    def keep(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        sizes[storage._cdata] = 0 if storage._cdata in own else storage.nbytes()
+        alive.append(value)
+        return value
+
+    with saved_tensors_hooks(keep, lambda value: value):
+        model.network(*inputs)
+    return sum(sizes.values())
 
 
 @dataclass(frozen=True)
@@ -85,16 +134,13 @@ class Memory:
 
 def memory(spec: RunSpec) -> Memory:
     """What training and judging the run of a spec takes on the CPU.  Nothing large is made to say so."""
-    space, pixels = spec.data.picture.space(), spec.data.picture.size**2
-    code = spec.encoding.width(space)
-    with torch.device("meta"):
-        network = UNet(spec.model, spec.data.picture.size, TIME_CODE + code)
-    weights = sum(value.numel() for value in network.parameters())
+    space, pixels = spec.data.picture.space(), math.prod(spec.shape)
+    code, weights = spec.encoding.width(space), _parameters(_without_numbers(spec)[0])
     trained, drawn = len(training_points(spec.data, spec.seed)), len(judged_points(spec))
     return Memory(
         data=trained * (4 * pixels + CODED * code),
         model=4 * COPIES * weights,
-        batch=4 * KEPT * spec.training.batch * spec.model.width * pixels,
+        batch=round(PASSED * _kept(spec)) * spec.training.batch if weights <= CALLED else 0,
         judging=drawn * (JUDGED * pixels + CODED * code) + 3 * 8 * AT_ONCE * len(space) * trained,
     )
 
@@ -121,7 +167,7 @@ def rate(spec: RunSpec, seconds: float = 1.0) -> float:
     `seconds`, or for one step where that takes longer."""
     model = build_model(spec)
     batch = min(spec.training.batch, TIMED)
-    images = torch.zeros(batch, 1, *2 * (spec.data.picture.size,))
+    images = torch.zeros(batch, *spec.shape)
     condition = torch.zeros(batch, spec.encoding.width(spec.data.picture.space()))
     generator = rng.torch_stream(spec.seed, "cost.rate")
     with torch_threads(1):

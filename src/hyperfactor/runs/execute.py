@@ -10,6 +10,7 @@ import polars as pl
 import torch
 
 from hyperfactor.errors import CheckpointError, DamagedError, DivergedError, RequestError
+from hyperfactor.generators.base import Generator
 from hyperfactor.images.dataset import training_points, training_set
 from hyperfactor.process import room
 from hyperfactor.runs.cost import check_memory
@@ -19,7 +20,6 @@ from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.track import Row, tracker
 from hyperfactor.store.provenance import versions
 from hyperfactor.store.store import Store
-from hyperfactor.training.diffusion import Diffusion
 from hyperfactor.training.loop import fit
 
 STORE = "hyperfactor-store"
@@ -111,7 +111,7 @@ def _train(
 
 def _fit(
     spec: RunSpec, store: Store, device: str, record: Callable[[Row], None], report: Callable[[int], None]
-) -> tuple[Diffusion, list[dict[str, float]]]:
+) -> tuple[Generator, list[dict[str, float]]]:
     """Train, from the checkpoint if there is one; the averaged model and the history."""
     checkpoint = store.resume(spec.id)
     dataset = training_set(spec.data, spec.seed)
@@ -122,7 +122,7 @@ def _fit(
     store.start(spec.id, spec.model_dump(mode="json"))
     names = spec.data.picture.space().names
 
-    def progress(network: Diffusion) -> dict[str, float]:
+    def progress(network: Generator) -> dict[str, float]:
         frame, _ = evaluate(network, spec, most=EVALUATED)
         return {
             f"{row['region']}.{key}": row[key]
@@ -162,13 +162,13 @@ def _check_snapshots(spec: RunSpec, store: Store, text: dict[str, str]) -> None:
             )
 
 
-def _keep(spec: RunSpec, store: Store, step: int, model: Diffusion) -> None:
+def _keep(spec: RunSpec, store: Store, step: int, model: Generator) -> None:
     """Write a snapshot; the last step's is the run's weights."""
     if step < spec.training.steps:
         store.write_tensors(spec.id, snapshot_name(step), model.state_dict())
 
 
-def _record(spec: RunSpec, store: Store, model: Diffusion, history: list[dict[str, float]], device: str) -> None:
+def _record(spec: RunSpec, store: Store, model: Generator, history: list[dict[str, float]], device: str) -> None:
     """Draw and judge, then write what the run leaves."""
     began = time.perf_counter()
     frame, samples = evaluate(model, spec)

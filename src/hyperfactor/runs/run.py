@@ -1,6 +1,7 @@
 """Run: one trained model, with all that was recorded of it."""
 
 import io
+import math
 import os
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,35 +20,39 @@ from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.regions import Region, parse_region
 from hyperfactor.factors.space import FactorSpace
+from hyperfactor.generators.base import Generator
+from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.images.dataset import TRAIN, region_points, training_points
 from hyperfactor.measures import arrays
 from hyperfactor.measures.accuracy import copying_baseline, measure
-from hyperfactor.measures.activations import Pool, capture, check_layers
+from hyperfactor.measures.activations import Pool, check_layers, collect
 from hyperfactor.measures.activations import size as measure_size
-from hyperfactor.models.unet import UNet
 from hyperfactor.runs.recorded import recorded_spec
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.store.store import Store
-from hyperfactor.training.diffusion import TIME_CODE, Diffusion, SamplingSpec
 
 BATCH = 64  # pictures drawn at a time; it changes no picture
 ROUNDED = 1e-5  # pictures may be so far outside of [0, 1], by rounding
 CAPTURE = 2**32  # bytes that the activations asked for at once may take
 
-Pictures = Float[np.ndarray, "n 1 N N"]
+Pictures = Float[np.ndarray, "n c h w"]
 
 # A forked child lacks the threads that torch started in its parent, and would wait for them for ever.
 os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
-def build_model(spec: RunSpec) -> Diffusion:
+def build_model(spec: RunSpec) -> Generator:
     """The untrained model of a spec; its first weights depend on the spec alone."""
     picture = spec.data.picture
-    condition = TIME_CODE + spec.encoding.width(picture.space())
     with rng.torch_seeded(spec.seed, "model.weights"):
-        network = UNet(spec.model, picture.size, condition)
-    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return Diffusion(network, spec.diffusion, picture.background)
+        model = spec.model.build(
+            spec.shape,
+            spec.encoding.width(picture.space()),
+            background=picture.background,
+            diffusion=spec.diffusion,
+            sampling=spec.sampling,
+        )
+    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def snapshot_name(step: int) -> str:
@@ -66,7 +71,7 @@ def _one_of(value: object, name: str, allowed: Container[int], needs: str) -> in
     return whole
 
 
-def _pictures(given: object, shape: tuple[int, ...]) -> Float[Tensor, "n 1 N N"]:
+def _pictures(given: object, shape: tuple[int, ...]) -> Float[Tensor, "n c h w"]:
     """Pictures in [0, 1] of this shape, float32, or RequestError."""
     values = arrays.numbers(given, "pictures")
     if values.shape != shape:
@@ -78,8 +83,17 @@ def _pictures(given: object, shape: tuple[int, ...]) -> Float[Tensor, "n 1 N N"]
     return torch.from_numpy(values.astype(np.float32))
 
 
-def _is_sequence(seed: Any) -> TypeGuard[Sequence[int]]:
-    return (isinstance(seed, Sequence) and not isinstance(seed, str | bytes)) or getattr(seed, "ndim", 0) > 0
+def _is_sequence(given: Any) -> TypeGuard[Sequence[int]]:
+    return (isinstance(given, Sequence) and not isinstance(given, str | bytes)) or getattr(given, "ndim", 0) > 0
+
+
+def _timesteps(given: int | Sequence[int], total: int) -> tuple[int, ...]:
+    """One or more timesteps as integers below a total, or RequestError."""
+    needs = f"an integer in 0..{total - 1}"
+    several = tuple(given) if _is_sequence(given) else (given,)
+    if not several:
+        raise RequestError(f"timestep: got none, needs {needs}, or several")
+    return tuple(_one_of(timestep, "timestep", range(total), needs) for timestep in several)
 
 
 def _seeds(given: Sequence[int]) -> tuple[int, ...]:
@@ -92,7 +106,7 @@ def _seeds(given: Sequence[int]) -> tuple[int, ...]:
 
 def _pictures_by_seed(
     given: Any, seeds: Sequence[int], shape: tuple[int, ...], several: bool
-) -> Sequence[Float[Tensor, "n 1 N N"] | None]:
+) -> Sequence[Float[Tensor, "n c h w"] | None]:
     """For each seed the pictures to look at, None for the model's own; RequestError as `_pictures`.
 
     Of several seeds a list of arrays of four axes has an array for each seed; anything else is one array for all.
@@ -108,7 +122,7 @@ def _pictures_by_seed(
     return [_pictures(part, shape) for part in given]
 
 
-def draw(model: Diffusion, spec: RunSpec, points: Float[np.ndarray, "n k"], seed: int) -> Float[np.ndarray, "n 1 N N"]:
+def draw(model: Generator, spec: RunSpec, points: Float[np.ndarray, "n k"], seed: int) -> Pictures:
     """One picture a point.  The noise of a picture depends on the seed, its factor values, and on
     how many equal points come before it, so neither the order nor the batches change a picture."""
     space = spec.data.picture.space()
@@ -116,12 +130,8 @@ def draw(model: Diffusion, spec: RunSpec, points: Float[np.ndarray, "n k"], seed
     condition = torch.from_numpy(spec.encoding.encode(points, space)).to(device)
     streams = list(_streams(points, space, seed))
     model.eval()
-    batches = [
-        model.sample(condition[i : i + BATCH], spec.data.picture.size, spec.sampling, streams[i : i + BATCH])
-        for i in range(0, len(points), BATCH)
-    ]
-    size = spec.data.picture.size
-    return torch.cat(batches).cpu().numpy() if batches else np.zeros((0, 1, size, size), np.float32)
+    batches = [model.sample(condition[i : i + BATCH], streams[i : i + BATCH]) for i in range(0, len(points), BATCH)]
+    return torch.cat(batches).cpu().numpy() if batches else np.zeros((0, *spec.shape), np.float32)
 
 
 def _streams(points: np.ndarray, space: FactorSpace, seed: int) -> Iterator[torch.Generator]:
@@ -140,36 +150,35 @@ def _streams(points: np.ndarray, space: FactorSpace, seed: int) -> Iterator[torc
         yield rng.torch_stream(seed, "sample", *(word for value in bits for word in rng.words(value)), seen[bits])
 
 
-def _states(
-    model: Diffusion,
-    spec: RunSpec,
-    condition: Float[Tensor, "n c"],
+def _visits(
+    model: Generator,
+    condition: Float[Tensor, "n d"],
     streams: Sequence[torch.Generator],
-    timestep: int,
-    given: Float[Tensor, "n 1 N N"] | None,
-) -> Iterator[tuple[Tensor, ...]]:
-    """In batches what the model is called with at a timestep: its own drawings, or the pictures given, noised."""
+    timesteps: Sequence[int],
+    given: Float[Tensor, "n c h w"] | None,
+) -> Iterator[int]:
+    """Stops at each timestep asked for, in batches: of the model's own drawings, or of the pictures given, noised."""
     for i in range(0, len(condition), BATCH):
-        some, own = condition[i : i + BATCH], streams[i : i + BATCH]
-        if given is None:
-            x = model.state(some, spec.data.picture.size, spec.sampling, own, timestep)
-            x = x.clamp(-1, 1) if timestep == 0 else x
-        else:
-            x = model.noised(given[i : i + BATCH], timestep, own)
-        yield x, torch.full((len(x),), timestep), some
+        pictures = None if given is None else given[i : i + BATCH]
+        for timestep, _ in model.visit(condition[i : i + BATCH], streams[i : i + BATCH], timesteps, pictures):
+            yield timestep
 
 
 def _check_memory(
-    model: Diffusion, names: Sequence[str], condition: Float[Tensor, "n c"], size: int, seeds: int, pool: Pool | None
+    model: Generator, names: Sequence[str], condition: Float[Tensor, "n d"], readings: dict[str, int], pool: Pool | None
 ) -> None:
-    """RequestError where the layers of all points and seeds take over CAPTURE bytes."""
-    example = (torch.zeros(1, 1, size, size), torch.zeros(1), condition[:1])
-    needed = measure_size(model.network, names, example, len(condition) * seeds, pool, call=model)
+    """RequestError where the layers of all points and readings take over CAPTURE bytes.
+
+    readings: how many seeds and timesteps, by these words.
+    """
+    count = len(condition) * math.prod(readings.values())
+    needed = measure_size(model.network, names, model.inputs(condition[:1]), count, pool)
     if needed.bytes > CAPTURE:
-        of, fewer = (f" and {seeds} seeds", "points, seeds or layers") if seeds > 1 else ("", "points or layers")
+        several = {what: number for what, number in readings.items() if number > 1}
+        of = "".join(f" and {number} {what}" for what, number in several.items())
         raise RequestError(
             f"layers {', '.join(names)}: got {needed.bytes / 1e9:.1f} GB for {len(condition)} points{of}, needs at "
-            f"most {CAPTURE / 1e9:.1f} GB; pool the pixels, or ask for fewer {fewer}"
+            f"most {CAPTURE / 1e9:.1f} GB; pool the pixels, or ask for fewer {', '.join(['points', *several])} or layers"
         )
 
 
@@ -188,7 +197,7 @@ def judge(spec: RunSpec, region: str, points: np.ndarray, images: np.ndarray) ->
     )
 
 
-def evaluate(model: Diffusion, spec: RunSpec, most: int | None = None) -> tuple[pl.DataFrame, dict[str, Tensor]]:
+def evaluate(model: Generator, spec: RunSpec, most: int | None = None) -> tuple[pl.DataFrame, dict[str, Tensor]]:
     """Draw and judge the training region and every test region, `most` points of each at most.
 
     Returns the frame of `judge` over all regions, and the pictures with their factors.
@@ -268,16 +277,16 @@ class Run:
         return pl.read_parquet(io.BytesIO(self._store.read(self.id, "history.parquet")))
 
     @cached_property
-    def model(self) -> Diffusion:
+    def model(self) -> Generator:
         """The trained model, with averaged weights, on the CPU."""
         return self._load("weights.safetensors")
 
-    def _load(self, name: str) -> Diffusion:
+    def _load(self, name: str) -> Generator:
         model = build_model(self.spec)
         model.load_state_dict(load_tensors(self._store.read(self.id, name)))
         return model.eval()
 
-    def model_at(self, step: int | None = None) -> Diffusion:
+    def model_at(self, step: int | None = None) -> Generator:
         """The model after `step` training steps, one of `training.snapshots`; None for the trained one."""
         training = self.spec.training
         if step is None:
@@ -287,7 +296,7 @@ class Run:
         return self.model if step == training.steps else self._load(snapshot_name(step))
 
     @cached_property
-    def pictures(self) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n 1 N N"]]:
+    def pictures(self) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n c h w"]]:
         """The factors of the evaluated drawings, and the drawings."""
         tensors = load_tensors(self._store.read(self.id, "samples.safetensors"))
         return tensors["factors"].numpy(), tensors["images"].numpy()
@@ -299,7 +308,7 @@ class Run:
         step: int | None = None,
         *,
         sampling: SamplingSpec | None = None,
-    ) -> Float[np.ndarray, "n 1 N N"]:
+    ) -> Float[np.ndarray, "n c h w"]:
         """Draw a picture in [0, 1], float32, for each row of factor values, which need not be on the lattice.
 
         Equal rows get different noise.
@@ -314,14 +323,11 @@ class Run:
         Raises
         ------
         RequestError : for values outside the factor space, what is no array of numbers, a bad seed or step, and a
-        sampler
-            that the noise schedule does not allow.
+            sampler that the model has not or that its noise schedule does not allow.
         """
         seed, spec = rng.check_seed(seed), self.spec
-        if sampling is not None:
-            sampling.check(spec.diffusion)
-            spec = spec.model_copy(update={"sampling": sampling})
-        return draw(self.model_at(step), spec, spec.data.picture.space().check(factors), seed)
+        model = self.model_at(step) if sampling is None else self.model_at(step).drawing_by(sampling)
+        return draw(model, spec, spec.data.picture.space().check(factors), seed)
 
     @overload
     def activations(
@@ -349,26 +355,40 @@ class Run:
         seed: Sequence[int],
     ) -> dict[str, list[Float[np.ndarray, "*n d"]]]: ...
 
+    @overload
     def activations(
         self,
         layers: str | Sequence[str],
-        timestep: int = 0,
+        timestep: Sequence[int],
         factors: Float[np.ndarray, "n k"] | None = None,
         step: int | None = None,
         *,
         pictures: Pictures | Sequence[Pictures] | None = None,
         pool: Pool | None = None,
         seed: int | Sequence[int] = 0,
-    ) -> dict[str, Float[np.ndarray, "*n d"]] | dict[str, list[Float[np.ndarray, "*n d"]]]:
+    ) -> dict[int, dict[str, Any]]: ...
+
+    def activations(
+        self,
+        layers: str | Sequence[str],
+        timestep: int | Sequence[int] = 0,
+        factors: Float[np.ndarray, "n k"] | None = None,
+        step: int | None = None,
+        *,
+        pictures: Pictures | Sequence[Pictures] | None = None,
+        pool: Pool | None = None,
+        seed: int | Sequence[int] = 0,
+    ) -> dict[str, Any] | dict[int, dict[str, Any]]:
         """What layers put out when the model draws.
 
         Several seeds give several readings of the layers: the factors are the same, the noise is not.  Measures of
-        geometry take the list of a layer and correct for noise (see `hyperfactor.measures.geometry`).
+        geometry take the list of a layer and correct for noise (see `hyperfactor.measures.geometry`).  Several
+        timesteps are read from the same drawing, which takes hardly longer than one of them.
 
         Parameters
         ----------
-        layers : names of modules of the network, such as "up1" (see `hyperfactor.models.unet.LAYERS`).
-        timestep : of diffusion; 0 for the finished picture.
+        layers : names of modules of the network, such as "up1" (see `hyperfactor.networks.unet.LAYERS`).
+        timestep : of the drawing, 0 for the finished picture; or several.
         factors : the points, (n, k); None for the whole lattice.
         step : of training, one that was kept; None for the trained model.
         pictures : in [0, 1], noised to the timestep and looked at in place of the model's own drawings, such as the
@@ -379,34 +399,39 @@ class Run:
         Returns
         -------
         For each layer an array (n, d), float32, with d its channels x rows x columns; (n_1, ..., n_k, d) for the whole
-        lattice.  Of several seeds a list of such arrays, one a seed: each is what that seed alone gives.
+        lattice.  Of several seeds a list of such arrays, one a seed: each is what that seed alone gives.  Of several
+        timesteps a dict of these by timestep: each is what that timestep alone gives.
 
         Raises
         ------
         RequestError : for an unknown layer, a bad timestep, step, pool or seed, equal seeds, values outside the factor
-            space, pictures that are not of the points' shape or not in [0, 1], and results that would take over CAPTURE
-            bytes, those of all seeds together.
+            space, pictures that are not of the points' shape or not in [0, 1] or that the model does not look at, and
+            results that would take over CAPTURE bytes, those of all seeds and timesteps together.
         """
-        space, size = self.spec.data.picture.space(), self.spec.data.picture.size
-        last = self.spec.diffusion.timesteps - 1
-        timestep = _one_of(timestep, "timestep", range(last + 1), f"an integer in 0..{last}")
+        model, space = self.model_at(step), self.spec.data.picture.space()
+        timesteps = _timesteps(timestep, model.timesteps)
         if pool not in (None, "mean", "max"):
             raise RequestError(f"pool: got {pool!r}, needs mean, max or None")
         several = _is_sequence(seed)
         points = self.spec.data.test_lattice() if factors is None else space.check(factors)
-        model = self.model_at(step)
         names = check_layers(model.network, layers)
         condition = torch.from_numpy(self.spec.encoding.encode(points, space))
-        _check_memory(model, names, condition, size, len(seed) if several else 1, pool)
+        readings = {"seeds": len(seed) if several else 1, "timesteps": len(timesteps)}
+        _check_memory(model, names, condition, readings, pool)
         seeds = _seeds(seed) if several else (rng.check_seed(seed),)
-        given = _pictures_by_seed(pictures, seeds, (len(points), 1, size, size), several)
+        given = _pictures_by_seed(pictures, seeds, (len(points), *self.spec.shape), several)
         shape = tuple(len(axis) for axis in self.spec.data.test_axes()) if factors is None else (len(points),)
-        readings = []
+        found = []
         for one, looked_at in zip(seeds, given, strict=True):
-            states = _states(model, self.spec, condition, list(_streams(points, space, one)), timestep, looked_at)
-            found = capture(model.network, names, states, pool, call=model)
-            readings.append({name: values.reshape(*shape, -1) for name, values in found.items()})
-        return {name: [found[name] for found in readings] for name in names} if several else readings[0]
+            visits = _visits(model, condition, list(_streams(points, space, one)), timesteps, looked_at)
+            found.append(collect(model.network, names, visits, pool))
+
+        def of(timestep: int, name: str) -> Any:
+            arrays = [reading[timestep][name].reshape(*shape, -1) for reading in found]
+            return arrays if several else arrays[0]
+
+        by_timestep = {timestep: {name: of(timestep, name) for name in names} for timestep in timesteps}
+        return by_timestep if _is_sequence(timestep) else by_timestep[timesteps[0]]
 
     def evaluate(self, region: str | Region | None = None, step: int | None = None) -> pl.DataFrame:
         """A row a drawing: factors, centres, correct, both, valid, right, error, copying baseline.

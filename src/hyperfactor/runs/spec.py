@@ -17,11 +17,12 @@ from pydantic import Field, model_validator
 
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.encoding import Encoding, Sinusoidal
+from hyperfactor.generators.base import ModelSpec, Shape
+from hyperfactor.generators.denoiser import UNetSpec
+from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
 from hyperfactor.images.dataset import TRAIN, DataSpec, region_points, training_points
-from hyperfactor.models.unet import UNetSpec
 from hyperfactor.store.named import named_path
 from hyperfactor.strict import Integer, Strict, changes
-from hyperfactor.training.diffusion import DiffusionSpec, SamplingSpec
 from hyperfactor.training.loop import TrainingSpec
 
 SCHEMA = 3  # part of every id: raise it when the same spec no longer means the same run
@@ -33,7 +34,7 @@ class RunSpec(Strict):
     seed: Integer = Field(default=0, ge=0, lt=2**32)
     data: DataSpec = DataSpec()
     encoding: Encoding = Sinusoidal()
-    model: UNetSpec = UNetSpec()
+    model: ModelSpec = UNetSpec()
     diffusion: DiffusionSpec = DiffusionSpec()
     training: TrainingSpec = TrainingSpec()
     sampling: SamplingSpec = SamplingSpec()
@@ -48,9 +49,13 @@ class RunSpec(Strict):
                 where = "data.test_spacing: the training region" if name == TRAIN else f"data.test.{name}"
                 raise ValueError(f"{where}: {error}") from None
         self.encoding.width(self.data.picture.space())
-        self.sampling.check(self.diffusion)
-        self.model.check(self.data.picture.size)
+        self.model.check(self.shape, self.diffusion, self.sampling)
         return self
+
+    @property
+    def shape(self) -> Shape:
+        """Channels, rows and columns of the pictures."""
+        return (1, self.data.picture.size, self.data.picture.size)
 
     @property
     def id(self) -> str:

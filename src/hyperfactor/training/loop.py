@@ -1,6 +1,6 @@
 """The training loop.
 
-It asks its model for a loss and knows nothing of diffusion.  All randomness of step s comes from
+It asks a generator for its loss and knows nothing of how one draws.  All randomness of step s comes from
 the streams of (seed, purpose, s), and a checkpoint holds everything else, so a run taken up again
 goes on to the same bits as one that was never interrupted.
 """
@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hyperfactor import rng
 from hyperfactor.errors import CheckpointError, DivergedError
+from hyperfactor.generators.base import Generator
 from hyperfactor.strict import Integer, Number, Strict
 
 
@@ -71,15 +72,7 @@ class TrainingSpec(Strict):
         return self.learning_rate * (self.final_rate + (1 - self.final_rate) * cosine)
 
 
-class Model(nn.Module):
-    """What the loop trains: a module that can say its loss."""
-
-    def loss(self, images: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
-        """A scalar to make small, for images (b, 1, N, N) and conditions (b, c)."""
-        raise NotImplementedError
-
-
-AnyModel = TypeVar("AnyModel", bound=Model)
+AnyModel = TypeVar("AnyModel", bound=Generator)
 Checkpoint = tuple[dict[str, Tensor], dict[str, str]]  # tensors, and text beside them
 
 
@@ -101,8 +94,8 @@ def fit(
     Parameters
     ----------
     model : what is trained, in place.
-    images : (n, 1, N, N), in [0, 1].
-    conditions : (n, c), one a picture.
+    images : (n, c, h, w), in [0, 1].
+    conditions : (n, d), one a picture.
     spec : how it is trained.
     seed : of the batches and of the noise.
     checkpoint : where to go on from; None for the beginning.

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from hyperfactor import RequestError
-from hyperfactor.models.unet import LAYERS, UNet, UNetSpec
+from hyperfactor.networks.decoder import decoder
+from hyperfactor.networks.unet import BLOCKS, LAYERS, UNet
 
 
 def by_hand(w: int, condition: int, attention: list[int]) -> int:
@@ -41,47 +42,52 @@ def by_hand(w: int, condition: int, attention: list[int]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("width", "sizes", "channels"),
+    ("width", "attention", "channels"),
     [
-        (8, (8, 4), [32, 32, 16]),  # down2, down3, up1
-        (64, (32, 16, 8, 4), [128, 256, 256, 128, 64, 64]),
+        (8, ("down2", "down3", "up1"), [32, 32, 16]),
+        (64, BLOCKS, [128, 256, 256, 128, 64, 64]),
         (8, (), []),
     ],
 )
-def test_parameters_by_hand(width, sizes, channels):
-    network = UNet(UNetSpec(width=width, attention=sizes), 32, condition=192)
+def test_parameters_by_hand(width, attention, channels):
+    network = UNet((1, 32, 32), 192, width, attention)
     assert sum(p.numel() for p in network.parameters()) == by_hand(width, 192, channels)
 
 
-@pytest.mark.parametrize("size", [16, 32])
-def test_the_shape_of_every_named_layer(size):
-    w = 8
-    network = UNet(UNetSpec(width=w), size, condition=10)
+def shapes_of(network: nn.Module, names: tuple[str, ...], *inputs: torch.Tensor) -> dict[str, tuple[int, ...]]:
+    """What each layer puts out for one sample."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for name in LAYERS:
+    for name in names:
 
         def record(_module, _inputs, output: torch.Tensor, name: str = name) -> None:
             shapes[name] = tuple(output.shape[1:])
 
         network.get_submodule(name).register_forward_hook(record)
-    assert network(torch.zeros(3, 1, size, size), torch.zeros(3, 10)).shape == (3, 1, size, size)
-    half, quarter, eighth = size // 2, size // 4, size // 8
-    assert shapes == {
-        "stem": (w, size, size),
-        "down1": (2 * w, half, half),
-        "down2": (4 * w, quarter, quarter),
-        "down3": (4 * w, eighth, eighth),
-        "bottleneck": (4 * w, eighth, eighth),
-        "up1": (2 * w, quarter, quarter),
-        "up2": (w, half, half),
-        "up3": (w, size, size),
-        "head": (1, size, size),
-    }
+    network(*inputs)
+    return shapes
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (1, 32, 32), (3, 16, 40)])
+def test_the_shape_of_every_named_layer(shape):
+    w, (colours, rows, columns) = 8, shape
+
+    def at(channels: int, halvings: int) -> tuple[int, int, int]:
+        return channels, rows >> halvings, columns >> halvings
+
+    network = UNet(shape, 10, w, BLOCKS)
+    assert shapes_of(network, LAYERS, torch.zeros(3, *shape), torch.zeros(3, 10)) == {
+        "stem": at(w, 0), "down1": at(2 * w, 1), "down2": at(4 * w, 2), "down3": at(4 * w, 3),
+        "bottleneck": at(4 * w, 3), "up1": at(2 * w, 2), "up2": at(w, 1), "up3": at(w, 0), "head": at(colours, 0),
+    }  # fmt: skip
+    layers = ("stem", "up1", "up2", "up3", "head")
+    assert shapes_of(decoder(shape, 10, w), layers, torch.zeros(3, 10)) == {
+        "stem": at(8 * w, 3), "up1": at(4 * w, 2), "up2": at(2 * w, 1), "up3": at(w, 0), "head": at(colours, 0),
+    }  # fmt: skip
 
 
 def test_the_gradient_reaches_every_parameter():
     torch.manual_seed(0)
-    network = UNet(UNetSpec(width=8, attention=(32, 16, 8, 4)), 32, condition=10)
+    network = UNet((1, 32, 32), 10, attention=BLOCKS)
     network(torch.randn(2, 1, 32, 32), torch.randn(2, 10)).square().sum().backward()
     silent = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert silent == []
@@ -89,19 +95,23 @@ def test_the_gradient_reaches_every_parameter():
 
 def test_pictures_in_a_batch_do_not_mix():
     torch.manual_seed(0)
-    network = UNet(UNetSpec(), 32, condition=10).eval()
+    network = UNet((1, 32, 32), 10, attention=("down2", "down3", "up1")).eval()
     x, c = torch.randn(4, 1, 32, 32), torch.randn(4, 10)
     assert torch.allclose(network(x, c)[2:3], network(x[2:3], c[2:3]), atol=1e-5)
 
 
 def test_the_condition_matters_and_enters_each_block():
-    network = UNet(UNetSpec(), 32, condition=10)
+    network = UNet((1, 32, 32), 10)
     widths = [m.in_features for m in network.modules() if isinstance(m, nn.Linear) and m.in_features == 10]
     assert len(widths) == 6  # three down blocks, three up blocks
     x = torch.randn(1, 1, 32, 32)
     assert not torch.allclose(network(x, torch.zeros(1, 10)), network(x, torch.ones(1, 10)))
 
 
-def test_attention_at_a_size_that_no_block_has_is_refused():
-    with pytest.raises(RequestError, match=r"model.attention: got \[7\], needs sizes among \[32, 16, 8, 4\]"):
-        UNet(UNetSpec(attention=(7,)), 32, condition=10)
+@pytest.mark.parametrize("shape", [(1, 32, 20), (1, 4, 32), (3, 0, 8)])
+def test_sides_that_cannot_be_halved_three_times_are_refused(shape):
+    for network in (UNet, decoder):
+        with pytest.raises(
+            RequestError, match=f"model: got pictures of {shape[1]} x {shape[2]} pixels, needs multiples of 8"
+        ):
+            network(shape, 10)

@@ -1,0 +1,234 @@
+"""Denoisers: diffusion models and flow matching, which differ in their path and in what they predict.
+
+The noise and the predictions are those of `paths`.  The step of DDIM is here, because diffusers' takes all steps to be
+equally long; the samplers DDPM and DPM-Solver++ are diffusers'.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, Literal, Self
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from hyperfactor.generators.base import Generator, ModelSpec, Shape, emphasis, finite
+from hyperfactor.generators.paths import CLEAN, DiffusionSpec, Path, SamplingSpec
+from hyperfactor.networks.unet import BLOCKS, UNet, check_sides
+from hyperfactor.strict import Integer
+
+TIME_CODE = 16  # length of the timestep's code; a long one drowns the factors and slows learning
+Block = Literal["down1", "down2", "down3", "up1", "up2", "up3"]
+Step = Callable[[Tensor, Tensor, Tensor, int, int], Tensor]
+
+
+class UNetSpec(ModelSpec):
+    """A denoiser whose network is the published U-Net.
+
+    Attributes
+    ----------
+    width : int
+        Channels of the stem.
+    attention : tuple of str
+        Blocks that self-attention follows. The published network has all six.
+    """
+
+    kind: Literal["unet"] = "unet"
+    width: Integer = Field(default=8, ge=4, multiple_of=4)
+    attention: tuple[Block, ...] = ("down2", "down3", "up1")
+
+    @field_validator("attention")
+    @classmethod
+    def _in_order(cls, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+        return tuple(sorted(set(blocks), key=BLOCKS.index))
+
+    def check(self, shape: Shape, diffusion: DiffusionSpec, sampling: SamplingSpec) -> None:
+        check_sides(shape)
+        sampling.check(diffusion)
+
+    def build(
+        self, shape: Shape, condition: int, *, background: float, diffusion: DiffusionSpec, sampling: SamplingSpec
+    ) -> "Denoiser":
+        network = UNet(shape, TIME_CODE + condition, self.width, self.attention)
+        return Denoiser(network, shape, diffusion, sampling, background)
+
+    def effort(self) -> float:
+        return self.width
+
+
+class Denoiser(Generator):
+    """A network that tells pictures from noise, with its path and its sampler.
+
+    The network sees pictures scaled to [-1, 1]; outside of this class they are in [0, 1].
+
+    Parameters
+    ----------
+    network : Module
+        Called with noisy pictures (b, c, h, w) and, for each, the code of its timestep followed by its condition.
+    shape : tuple of int
+        Channels, rows and columns of the pictures.
+    diffusion, sampling : DiffusionSpec, SamplingSpec
+        The path with what is predicted, and the sampler.
+    background : float
+        The brightness, in [0, 1], where nothing is drawn.
+    """
+
+    default_layer = "up1"
+    frequencies: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        shape: Shape,
+        diffusion: DiffusionSpec,
+        sampling: SamplingSpec,
+        background: float = 0.0,
+    ):
+        super().__init__()
+        self.network = network
+        self.shape = shape
+        self.diffusion = diffusion
+        self.sampling = sampling
+        self.background = background
+        self.path = Path(diffusion)
+        frequencies = 10_000.0 ** (-torch.arange(TIME_CODE // 2, device="cpu") / (TIME_CODE // 2))
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    @property
+    def timesteps(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.diffusion.timesteps
+
+    @property
+    def calls(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.sampling.steps
+
+    def drawing_by(self, sampling: SamplingSpec) -> Self:
+        sampling.check(self.diffusion)
+        other = copy.copy(self)
+        other.sampling = sampling
+        return other
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], timestep: Tensor | int, condition: Float[Tensor, "b d"]
+    ) -> Float[Tensor, "b c h w"]:
+        """The prediction for x_t at timesteps (b,), or at one timestep."""
+        return self.network(x, self._coded(timestep, condition))
+
+    def inputs(self, condition: Float[Tensor, "b d"]) -> tuple[Tensor, ...]:
+        count, length = condition.shape
+        return condition.new_zeros(count, *self.shape), condition.new_zeros(count, TIME_CODE + length)
+
+    def _coded(self, timestep: Tensor | int, condition: Tensor) -> Tensor:
+        """The codes of timesteps, followed by the conditions."""
+        if isinstance(timestep, int):
+            timestep = torch.full((len(condition),), timestep, device=condition.device)
+        phase = timestep[:, None] * self.frequencies
+        return torch.cat([phase.sin(), phase.cos(), condition], dim=1)
+
+    def loss(
+        self, images: Float[Tensor, "b c h w"], condition: Float[Tensor, "b d"], generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        """Weighted mean squared error at random timesteps and noise."""
+        spec = self.diffusion
+        u = torch.rand(len(images), generator=generator).to(images.device)
+        timestep = (spec.timesteps * u ** (1 / spec.time_bias)).long().clamp(max=spec.timesteps - 1)
+        noise = torch.randn(images.shape, generator=generator).to(images)
+        x0 = 2 * images - 1
+        output = self(self.path.mix(x0, noise, timestep), timestep, condition)
+        error = output - self.path.target(spec.prediction, x0, noise, timestep)
+        return (emphasis(images, self.background, spec.signal_weight) * error**2).mean()
+
+    @torch.no_grad()
+    def visit(
+        self,
+        condition: Float[Tensor, "b d"],
+        streams: Sequence[torch.Generator],
+        timesteps: Sequence[int] = (0,),
+        pictures: Float[Tensor, "b c h w"] | None = None,
+    ) -> Iterator[tuple[int, Float[Tensor, "b c h w"]]]:
+        asked = sorted(set(timesteps), reverse=True)
+        if pictures is None:
+            states = self._drawing(condition, streams, asked)
+        else:
+            states = self._noised(pictures, streams, asked)
+        for timestep, x, seen in states:
+            x = finite(x) if timestep else finite(x).clamp(-1, 1)
+            if not seen:
+                self(x, timestep, condition)
+            yield timestep, (x + 1) / 2
+
+    @torch.no_grad()
+    def sample(self, condition: Float[Tensor, "b d"], streams: Sequence[torch.Generator]) -> Float[Tensor, "b c h w"]:
+        ((_, x, _),) = self._drawing(condition, streams, [0])
+        return (finite(x).clamp(-1, 1) + 1) / 2
+
+    def _drawing(
+        self, condition: Tensor, streams: Sequence[torch.Generator], asked: Sequence[int]
+    ) -> Iterator[tuple[int, Tensor, bool]]:
+        """The timesteps asked for, falling, the state at each, and whether the network has just been called on it.
+
+        A timestep between two of the sampler's is reached from the one before by a step of DDIM.
+        """
+        x, step = self._noise(condition, streams), self._step(streams)
+        last = asked[-1] or CLEAN
+        for now, after in pairwise([*self.sampling.timesteps(self.timesteps), CLEAN]):
+            output = self(x, now, condition)
+            x0, noise = self.path.split(self.diffusion.prediction, output, x, now)
+            for timestep in asked:
+                if timestep == now > 0:
+                    yield timestep, x, True
+                elif max(after, 0) < timestep < now:
+                    yield timestep, self._ddim(x0, noise, timestep), False
+            if after < last:
+                return
+            x = step(x0, noise, x, now, after)
+        yield 0, x, False
+
+    def _noised(
+        self, pictures: Tensor, streams: Sequence[torch.Generator], asked: Sequence[int]
+    ) -> Iterator[tuple[int, Tensor, bool]]:
+        """As `_drawing`, with pictures noised in place of drawings; at timestep 0 they have no noise."""
+        x0 = 2 * pictures - 1
+        noise = self._noise(x0, streams)
+        for timestep in asked:
+            yield timestep, self.path.mix(x0, noise, timestep) if timestep else x0, False
+
+    def _noise(self, like: Tensor, streams: Sequence[torch.Generator]) -> Tensor:
+        return torch.stack([torch.randn(self.shape, generator=stream) for stream in streams]).to(like)
+
+    def _step(self, streams: Sequence[torch.Generator]) -> Step:
+        """The sampler's step: from x_0, e and x at a timestep to x at the next."""
+        if self.sampling.sampler == "ddim":
+            return lambda x0, noise, _x, _now, after: self._ddim(x0, noise, after)
+        scheduler = _scheduler(self.diffusion, self.sampling)
+        fresh: dict[str, Any] = {"generator": list(streams)} if self.sampling.sampler == "ddpm" else {}
+        return lambda x0, _noise, x, now, _after: scheduler.step(x0, now, x, **fresh).prev_sample
+
+    def _ddim(self, x0: Tensor, noise: Tensor, to: int) -> Tensor:
+        """A step of DDIM with eta = 0 to a timestep (arXiv 2010.02502, equation 12), x_0 clipped to [-1, 1].
+
+        On the straight path it is a step of Euler's method along the velocity e - x_0.
+        """
+        return self.path.mix(x0.clamp(-1, 1), noise, to)
+
+
+def _scheduler(diffusion: DiffusionSpec, sampling: SamplingSpec) -> Any:
+    """The diffusers scheduler of DDPM or DPM-Solver++, which is given the predicted picture."""
+    # 3 s to import
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+
+    solver = sampling.sampler == "dpm-solver++"
+    kind: Any = DPMSolverMultistepScheduler if solver else DDPMScheduler
+    scheduler = kind(
+        num_train_timesteps=diffusion.timesteps,
+        beta_start=diffusion.beta_start,
+        beta_end=diffusion.beta_end,
+        beta_schedule=diffusion.schedule,
+        prediction_type="sample",
+        **({} if solver else {"clip_sample": True, "clip_sample_range": 1.0}),
+    )
+    scheduler.set_timesteps(timesteps=sampling.timesteps(diffusion.timesteps))
+    return scheduler
