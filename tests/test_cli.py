@@ -1,20 +1,24 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from contextlib import chdir
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import polars as pl
 import pytest
 import yaml
 
-from hyperfactor import RequestError, Run, RunSpec, cli, train
+from hyperfactor import RequestError, Run, RunSpec, Store, cli, train
 from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.measures.geometry import additivity, clifford_torus
+from hyperfactor.store.files import files_at
+from hyperfactor.store.results import Content, Question, save
 from hyperfactor.store.store import CHECKPOINT
 
 from .shell import from_a_shell, hyperfactor, one_line
@@ -102,6 +106,34 @@ def test_reproduce_again_trains_nothing_and_draws_the_same_bits(reproduced: Path
     assert done.returncode == 0
     assert done.stderr == ""
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_report_draws_an_earlier_result_without_its_runs(reproduced: Path, tmp_path: Path):
+    shutil.copytree(reproduced / "hyperfactor-store" / ".results", tmp_path / "s" / ".results")
+    (kept,) = Store(tmp_path / "s").results()
+    with mock.patch("hyperfactor.experiments.base.Experiment.result", side_effect=AssertionError):
+        done = hyperfactor("report", "--store", "s", "--out", "again", "--json", "out.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert kept.key in done.stdout
+    before, after = (json.loads((folder / "out.json").read_text()) for folder in (reproduced, tmp_path))
+    assert {**after, "seconds": 0} == {**before, "seconds": 0}
+    for path in (reproduced / "hyperfactor-report" / "figures").iterdir():
+        if path.suffix == ".svg":
+            assert (tmp_path / "again" / "figures" / path.name).read_bytes() == path.read_bytes()
+    one_line(hyperfactor("report", "--store", "none", cwd=tmp_path), "store none: got no kept result")
+    one_line(hyperfactor("report", "zz", "--store", "s", cwd=tmp_path), "result: got 'zz', which names no result")
+
+
+def test_a_result_that_cannot_be_shown_any_more_is_told(tmp_path: Path):
+    """Of an experiment that is gone, and of other code whose tables are other ones."""
+    for name, words in (
+        ("gone", "got experiment 'gone', needs one of"),
+        ("interpolation", "got one that other code kept"),
+    ):
+        question = Question(name, "smoke", (0,), {})
+        with mock.patch("hyperfactor.store.results.code", return_value={"source": "another"}):
+            save(files_at(tmp_path / name), question, Content({"claims": [], "runs": []}, {}, {}))
+        one_line(hyperfactor("report", "--store", name, cwd=tmp_path), words)
 
 
 def test_train_then_sample_then_look(spec_file: Path, run: Run, store: Path, tmp_path: Path):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from hyperfactor.experiments.base import Result
     from hyperfactor.experiments.claims import Claim
     from hyperfactor.experiments.rounds import Rounds
     from hyperfactor.store.store import Entry, Store
@@ -83,8 +84,7 @@ def reproduce(
     from hyperfactor.experiments.rounds import Rounds
     from hyperfactor.report.page import write_report
     from hyperfactor.store.files import files_at
-    from hyperfactor.store.named import check_writable, write_whole
-    from hyperfactor.strict import dump_json
+    from hyperfactor.store.named import check_writable
 
     began = time.perf_counter()
     if unknown := [name for name in names or () if name not in EXPERIMENTS]:
@@ -102,12 +102,58 @@ def reproduce(
         rounds.add(done)
     results = rounds.results(files_at(store))
     page = write_report(results, out)
+    _present(results, json_file)
+    print(f"{time.perf_counter() - began:.0f} s; report: {page}")
+
+
+def _present(results: "list[Result]", json_file: Path | None) -> None:
+    """Print the claims of results, and write their numbers."""
+    from hyperfactor.store.named import write_whole
+    from hyperfactor.strict import dump_json
+
     for result in results:
-        _print_claims(result.claims, f"{result.experiment}, preset {preset}, {seeds} seed{'s' * (seeds > 1)}")
+        seeds = len(result.seeds)
+        _print_claims(result.claims, f"{result.experiment}, preset {result.preset}, {seeds} seed{'s' * (seeds > 1)}")
     if json_file:
         documents = [result.to_json() for result in results]
         write_whole(json_file, dump_json(documents[0] if len(documents) == 1 else documents, indent=1).encode())
-    print(f"{time.perf_counter() - began:.0f} s; report: {page}")
+
+
+@app.command()
+def report(
+    results: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RESULT]...", help="Keys of results, or their beginnings; else the newest of each experiment."
+        ),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    out: Annotated[Path, typer.Option(help="Folder for the report and the figures.")] = Path("hyperfactor-report"),
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write claims and tables here too.")] = None,
+) -> None:
+    """Write the report of earlier results, which the store keeps; nothing is trained or analysed."""
+    from hyperfactor.report.again import report_again
+    from hyperfactor.store.named import check_writable
+
+    check_writable(out / "report.html", json_file)
+    found, page = report_again(store, results or [], out)
+    _present(found, json_file)
+    _print_kept(store)
+    print(f"report: {page}")
+
+
+def _print_kept(store: str) -> None:
+    """The results that a store keeps, a line each."""
+    import polars as pl
+
+    from hyperfactor.store.store import Store
+
+    rows = [
+        {"result": one.key, "made": one.made, "experiment": one.question.experiment, "preset": one.question.preset}
+        | {"seeds": len(one.question.seeds), "runs": sum(map(len, one.question.runs.values()))}
+        for one in Store(store).results()
+    ]
+    _print_table(pl.DataFrame(rows), f"results that {store} keeps")
 
 
 def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:

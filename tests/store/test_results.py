@@ -1,8 +1,10 @@
 """Results are kept to the bit and can be listed; a damaged one is told."""
 
 import random
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -42,16 +44,9 @@ def test_a_result_is_kept_to_the_bit_and_listed(place: str):
 
 
 def test_results_are_listed_in_the_order_in_which_they_were_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    class Clock:
-        hours = iter([3, 1, 2])
-
-        @classmethod
-        def now(cls, zone):
-            from datetime import datetime
-
-            return datetime(2026, 1, 1, next(cls.hours), tzinfo=zone)
-
-    monkeypatch.setattr(results, "datetime", Clock)
+    hours = iter([3, 1, 2])
+    clock = SimpleNamespace(now=lambda zone: datetime(2026, 1, 1, next(hours), tzinfo=zone))
+    monkeypatch.setattr(results, "datetime", clock)
     for preset in ("third", "first", "second"):
         results.save(Folder(tmp_path), Question("e", preset, (0,), {}), CONTENT)
     assert [one.question.preset for one in Store(tmp_path).results()] == ["first", "second", "third"]
@@ -103,6 +98,22 @@ def test_a_flipped_byte_is_found_and_the_result_deleted(tmp_path: Path):
             assert repair(store, problem) == "deleted"
     assert list(verify(store)) == []
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["notes.txt"]
+
+
+def test_the_newest_result_of_each_experiment_is_chosen_unless_keys_are_given(tmp_path: Path, monkeypatch):
+    questions = [Question(name, preset, (0,), {}) for name in ("a", "b") for preset in ("smoke", "laptop")]
+    for hour, question in enumerate(questions):
+        monkeypatch.setattr(
+            results, "datetime", SimpleNamespace(now=lambda zone, h=hour: datetime(2026, 1, 1, h, tzinfo=zone))
+        )
+        results.save(Folder(tmp_path), question, CONTENT)
+    keys = [question.key() for question in questions]
+    assert [one.key for one in results.choose(Folder(tmp_path), [])] == [keys[1], keys[3]]
+    assert [one.key for one in results.choose(Folder(tmp_path), [keys[2][:8], keys[1]])] == [keys[2], keys[1]]
+    with pytest.raises(RequestError, match="result: got 2 results of a, needs one of each experiment"):
+        results.choose(Folder(tmp_path), keys[:2])
+    with pytest.raises(RequestError, match="store .*none: got no kept result, needs some"):
+        results.choose(Folder(tmp_path / "none"), [])
 
 
 def test_what_is_no_result_is_told(tmp_path: Path):

@@ -12,7 +12,7 @@ import io
 import json
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -163,6 +163,28 @@ def resolve(files: Files, prefix: str) -> Kept:
             f"result: got {prefix!r}, which names {what} in {files.where}, needs the beginning of one key"
         )
     return found[0]
+
+
+def choose(files: Files, keys: Sequence[str]) -> list[Kept]:
+    """The results with these keys; the newest result of each experiment where no key is given.
+
+    Raises
+    ------
+    RequestError
+        Where a key names no result or several, two results are of one experiment, or none is kept.
+    """
+    if not keys:
+        newest = {one.question.experiment: one for one in kept(files)}
+        if not newest:
+            raise RequestError(
+                f"store {files.where}: got no kept result, needs some; `hyperfactor reproduce` makes them"
+            )
+        return list(newest.values())
+    found = [resolve(files, key) for key in keys]
+    names = [one.question.experiment for one in found]
+    if double := [name for name in names if names.count(name) > 1]:
+        raise RequestError(f"result: got {names.count(double[0])} results of {double[0]}, needs one of each experiment")
+    return found
 
 
 def damaged(files: Files) -> Iterator[str]:
