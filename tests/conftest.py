@@ -4,7 +4,7 @@ server on this machine, and stores in a folder and in a bucket."""
 import itertools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 # Read when torch and numba load, and by child processes.
@@ -61,9 +61,9 @@ def _homology_in_this_process() -> Iterator[None]:
     """A child process takes a second to start, which a test of the child pays (see `child`) and no other test does."""
 
     def here(
-        clouds: dict[str, np.ndarray], max_dim: int, field: int, memory: int, seconds: float
+        clouds: dict[str, np.ndarray], max_dim: int, fields: Sequence[int], memory: int, seconds: float
     ) -> dict[str, np.ndarray]:
-        return rips.diagrams(clouds, max_dim, field)
+        return rips.diagrams(clouds, max_dim, fields)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(topology, "_in_child", here)

@@ -462,7 +462,7 @@ def test_analyse_several_drawings_of_a_run(run: Run, store: Path, tmp_path: Path
         "--max-dim", 1, "--json", "run.json", "--figure", "run.svg", "--store", store, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "timestep 50, 2 drawings: 22 x 22 x 128, 0 MB" in done.stderr
+    assert "timestep 50, 2 drawings: 22 x 22 x 128, 1 MB" in done.stderr
     document = json.loads((tmp_path / "run.json").read_text())
     truth = run.spec.data.picture.render(run.spec.data.test_lattice())[:, None].astype(np.float32)
     found = additivity(run.activations("up1", 50, pictures=truth, seed=(0, 1))["up1"])
@@ -481,7 +481,7 @@ def test_analyse_several_drawings_of_a_run(run: Run, store: Path, tmp_path: Path
         (["--source", "dream"], ["source: got 'dream', needs trajectory or truth"]),
         (["--figure", "a.png"], ["figure: got a.png, needs a name that ends with .svg or .pdf"]),
         (["--figure", "/dev/null/a.svg"], ["/dev/null/a.svg: Not a directory, needs a file that can be written"]),
-        (["--open", "0"], ["open: got '0' for a run, needs an array"]),
+        (["--factors", "x:open"], ["factors: got 'x:open' for a run, needs an array"]),
         (["--drawings", "2", "--source", "truth"], ["drawings: got 2 of the true pictures at timestep 0, where they"]),
         (["--drawings", "0"], ["drawings: got 0, needs an integer of at least 1"]),
         (["--drawings", "1000000000000"], ["points and 1000000000000 seeds, needs at most 4.3 GB"]),
@@ -498,13 +498,16 @@ def test_an_array_is_one_reading(tmp_path: Path):
     one_line(hyperfactor("analyse", "R.npy", "--drawings", -1, cwd=tmp_path), "drawings: got -1, needs an integer")
 
 
-def test_which_factors_of_an_array_are_open(tmp_path: Path):
+def test_factors_of_an_array(tmp_path: Path):
     np.save(tmp_path / "R.npy", clifford_torus(6))
-    for given, wraps in (("", (True, True)), ("0", (False, True)), (" 00,1", (False, False))):
-        assert cli._read_lattice(tmp_path / "R.npy", given)[2] == wraps
-    for given in ("2", "x", "-1", "²", "٣", "0.0"):
-        with pytest.raises(RequestError, match=f"open: got '{given}', needs positions in 0..1"):
+    assert cli._read_lattice(tmp_path / "R.npy", None).wraps == (True, True)
+    named = cli._read_lattice(tmp_path / "R.npy", "size:open, shape:categorical")
+    assert [(axis.name, axis.kind) for axis in named.axes] == [("size", "open"), ("shape", "categorical")]
+    for given in ("", "x", "x:round,y:open", ":open,y:open", "x:open:open,y:open"):
+        with pytest.raises(RequestError, match=f"^factors: got '{given}', needs name:kind for each axis"):
             cli._read_lattice(tmp_path / "R.npy", given)
+    with pytest.raises(RequestError, match="^factors: got 1, needs one for each of 2"):
+        cli._read_lattice(tmp_path / "R.npy", "x:open")
 
 
 @pytest.mark.parametrize("content", [b"", b"1,2\n", b"PK\x03\x04", b"\x93NUMPY"])

@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hyperfactor.experiments.base import Result
     from hyperfactor.experiments.claims import Claim
     from hyperfactor.experiments.rounds import Rounds
+    from hyperfactor.measures.representation import Axis, Kind, Representation
     from hyperfactor.store.store import Entry, Store
     from hyperfactor.store.verify import Problem
 
@@ -326,9 +327,13 @@ def analyse(
             "those of the mean drawing."
         ),
     ] = 1,
-    open_factors: Annotated[
-        str, typer.Option("--open", help="Factors that do not wrap round, by position: 0,1. Of an array only.")
-    ] = "",
+    factors: Annotated[
+        str | None,
+        typer.Option(
+            help="The factors of an array, in the order of its axes: x:periodic,size:open,shape:categorical. Default: all "
+            "periodic. A run knows its own factors."
+        ),
+    ] = None,
     landmarks: Annotated[int, typer.Option(help="Points for persistent homology.")] = 300,
     max_dim: Annotated[int, typer.Option(help="Largest dimension of homology.")] = 2,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers here.")] = None,
@@ -337,8 +342,8 @@ def analyse(
     quiet: QuietOption = False,
 ) -> None:
     """Geometry, dimension and topology of one layer of a run, or of an array."""
-    from hyperfactor.experiments.battery import battery
     from hyperfactor.measures import arrays
+    from hyperfactor.measures.battery import battery
     from hyperfactor.store.named import check_writable, write_whole
     from hyperfactor.strict import dump_json
 
@@ -349,16 +354,15 @@ def analyse(
     if what.lower().endswith(".npy"):
         if drawings > 1:
             raise RequestError(f"drawings: got {drawings} for an array, needs a run: an array is one reading")
-        R, names, periodic, width = *_read_lattice(Path(what), open_factors), 1.0
-        title = what
+        R, width, title = _read_lattice(Path(what), factors), 1.0, what
     else:
-        if open_factors:
-            raise RequestError(f"open: got {open_factors!r} for a run, needs an array: a run knows its own factors")
-        R, names, periodic, width = _representation(store, what, layer, timestep, step, source, drawings)
+        if factors is not None:
+            raise RequestError(f"factors: got {factors!r} for a run, needs an array: a run knows its own factors")
+        R, width = _representation(store, what, layer, timestep, step, source, drawings)
         title = f"run {what}, layer {layer}, timestep {timestep}" + (f", {drawings} drawings" if drawings > 1 else "")
     if not quiet:
-        _print_cost(R if drawings > 1 else [R], title, max_dim, landmarks)
-    found = battery(R, periodic, names, landmarks, max_dim, width)
+        _print_cost(R, title, max_dim, landmarks)
+    found = battery(R, landmarks=landmarks, max_dim=max_dim, width=width)
     _print_table(found.printed(), title)
     if json_file:
         write_whole(json_file, dump_json({"of": title, **found.to_json()}, indent=1).encode())
@@ -371,29 +375,24 @@ def analyse(
     print(f"{found.seconds:.1f} s")
 
 
-def _print_cost(readings: "list[Any]", title: str, max_dim: int, landmarks: int) -> None:
-    import numpy as np
+def _print_cost(R: "Representation", title: str, max_dim: int, landmarks: int) -> None:
+    from hyperfactor.measures.topology import FIELDS, estimate
 
-    from hyperfactor.measures.topology import estimate
-
-    mean = np.mean(readings, axis=0) if len(readings) > 1 else readings[0]
-    cost = estimate(mean.reshape(-1, mean.shape[-1]), max_dim, landmarks)
+    cost = estimate(R, max_dim, landmarks)
     print(
-        f"{title}: {' x '.join(map(str, mean.shape))}, {len(readings) * mean.nbytes / 1e6:.0f} MB; homology takes "
-        f"at most about {cost.seconds:.0f} s and {cost.bytes / 1e9:.1f} GB",
+        f"{title}: {' x '.join(map(str, R.shape))}, {R.readings.nbytes / 1e6:.0f} MB; homology takes at most about "
+        f"{len(FIELDS) * cost.seconds:.0f} s and {cost.bytes / 1e9:.1f} GB",
         file=sys.stderr,
     )
 
 
 def _representation(
     store: str, prefix: str, layer: str, timestep: int, step: int | None, source: str, drawings: int
-) -> "tuple[Any, tuple[str, ...], tuple[bool, ...], float]":
-    """R of a run's lattice, the factors' names, which wrap round, and the width of a bump in lattice steps.
-
-    Of two or more drawings R is the list of their readings.
-    """
+) -> "tuple[Representation, float]":
+    """The representation of a run's lattice, a reading a drawing, and the width of a bump in lattice steps."""
     import numpy as np
 
+    from hyperfactor.measures.representation import Representation
     from hyperfactor.runs.run import Run
 
     if source not in ("trajectory", "truth"):
@@ -409,37 +408,41 @@ def _representation(
         R = run.activations(layer, timestep, step=step, pictures=truth, seed=range(drawings))[layer]
     else:
         R = run.activations(layer, timestep, step=step, pictures=truth)[layer]
-    space = data.picture.space()
-    return (
-        R,
-        space.names,
-        tuple(f.period is not None for f in space.factors),
-        data.picture.sigma[0] / data.looked_at()[0],
-    )
+    found = Representation.of(R, data.picture.space(), lattice=data.test_axes())
+    return found, data.picture.sigma[0] / data.looked_at()[0]
 
 
-def _read_lattice(path: Path, open_factors: str) -> "tuple[Any, None, tuple[bool, ...]]":
-    """An array of a .npy file, no names, and which of its factors wrap round."""
+def _read_lattice(path: Path, factors: str | None) -> "Representation":
+    """The representation in a .npy file, with the factors as asked for."""
     import numpy as np
 
-    from hyperfactor.measures import arrays
+    from hyperfactor.measures.representation import Representation
     from hyperfactor.store.named import named_path
 
     file = named_path(path, "array")
+    axes = None if factors is None else _axes(factors)
     try:
         with open(file, "rb") as opened:
             if opened.read(6) != b"\x93NUMPY":
                 raise RequestError(f"{path}: got a file of another kind, needs a .npy file of numbers")
-        R = arrays.lattice(np.load(file, allow_pickle=False), str(path))
+        return Representation.of(np.load(file, allow_pickle=False), axes, name=str(path))
     except RequestError:
         raise
     except (OSError, ValueError, EOFError) as error:
         said = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise RequestError(f"{path}: {said}, needs a .npy file of numbers") from None
-    chosen = [part.strip() for part in open_factors.split(",") if part.strip()]
-    if any(not (part.isascii() and part.isdigit() and int(part) < R.ndim - 1) for part in chosen):
-        raise RequestError(f"open: got {open_factors!r}, needs positions in 0..{R.ndim - 2}, joined by commas")
-    return R, None, tuple(k not in map(int, chosen) for k in range(R.ndim - 1))
+
+
+def _axes(factors: str) -> "list[Axis]":
+    """The axes of "x:periodic,shape:categorical"."""
+    from hyperfactor.measures.representation import KINDS, Axis
+
+    parts = [tuple(word.strip() for word in part.split(":")) for part in factors.split(",")]
+    if any(len(part) != 2 or not part[0] or part[1] not in KINDS for part in parts):
+        raise RequestError(
+            f"factors: got {factors!r}, needs name:kind for each axis, joined by commas; kinds: {', '.join(KINDS)}"
+        )
+    return [Axis(name, cast("Kind", kind)) for name, kind in parts]
 
 
 @app.command()

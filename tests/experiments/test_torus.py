@@ -7,18 +7,20 @@ import polars as pl
 import pytest
 
 from hyperfactor import RequestError
-from hyperfactor.experiments.battery import battery
+from hyperfactor.experiments import torus
 from hyperfactor.experiments.torus import View, specs
+from hyperfactor.measures.battery import battery
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import (
     additivity,
     clifford_torus,
     displacement_cosines,
 )
+from hyperfactor.measures.representation import Representation
 
 
 def view(R: np.ndarray) -> View:
-    return View(seed=0, step=0, right=np.ones(R.shape[0] * R.shape[1], dtype=bool), representation=R)
+    return View(seed=0, step=0, right=np.ones(R.shape[0] * R.shape[1], dtype=bool), representation=Representation.of(R))
 
 
 def test_the_interval_of_the_dimension_holds_it_and_narrows_with_lines():
@@ -35,6 +37,21 @@ def test_estimates_over_lines_are_the_measures():
     assert view(R).cross().value == pytest.approx(np.abs(displacement_cosines(R, periodic=True).cross).mean())
     flat = view(clifford_torus(8))
     assert flat.cross().interval == pytest.approx((0, 0), abs=1e-12)
+
+
+def klein_bottle(n: int) -> np.ndarray:
+    """(a, b) ~ (a + pi, -b), each point once, in five dimensions."""
+    a, b = np.meshgrid(np.pi * np.arange(n) / n, 2 * np.pi * np.arange(n) / n, indexing="ij")
+    return np.stack([np.cos(2 * a), np.sin(2 * a), np.cos(b), np.cos(a) * np.sin(b), np.sin(a) * np.sin(b)], axis=-1)
+
+
+def test_a_klein_bottle_is_no_torus(monkeypatch: pytest.MonkeyPatch):
+    """It has the Betti numbers of one over the field of 2, and not over that of 3."""
+    monkeypatch.setattr(torus, "READINGS", 1)
+    few = replace(view(klein_bottle(20)), landmarks=160)
+    assert few.shape.betti() == torus.TORUS
+    assert few.tori.value == 0
+    assert replace(view(clifford_torus(20)), landmarks=160).tori.value == 1
 
 
 def test_the_bootstrap_belongs_to_the_seed_of_the_run():
@@ -75,5 +92,5 @@ def test_the_battery_takes_one_factor_and_three():
     ring = battery(np.stack([np.cos(angle), np.sin(angle)], axis=1), max_dim=1)
     assert ring.persistence.betti() == (1, 1)
     assert battery(clifford_torus((4, 5, 6)), landmarks=60, max_dim=1).names == ("x", "y", "z")
-    with pytest.raises(RequestError, match="names: got 1, needs one for each of 2 factors"):
-        battery(clifford_torus(6), names=("x",))
+    with pytest.raises(RequestError, match="factors: got 1, needs one for each of 2"):
+        battery(Representation.of(clifford_torus(6), ["x"]))

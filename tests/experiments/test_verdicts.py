@@ -268,7 +268,7 @@ def claims_of(R: np.ndarray, noise: torus.Trained) -> list[Claim]:
     assert found.last.landmarks >= len(found.last.points)
     once = found.last.shape
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torus, "persistence", lambda points, landmarks, seed: once)
+        patch.setattr(torus, "persistence", lambda points, landmarks, seed, field: once)
         assert found.last.tori.value in (0, 1)
     return torus._claims({"torus": [found], "no wrap": [noise]})
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hyperfactor.experiments.battery import battery
 from hyperfactor.figures import style
 from hyperfactor.figures.battery import figure
+from hyperfactor.measures.battery import battery
 from hyperfactor.measures.geometry import clifford_torus
 
 from . import reading

@@ -12,6 +12,7 @@ from hyperfactor.errors import RequestError
 from hyperfactor.measures import arrays
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum, two_nn
 from hyperfactor.measures.embedding import pca
+from hyperfactor.measures.representation import Representation, checked_points
 
 R = np.round(np.random.default_rng(0).normal(size=(5, 6, 7)) * 32) / 32  # exact in float16 and bfloat16
 WHOLE = (R * 32).astype(int)
@@ -43,15 +44,16 @@ TAKEN = {
 @pytest.mark.parametrize("name", TAKEN)
 def test_values_do_not_depend_on_type_or_layout(name):
     expected = R if name != "polars" else R.reshape(30, 7)
-    assert np.array_equal(arrays.lattice(TAKEN[name]), expected)
-    assert arrays.lattice(TAKEN[name]).dtype == np.float64
+    taken = arrays.numbers(TAKEN[name], "R")
+    assert np.array_equal(taken, expected)
+    assert taken.dtype == np.float64
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.int64, np.uint64, bool, object])
 def test_integers_have_the_values_of_the_same_floats(kind):
     given = np.abs(WHOLE).clip(0, 100).astype(kind)
-    assert np.array_equal(arrays.lattice(given), given.astype(np.float64))
-    assert np.array_equal(arrays.lattice(torch.tensor(given.astype(np.uint8))), given.astype(np.uint8))
+    assert np.array_equal(Representation.of(given).values, given.astype(np.float64))
+    assert np.array_equal(Representation.of(torch.tensor(given.astype(np.uint8))).values, given.astype(np.uint8))
     points = given.reshape(30, 7)
     assert participation_ratio(points) == participation_ratio(points.astype(np.float64))
 
@@ -89,17 +91,17 @@ REFUSED = {
 def test_what_would_lose_something_is_refused(name):
     given, said = REFUSED[name]
     with pytest.raises(RequestError, match=said):
-        arrays.lattice(given)
+        Representation.of(given)
 
 
 @pytest.mark.skipif(np.finfo(np.longdouble).eps == np.finfo(float).eps, reason="a longdouble here is a float64")
 def test_digits_beyond_float64_are_refused():
     with pytest.raises(RequestError, match="needs numbers that float64 holds exactly"):
-        arrays.lattice(R.astype(np.longdouble) / 3)
+        Representation.of(R.astype(np.longdouble) / 3)
 
 
 def test_powers_of_two_in_large_integers_are_exact():
-    assert np.array_equal(arrays.lattice([[2**70, 0], [1, 2**60]]), [[2.0**70, 0], [1, 2.0**60]])
+    assert np.array_equal(Representation.of([[2**70, 0], [1, 2**60]]).values, [[2.0**70, 0], [1, 2.0**60]])
 
 
 # ---- normalised values ----
@@ -120,8 +122,8 @@ def test_normalised_values_are_of_order_one_and_keep_their_unit(scale):
 def test_points_that_differ_by_rounding_alone_are_equal():
     turned = np.ones((30, 3)) + np.random.default_rng(0).choice([0, 2.0**-52], size=(30, 3))
     with pytest.raises(RequestError, match="all equal but for the rounding of float64"):
-        arrays.points(turned)
-    arrays.points(1 + 1e-12 * CLOUD)
+        checked_points(turned)
+    checked_points(1 + 1e-12 * CLOUD)
 
 
 def test_distinct_points_count_once_in_any_order():

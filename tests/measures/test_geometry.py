@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperfactor.errors import RequestError
-from hyperfactor.measures import geometry
+from hyperfactor.measures import comparison, steps, subspaces
 from hyperfactor.measures.geometry import (
     additivity,
     clifford_torus,
@@ -69,7 +69,7 @@ def test_three_factors_are_told_apart():
 
 
 def test_clifford_torus_cosines():
-    found = displacement_cosines(clifford_torus(N), periodic=True)
+    found = displacement_cosines(clifford_torus(N))
     assert found.cross == pytest.approx(np.zeros(N * N), abs=1e-12)
     for k in (0, 1):
         assert found.across[k] == pytest.approx(np.ones(N * N * (N - 1) // 2), abs=1e-12)
@@ -78,11 +78,11 @@ def test_clifford_torus_cosines():
 
 
 def test_one_hot_cosines():
-    found = displacement_cosines(one_hot(), periodic=True)
+    found = displacement_cosines(one_hot())
     assert found.cross == pytest.approx(np.zeros(N * N), abs=1e-12)
     for k in (0, 1):
         assert found.across[k] == pytest.approx(np.ones(N * N * (N - 1) // 2), abs=1e-12)
-        neighbours = np.isin(found.separation[k], (1, N - 1))
+        neighbours = found.separation[k] == 1  # the last value and the first among them
         assert found.within[k] == pytest.approx(np.where(neighbours, -0.5, 0.0), abs=1e-12)
 
 
@@ -117,19 +117,19 @@ def test_bump_codes_have_the_cosines_of_their_autocorrelation():
 
 def test_an_open_factor_has_no_step_across_the_seam():
     line = np.arange(5.0)[:, None, None] * [1.0, 0.0] + np.arange(4.0)[None, :, None] * [0.0, 2.0]
-    found = displacement_cosines(line)
+    found = displacement_cosines(line, periodic=False)
     assert found.cross == pytest.approx(np.zeros(4 * 3))
     assert found.within[0] == pytest.approx(np.ones(4 * 6))
     assert found.within[1] == pytest.approx(np.ones(5 * 3))
     wrapped = displacement_cosines(line, periodic=(True, False))
     assert wrapped.within[0].min() == pytest.approx(-1)
-    assert displacement_cosines(line, lag=2).within[0].size == 4 * 3
+    assert displacement_cosines(line, lag=2, periodic=False).within[0].size == 4 * 3
 
 
 def test_a_step_of_no_length_is_left_out():
     R = np.zeros((4, 3, 2))
     R[..., 0], R[..., 1] = np.array([0.0, 0.0, 1.0, 2.0])[:, None], np.arange(3.0)
-    found = displacement_cosines(R)
+    found = displacement_cosines(R, periodic=False)
     assert found.within[0] == pytest.approx(np.ones(3))
     assert found.cross == pytest.approx(np.zeros(4))
 
@@ -218,7 +218,7 @@ def test_the_margin_between_two_statistics_of_references():
 def test_three_factors_compare_with_what_they_can():
     found = compare(clifford_torus((4, 5, 6)), bootstrap=10)
     assert found.nearest == "Clifford torus"
-    assert set(found.total) == {"Clifford torus", "hyper-factorized torus"}
+    assert set(found.total) == {"Clifford torus", "hyper-factorized torus", "shuffled points"}
     assert "x-on-z orthogonality" in found.statistics
     assert found.statistics["y within"].size == 4 * 6 * 5 * 4
 
@@ -271,7 +271,7 @@ def test_bad_requests_are_refused():
     with pytest.raises(RequestError, match="lag: got 0"):
         displacement_cosines(R, lag=0)
     with pytest.raises(RequestError, match="factor 0: got 4 lattice values, needs at least 5 at lag 3"):
-        displacement_cosines(R, lag=3)
+        displacement_cosines(R, lag=3, periodic=False)
     with pytest.raises(RequestError, match="periodic: got 3 values"):
         displacement_cosines(R, periodic=(True, True, False))
     flat = np.broadcast_to(np.arange(4.0)[None, :, None], (4, 4, 2))
@@ -387,9 +387,9 @@ def test_a_random_part_of_a_large_lattice_stands_for_all(monkeypatch):
     generator = np.random.default_rng(0)
     R = clifford_torus((8, 9, 10)) + 0.05 * generator.normal(size=(8, 9, 10, 6))
     whole, cosines = compare(R, bootstrap=5), displacement_cosines(R, periodic=True)
-    monkeypatch.setattr(geometry, "PAIRS", 1000)
-    monkeypatch.setattr(geometry, "CURVES", 20)
-    monkeypatch.setattr(geometry, "BLOCK", 5000)
+    monkeypatch.setattr(steps, "PAIRS", 1000)
+    monkeypatch.setattr(comparison, "CURVES", 20)
+    monkeypatch.setattr(subspaces, "BLOCK", 5000)
     part = compare(R, bootstrap=5)
     assert part.total == pytest.approx(whole.total, abs=0.02)
     assert all(values.size <= 2000 for name, values in part.statistics.items() if "-on-y parallelism" not in name[1:])
@@ -406,7 +406,7 @@ def test_a_random_part_of_a_large_lattice_stands_for_all(monkeypatch):
 
 
 def test_a_curve_of_very_many_values_is_thinned(monkeypatch):
-    monkeypatch.setattr(geometry, "PAIRS", 500)
+    monkeypatch.setattr(steps, "PAIRS", 500)
     found = displacement_cosines(clifford_torus((64,)), periodic=True)
     assert found.within[0].size <= 500
     assert found.within[0] == pytest.approx(chord(found.separation[0], 64), abs=1e-9)
@@ -419,4 +419,4 @@ def test_a_large_lattice_takes_little_memory():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10 * R.nbytes + 2**26
-    assert max(values.size for values in found.across) <= geometry.PAIRS
+    assert max(values.size for values in found.across) <= steps.PAIRS

@@ -225,7 +225,7 @@ def test_readings_of_noise_alone_are_said_to_have_nothing_in_common():
             measure([noise[0], -noise[0] + 0.1 * noise[1]])
     with pytest.raises(RequestError, match="got points that do not depend on it beyond their noise"):
         displacement_cosines([noise[0], -noise[0] + 0.1 * noise[1]])
-    with pytest.raises(RequestError, match="corrected: got true for a list of readings"):
+    with pytest.raises(RequestError, match="corrected: got true for several readings"):
         participation_ratio(list(noise), corrected=True)
 
 

@@ -9,7 +9,7 @@ from scipy.spatial.distance import pdist, squareform
 from hyperfactor.errors import RequestError
 from hyperfactor.measures import topology
 from hyperfactor.measures.geometry import clifford_torus, torus_3d
-from hyperfactor.measures.topology import Persistence, bottleneck, estimate, maxmin, persistence
+from hyperfactor.measures.topology import FIELDS, Persistence, bottleneck, estimate, maxmin, over_fields, persistence
 
 
 def circle(generator, n):
@@ -87,6 +87,25 @@ def test_betti_numbers(shape, field, truth):
     # 5 % noise in all: 0.5 % in each of 100 dimensions
     landmarks = 250 if shape is unequal_torus else 160  # its short loop needs smaller gaps
     assert persistence(in_100_dimensions(shape, 0, 0.005, 600), field=field, landmarks=landmarks).betti() == truth
+
+
+def test_two_fields_tell_a_klein_bottle_from_a_torus():
+    """Over the field of 2 they are alike; torsion shows over that of 3."""
+    twisted = over_fields(in_100_dimensions(klein_bottle, 0, 0.005, 600), landmarks=200)
+    plain = over_fields(in_100_dimensions(torus, 0, 0.005, 600), landmarks=160)
+    assert {field: found.betti() for field, found in plain.items()} == {2: (1, 2, 1), 3: (1, 2, 1)}
+    assert {field: found.betti() for field, found in twisted.items()} == {2: (1, 2, 1), 3: (1, 1, 0)}
+    assert all(all(found.told) for found in (*plain.values(), *twisted.values()))
+
+
+def test_fields_asked_together_give_what_each_gives_alone():
+    points = in_100_dimensions(klein_bottle, 1, 0.005, 200)
+    together = over_fields(points, max_dim=1, landmarks=80)
+    assert tuple(together) == FIELDS
+    for field, found in together.items():
+        alone = persistence(points, max_dim=1, landmarks=80, field=field)
+        assert all(np.array_equal(a, b) for a, b in zip(found.diagrams, alone.diagrams, strict=True))
+        assert found.betti() == alone.betti()
 
 
 @pytest.mark.slow

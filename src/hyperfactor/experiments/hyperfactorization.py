@@ -27,10 +27,13 @@ from hyperfactor.errors import RequestError
 from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Runs, few, preset_spec
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, combine, less
 from hyperfactor.experiments.lattice import dimension_over_lines, every, stride
+from hyperfactor.factors.space import FactorSpace
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.images.gaussian import Picture
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import Comparison, additivity, clifford_torus, compare
+from hyperfactor.measures.references import references
+from hyperfactor.measures.representation import Representation
 from hyperfactor.runs.run import Run, judge
 from hyperfactor.runs.spec import RunSpec
 
@@ -99,6 +102,7 @@ class Drawn:
     stride: lattice steps between the points.
     both, right: outcomes of each drawing, (drawings, n).
     readings: for each layer an array (n_1, n_2, d) a drawing.
+    space: the factors.
     """
 
     seed: int
@@ -108,6 +112,7 @@ class Drawn:
     both: np.ndarray
     right: np.ndarray
     readings: Mapping[str, Sequence[np.ndarray]]
+    space: FactorSpace
 
 
 @dataclass(frozen=True)
@@ -116,15 +121,17 @@ class Geometry:
 
     seed: int
     readings: Sequence[np.ndarray]
+    space: FactorSpace
 
-    @property
-    def given(self) -> Any:
-        """As the measures take it: the one array, or the list."""
-        return self.readings[0] if len(self.readings) == 1 else list(self.readings)
+    @cached_property
+    def representation(self) -> Representation:
+        """One reading, or several, to be corrected for noise."""
+        return Representation.of(self.readings[0] if len(self.readings) == 1 else list(self.readings), self.space)
 
     @cached_property
     def compared(self) -> Comparison:
-        return compare(self.given, seed=self.seed)
+        ideal = references(self.representation.axes, self.representation.sizes)
+        return compare(self.representation, seed=self.seed, against=ideal)
 
     def mean(self, name: str) -> Estimate:
         """A statistic's mean, with its bootstrap interval over curves and steps."""
@@ -159,14 +166,13 @@ class Geometry:
     def row(self) -> dict[str, float]:
         """Means of the statistics, additivity, dimension, noise and ceilings.  Noise and ceilings of one reading are
         NaN."""
-        found, parts = self.compared, additivity(self.given)
-        points = [R.reshape(-1, R.shape[-1]) for R in self.readings]
+        found, parts = self.compared, additivity(self.representation)
         return {
             "noise": np.nan if found.noise is None else found.noise,
             **{f"{kind} {test}": float(found.statistics[f"{kind} {test}"].mean()) for test in TESTS for kind in KINDS},
             **{f"ceiling {test}": found.ceiling.get(f"x-on-x {test}", np.nan) for test in TESTS},
             "interaction": parts.interaction,
-            "dimension": participation_ratio(points[0] if len(points) == 1 else points),
+            "dimension": participation_ratio(self.representation),
             "signature": self.signature().value,
         }
 
@@ -237,7 +243,7 @@ def draw_readings(
         for layer in layers:
             readings[layer].append(found[layer].reshape(*sides, -1).astype(np.float64))
     source = "truth" if sampling is None else f"{sampling.sampler} {sampling.steps}"
-    return Drawn(spec.seed, step, source, apart, np.array(both), np.array(right), readings)
+    return Drawn(spec.seed, step, source, apart, np.array(both), np.array(right), readings, spec.data.picture.space())
 
 
 def measure(drawn: Drawn, layer: str, means: Sequence[int] = (1,)) -> Iterator[tuple[str, int, Geometry]]:
@@ -248,9 +254,9 @@ def measure(drawn: Drawn, layer: str, means: Sequence[int] = (1,)) -> Iterator[t
     readings = drawn.readings[layer]
     for count in means:
         if count <= len(readings):
-            yield "plain", count, Geometry(drawn.seed, [np.mean(readings[:count], axis=0)])
+            yield "plain", count, Geometry(drawn.seed, [np.mean(readings[:count], axis=0)], drawn.space)
     for count in sorted({2, len(readings)}) if len(readings) > 1 else ():
-        yield "corrected", count, Geometry(drawn.seed, readings[:count])
+        yield "corrected", count, Geometry(drawn.seed, readings[:count], drawn.space)
 
 
 def examine(role: str, run: Run) -> Examined:

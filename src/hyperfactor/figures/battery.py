@@ -1,12 +1,14 @@
 """One representation at a glance."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
-from hyperfactor.experiments.battery import Battery
 from hyperfactor.figures import style
 from hyperfactor.figures.style import BLACK, BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
 from hyperfactor.figures.torus import cloud, diagrams, histogram
+from hyperfactor.measures.battery import Battery
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, BLACK)
 
@@ -35,9 +37,7 @@ def figure(found: Battery, title: str) -> Figure:
     mosaic["b"].set_title(f"participation ratio {found.participation_ratio:.1f}")
     style.letter(mosaic["b"], "b")
     scaled = [diagram / found.persistence.radius for diagram in found.persistence.diagrams]
-    counts = ["?" if count is None else str(count) for count in found.persistence.to_json()["betti"]]
-    unknown = "\n?: cannot be told" if "?" in counts else ""
-    diagrams(mosaic["c"], scaled, f"Betti ({', '.join(counts)}){unknown}")
+    diagrams(mosaic["c"], scaled, _betti(found))
     style.letter(mosaic["c"], "c")
     within = found.cosines.within
     if found.noise is not None:  # single cosines of several readings scatter beyond -1 and 1; their means do not
@@ -53,7 +53,18 @@ def figure(found: Battery, title: str) -> Figure:
     away = np.abs(ends - np.array(totals))
     mosaic["e"].barh(names, totals, xerr=away, color=[GREEN if n == found.comparison.nearest else style.GREY for n in names],
                      error_kw={"linewidth": 0.8})  # fmt: skip
+    mosaic["e"].set_yticks(range(len(names)), [textwrap.fill(name, 24) for name in names])
     mosaic["e"].set_xlabel("mean Wasserstein distance (whisker: 95 % bootstrap)")
     mosaic["e"].tick_params(axis="y", length=0)
     style.letter(mosaic["e"], "e")
     return page
+
+
+def _betti(found: Battery) -> str:
+    """The Betti numbers over the field of 2, and over that of 3 where they differ."""
+    two, three = (
+        ", ".join("?" if count is None else str(count) for count in shape.to_json()["betti"])
+        for shape in (found.persistence, found.persistence_3)
+    )
+    other = f"; over 3 ({three})" if three != two else ""
+    return f"Betti ({two}){other}" + ("\n?: cannot be told" if "?" in two + three else "")

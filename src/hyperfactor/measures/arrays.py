@@ -1,4 +1,4 @@
-"""What the measures accept: points, and representations on a lattice.  Checked and normalised here, once.
+"""The numbers that measures accept, and the form in which they see them.
 
 Numbers are taken where float64 holds them exactly, whatever their type and layout, and refused elsewhere: a masked
 array with something masked, complex numbers, text, integers beyond 2^53 that float64 would round.
@@ -75,48 +75,6 @@ def numbers(array: Any, name: str) -> np.ndarray:
     return values
 
 
-def points(array: Any, name: str = "points", least: int = 2) -> Float[np.ndarray, "n d"]:
-    """The array as float64 (n, d), or RequestError: no numbers that float64 holds (see the module), not two axes, fewer
-    than `least` points, not finite, or all points equal."""
-    values = _finite(numbers(array, name), name)
-    if values.ndim != 2 or values.shape[1] == 0:
-        raise RequestError(f"{name}: got an array of shape {values.shape}, needs (n, d)")
-    if len(values) < least:
-        raise RequestError(f"{name}: got {len(values)}, needs at least {least}")
-    return _varied(values, name)
-
-
-def lattice(array: Any, name: str = "R") -> Float[np.ndarray, "..."]:
-    """The array as float64 (n_1, ..., n_k, d), or RequestError: no numbers that float64 holds (see the module), fewer
-    than two axes, a factor with one value, not finite, or all points equal."""
-    values = _finite(numbers(array, name), name)
-    if values.ndim < 2 or values.shape[-1] == 0:
-        raise RequestError(f"{name}: got an array of shape {values.shape}, needs (n_1, ..., n_k, d)")
-    for k, n in enumerate(values.shape[:-1]):
-        if n < 2:
-            raise RequestError(f"{name}, factor {k}: got {n} lattice value, needs at least 2")
-    return _varied(values, name)
-
-
-def readings(given: Any, name: str = "R") -> Float[np.ndarray, "m ..."]:
-    """One lattice, or a list of two or more readings of it, as float64 (m, n_1, ..., n_k, d).
-
-    A list or tuple whose parts are arrays of two or more axes is a list of readings; anything else is one array.
-    Raises RequestError as `lattice` does, for a list of one, and for readings of different shapes.
-    """
-    if not (isinstance(given, list | tuple) and given and all(getattr(part, "ndim", 0) >= 2 for part in given)):
-        return lattice(given, name)[None]
-    if len(given) < 2:
-        raise RequestError(f"{name}: got a list of 1 reading, needs two or more, or the array itself")
-    found = [lattice(part, f"{name}[{k}]") for k, part in enumerate(given)]
-    for k, part in enumerate(found):
-        if part.shape != found[0].shape:
-            raise RequestError(
-                f"{name}[{k}]: got shape {part.shape}, needs that of the first reading, {found[0].shape}"
-            )
-    return np.stack(found)
-
-
 def whole(value: Any, name: str, least: int) -> int:
     """The value as an integer, or RequestError unless it is one of at least `least`."""
     try:
@@ -177,7 +135,8 @@ def _exponent(values: np.ndarray) -> int:
     return math.frexp(largest)[1] - 1 if largest else 0
 
 
-def _finite(values: np.ndarray, name: str) -> np.ndarray:
+def finite(values: np.ndarray, name: str) -> np.ndarray:
+    """The values, or RequestError with the first that is not finite."""
     bad = ~np.isfinite(values)
     if bad.any():
         where = _first(bad)
@@ -224,7 +183,8 @@ def _first(where: np.ndarray) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(where)[0])
 
 
-def _varied(values: np.ndarray, name: str) -> np.ndarray:
+def varied(values: np.ndarray, name: str) -> np.ndarray:
+    """The values (..., d), or RequestError where all points are equal."""
     flat = values.reshape(-1, values.shape[-1])
     if (flat == flat[0]).all():
         raise RequestError(f"{name}: got points that are all equal, needs some that differ")

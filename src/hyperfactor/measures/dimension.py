@@ -15,17 +15,18 @@ from jaxtyping import Float
 from hyperfactor.errors import RequestError
 from hyperfactor.measures import arrays
 from hyperfactor.measures.readings import noise_variance
+from hyperfactor.measures.representation import Given, Representation, checked_points
 
 Points = Float[np.ndarray, "n d"]
 
 
-def spectrum(points: Points) -> Float[np.ndarray, " r"]:
+def spectrum(points: Given) -> Float[np.ndarray, " r"]:
     """Shares of the variance along the principal axes, largest first; min(n, d) of them, which sum to 1."""
-    variance = _variances(arrays.normalised(arrays.points(points)).values)
+    variance = _variances(arrays.normalised(checked_points(points)).values)
     return variance / variance.sum()
 
 
-def participation_ratio(points: Points | Sequence[Points], corrected: bool = False) -> float:
+def participation_ratio(points: Given, corrected: bool = False) -> float:
     """(sum_i l_i)^2 / sum_i l_i^2 with l_i the variances along the principal axes: from 1 on a line to d
     where all directions are alike.
 
@@ -41,19 +42,23 @@ def participation_ratio(points: Points | Sequence[Points], corrected: bool = Fal
 
     Parameters
     ----------
-    points: shape (n, d), or a list of two or more readings, each of shape (n, d) or (n_1, ..., n_k, d).
-    corrected: as said, for a single array.
+    points
+        Shape (n, d), a list of two or more readings, each of shape (n, d) or (n_1, ..., n_k, d), or a `Representation`.
+    corrected
+        Whether the points are independent samples.  Several readings allow False only.
 
     Raises
     ------
     RequestError
         For fewer than 4 points where it is to be corrected, and for readings that are noise only.
     """
-    if isinstance(points, list | tuple) and len(given := arrays.readings(points, "points")) > 1:
-        if corrected:
-            raise RequestError("corrected: got true for a list of readings, needs a single array")
-        return _of_readings(given.reshape(len(given), -1, given.shape[-1]))
-    points = arrays.points(points, least=4 if corrected else 2)
+    if isinstance(points, list | tuple | Representation):
+        readings = Representation.of(points, name="points").readings
+        if len(readings) > 1 and corrected:
+            raise RequestError("corrected: got true for several readings, needs a single array")
+        if len(readings) > 1:
+            return _of_readings(readings.reshape(len(readings), -1, readings.shape[-1]))
+    points = checked_points(points, least=4 if corrected else 2)
     variance = _variances(arrays.normalised(points).values)
     trace, square = variance.sum(), np.sum(variance**2)
     if corrected:
@@ -98,7 +103,7 @@ def participation_ratio_of_weighted(
     ----------
     readings: one array (n, d), or several readings of the same points.
     """
-    X = arrays.normalised_readings(np.stack([arrays.points(R) for R in readings])).values
+    X = arrays.normalised_readings(np.stack([checked_points(R) for R in readings])).values
     products = np.array([[a @ b.T for b in X] for a in X])  # (m, m, n, n)
     luck = noise_variance(X) if len(X) > 1 else 0.0
 
@@ -136,7 +141,7 @@ def _variances(centred: Points) -> Float[np.ndarray, " r"]:
     return np.linalg.svd(centred, compute_uv=False) ** 2 / (len(centred) - 1)
 
 
-def two_nn(points: Points) -> float:
+def two_nn(points: Given) -> float:
     """Intrinsic dimension from the ratio of the distances to the first two neighbours.
 
     TwoNN (Facco et al., Sci. Rep. 7 (2017) 12140), of scikit-dimension.  Points are taken to be random:
@@ -156,7 +161,7 @@ def two_nn(points: Points) -> float:
     return found
 
 
-def levina_bickel(points: Points, neighbours: int = 20) -> float:
+def levina_bickel(points: Given, neighbours: int = 20) -> float:
     """Intrinsic dimension from the growth of the number of neighbours with distance.
 
     With T_j the distance from a point to its j-th neighbour, k = neighbours, each point gives
@@ -177,8 +182,8 @@ def levina_bickel(points: Points, neighbours: int = 20) -> float:
     return float(1 / inverse.mean())
 
 
-def _distinct(points: Points, least: int) -> Points:
-    values = arrays.normalised(arrays.points(points)).values
+def _distinct(points: Given, least: int) -> Points:
+    values = arrays.normalised(checked_points(points)).values
     kept = arrays.distinct(values)
     if len(kept) < least:
         raise RequestError(f"distinct points: got {len(kept)}, needs at least {least}")

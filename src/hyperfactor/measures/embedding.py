@@ -8,8 +8,7 @@ from jaxtyping import Float
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.measures import arrays
-
-Points = Float[np.ndarray, "n d"]
+from hyperfactor.measures.representation import Given, checked_points
 
 
 @dataclass(frozen=True)
@@ -21,9 +20,9 @@ class Principal:
     shares: np.ndarray
 
 
-def pca(points: Points, components: int = 3) -> Principal:
+def pca(points: Given, components: int = 3) -> Principal:
     """The leading principal components.  The sign of an axis is fixed: its largest entry is positive."""
-    found = arrays.normalised(arrays.points(points))
+    found = arrays.normalised(checked_points(points))
     most = min(found.values.shape)
     if not 1 <= components <= most:
         raise RequestError(f"components: got {components}, needs an integer in 1..{most}")
@@ -34,20 +33,20 @@ def pca(points: Points, components: int = 3) -> Principal:
 
 
 def umap(
-    points: Points, components: int = 2, neighbours: int = 15, minimum_distance: float = 0.1, seed: int = 0
+    points: Given, components: int = 2, neighbours: int = 15, minimum_distance: float = 0.1, seed: int = 0
 ) -> Float[np.ndarray, "n components"]:
     """Coordinates by UMAP (McInnes, Healy and Melville, arXiv 1802.03426), of umap-learn.
 
     The same points and seed give the same coordinates; for this it runs on one thread.
     """
     seed = rng.check_seed(seed)
-    points = arrays.normalised(arrays.points(points, least=components + 3)).values
-    if not 2 <= neighbours < len(points):
-        raise RequestError(f"neighbours: got {neighbours}, needs an integer in 2..{len(points) - 1}")
+    cloud = arrays.normalised(checked_points(points, least=components + 3)).values
+    if not 2 <= neighbours < len(cloud):
+        raise RequestError(f"neighbours: got {neighbours}, needs an integer in 2..{len(cloud) - 1}")
     from umap import UMAP  # up to 20 s to import and compile the first time
 
     state = seed if seed < 2**32 else int(rng.stream(seed, "embedding.umap").integers(2**32))  # all that it takes
     reducer = UMAP(
         n_components=components, n_neighbors=neighbours, min_dist=minimum_distance, random_state=state, n_jobs=1
     )
-    return np.asarray(reducer.fit_transform(points), dtype=np.float64)
+    return np.asarray(reducer.fit_transform(cloud), dtype=np.float64)

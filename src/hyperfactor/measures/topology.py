@@ -3,7 +3,7 @@
 The Vietoris-Rips complex at scale r joins points at most r apart.  As r grows, pieces (H0), loops (H1)
 and hollows (H2) are born and die; a bar is such a life, and a long one is a feature of the shape.  A
 torus has Betti numbers (1, 2, 1), a sphere (1, 0, 1).  Homology is taken over the field of `field`
-elements: over 2 a Klein bottle is like a torus, over 3 it has (1, 1, 0).
+elements: over 2 a Klein bottle is like a torus, over 3 it has (1, 1, 0).  `over_fields` takes several fields at once.
 
 Computed by gudhi on *landmarks*, the points that a maxmin walk picks, of which each is the farthest
 from those before it, in a child process with a limit on memory and time.  Repeated points count once (see
@@ -22,7 +22,8 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,10 @@ from scipy.spatial.distance import pdist, squareform
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.measures import arrays
+from hyperfactor.measures.representation import Given, checked_points
 
 Points = Float[np.ndarray, "n d"]
+FIELDS = (2, 3)  # of coefficients: a torus has the same Betti numbers over both, and a Klein bottle has not
 GAP = 1.5  # how many times longer the last bar counted is than the next
 SIGNIFICANCE = 0.001  # the largest p-value of a bar that counts
 DOUBT = 0.05  # the largest p-value of a bar that may yet be a feature
@@ -286,8 +289,8 @@ class _Cloud:
     unit: float
 
     @classmethod
-    def of(cls, points: Points) -> "_Cloud":
-        sorted_, first = np.unique(arrays.points(points), axis=0, return_index=True)
+    def of(cls, points: Given) -> "_Cloud":
+        sorted_, first = np.unique(checked_points(points), axis=0, return_index=True)
         once = arrays.normalised(sorted_)
         kept = arrays.distinct(once.values)
         again = arrays.normalised(once.values[kept])
@@ -314,7 +317,7 @@ def _rounded(radii: np.ndarray) -> np.ndarray:
     return np.round(radii, 9)
 
 
-def maxmin(points: Points, count: int, seed: int = 0) -> tuple[Int[np.ndarray, " count"], float]:
+def maxmin(points: Given, count: int, seed: int = 0) -> tuple[Int[np.ndarray, " count"], float]:
     """Indices of landmarks, and the covering radius (de Silva and Carlsson, SPBG 2004).
 
     Parameters
@@ -337,7 +340,7 @@ class Cost:
     bytes: float
 
 
-def estimate(points: Points, max_dim: int = 2, landmarks: int = 300, seed: int = 0) -> Cost:
+def estimate(points: Given, max_dim: int = 2, landmarks: int = 300, seed: int = 0) -> Cost:
     """The cost of `persistence`, without doing it.
 
     The simplices of dimension 2 to max_dim + 1 (the edges for max_dim 0) are counted at the scale where the complex
@@ -394,7 +397,7 @@ def _collapsed(distances: np.ndarray, near: np.ndarray) -> np.ndarray:
 
 
 def persistence(
-    points: Points,
+    points: Given,
     max_dim: int = 2,
     landmarks: int = 300,
     seed: int = 0,
@@ -410,51 +413,93 @@ def persistence(
 
     Parameters
     ----------
-    points: shape (n, d).
-    max_dim: the highest dimension of homology.
-    landmarks: points used, at most; all distinct ones where there are no more.
-    seed: of the first landmark.
-    field: a prime number.
-    memory: limit, in bytes.
-    seconds: limit.
+    points
+        Shape (n, d), or a `Representation`.
+    max_dim
+        The highest dimension of homology.
+    landmarks
+        Points used, at most; all distinct ones where there are no more.
+    seed
+        Of the first landmark.
+    field
+        A prime number.
+    memory
+        Limit, in bytes.
+    seconds
+        Limit.
 
     Raises
     ------
     RequestError
         For points that are not finite or all equal, and where a limit is reached or certain to be.
     """
+    return over_fields(points, (field,), max_dim, landmarks, seed, memory=memory, seconds=seconds)[field]
+
+
+def over_fields(
+    points: Given,
+    fields: Sequence[int] = FIELDS,
+    max_dim: int = 2,
+    landmarks: int = 300,
+    seed: int = 0,
+    *,
+    memory: int = MEMORY,
+    seconds: float = SECONDS,
+) -> dict[int, Persistence]:
+    """Persistent homology over several fields of coefficients, which share the landmarks.
+
+    The fields disagree where the shape has torsion: a surface that closes with a twist, such as a Klein bottle.  The
+    null, which has none, is computed over the first field alone.
+
+    Parameters
+    ----------
+    fields
+        Different prime numbers.
+    points, max_dim, landmarks, seed, memory, seconds
+        As for `persistence`; the limits are for all fields together.
+
+    Returns
+    -------
+    For each field what `persistence` gives.
+
+    Raises
+    ------
+    RequestError
+        As `persistence` does.
+    """
     began = time.perf_counter()
-    max_dim, field = arrays.whole(max_dim, "max_dim", 0), arrays.whole(field, "field", 2)
-    if any(field % q == 0 for q in range(2, math.isqrt(field) + 1)):
-        raise RequestError(f"field: got {field}, needs a prime number")
+    max_dim, fields = arrays.whole(max_dim, "max_dim", 0), tuple(arrays.whole(order, "field", 2) for order in fields)
+    for order in fields:
+        if any(order % q == 0 for q in range(2, math.isqrt(order) + 1)):
+            raise RequestError(f"field: got {order}, needs a prime number")
     cloud = _Cloud.of(points)
     chosen, covering = cloud.walk(landmarks, seed)
     used = cloud.values[np.sort(chosen)]
     used = used - used.mean(axis=0)
     distances = squareform(pdist(used))
     most = _most(len(used), max_dim)
-    if BUSY * most.seconds > seconds or most.bytes > FEWER * memory:
-        _check_cost(_cost(distances, max_dim), len(used), max_dim, memory, seconds)
+    if len(fields) * BUSY * most.seconds > seconds or most.bytes > FEWER * memory:
+        cost = _cost(distances, max_dim)
+        cost = replace(cost, seconds=len(fields) * cost.seconds)
+        _check_cost(cost, len(used), max_dim, memory, seconds)
     left, size, _ = np.linalg.svd(used, full_matrices=False)
     copies = max(1, int(min(COPIES, NULL_POINTS // len(used), NULL_SECONDS / max(most.seconds, 1e-9))))
     clouds = {"points": distances}
     for k in range(copies):
         permuted = rng.stream(0, "topology.null", k).permuted(left * size, axis=0)
         clouds[f"null {k}"] = squareform(pdist(permuted))
-    found = _in_child(clouds, max_dim, field, memory, seconds)
-    diagrams = {name: tuple(found[f"{name}.{dim}"] * cloud.unit for dim in range(max_dim + 1)) for name in clouds}
-    null = tuple(np.concatenate([diagrams[f"null {k}"][dim] for k in range(copies)]) for dim in range(max_dim + 1))
+    bars = {name: diagram * cloud.unit for name, diagram in _in_child(clouds, max_dim, fields, memory, seconds).items()}
+    dims, first = range(max_dim + 1), fields[0]
+    null = tuple(np.concatenate([bars[f"null {k}.{first}.{dim}"] for k in range(copies)]) for dim in dims)
     radius = float(np.sqrt(np.mean(np.sum(cloud.values**2, axis=1)))) * cloud.unit
-    return Persistence(
-        diagrams["points"],
-        cloud.indices[chosen],
-        covering * cloud.unit,
-        radius,
-        time.perf_counter() - began,
-        null,
-        int(np.sum(size > 1e-6 * size[0])),
-        _joined(distances),
-    )
+    took, rank, joined = time.perf_counter() - began, int(np.sum(size > 1e-6 * size[0])), _joined(distances)
+    return {
+        order: Persistence(
+            tuple(bars[f"points.{order}.{dim}"] for dim in dims),
+            cloud.indices[chosen], covering * cloud.unit, radius, took, null, rank, joined,
+        )
+        for order in fields
+    }  # fmt: skip
 
 
 def _check_cost(cost: Cost, landmarks: int, max_dim: int, memory: int, seconds: float) -> None:
@@ -483,11 +528,12 @@ def _joined(distances: np.ndarray) -> Int[np.ndarray, " bars"]:
 
 
 def _in_child(
-    clouds: dict[str, np.ndarray], max_dim: int, field: int, memory: int, seconds: float
+    clouds: dict[str, np.ndarray], max_dim: int, fields: Sequence[int], memory: int, seconds: float
 ) -> dict[str, np.ndarray]:
+    """As `rips.diagrams`, in a process of its own."""
     buffer = io.BytesIO()
     np.savez(buffer, **clouds)  # pyright: ignore[reportArgumentType]
-    command = [sys.executable, "-m", "hyperfactor.measures.rips", str(max_dim), str(field), str(int(memory))]
+    command = [sys.executable, "-m", "hyperfactor.measures.rips", str(max_dim), str(int(memory)), *map(str, fields)]
     what = _request(len(clouds["points"]), max_dim)
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     try:

@@ -1,6 +1,6 @@
 """The whole battery of measures on one representation: of a run's layer, or an array of the user's own.
 
-Of several readings of a representation (see `measures.geometry`) some measures are corrected for noise, and the others
+Of several readings of a representation (see `readings`) some measures are corrected for noise, and the others
 are those of the mean of the readings, in which noise is smaller but not gone:
 
     corrected       additivity, cosines of steps, comparison, participation ratio
@@ -8,7 +8,6 @@ are those of the mean of the readings, in which noise is smaller but not gone:
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -17,20 +16,18 @@ import numpy as np
 import polars as pl
 
 from hyperfactor.errors import RequestError
-from hyperfactor.measures import arrays
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
 from hyperfactor.measures.embedding import pca
 from hyperfactor.measures.geometry import (
     Additivity,
     Comparison,
     DisplacementCosines,
-    Readings,
     additivity,
     compare,
     displacement_cosines,
-    factor_names,
 )
-from hyperfactor.measures.topology import Persistence, persistence
+from hyperfactor.measures.representation import Given, Periodic, Representation
+from hyperfactor.measures.topology import Persistence, over_fields
 
 STEPLESS = "not measured: too few steps that have a length"
 
@@ -41,6 +38,10 @@ class Battery:
 
     A single cosine of several readings has noise, which makes its magnitude too large.  Tables and JSON then have the
     magnitudes of the mean cosines that `compare` takes.
+
+    Topology is measured over the fields of 2 elements (`persistence`) and of 3 (`persistence_3`), which disagree on a
+    surface that closes with a twist: a Klein bottle has the Betti numbers (1, 2, 1) of a torus over 2, and (1, 1, 0)
+    over 3.
 
     intrinsic_dimension is NaN where it cannot be measured: for fewer than 21 distinct points, or ones equally far
     apart.
@@ -55,6 +56,7 @@ class Battery:
     intrinsic_dimension: float
     spectrum: np.ndarray
     persistence: Persistence
+    persistence_3: Persistence
     coordinates: np.ndarray
     seconds: float
 
@@ -93,6 +95,8 @@ class Battery:
             rows.append((f"Betti number {dim}", count, "cannot be told from so few points"))
             if clear is not None:
                 rows.append((f"   how clear (ratio to the next bar), H{dim}", clear, ""))
+        for dim, count in enumerate(self.persistence_3.to_json()["betti"][1:], 1):
+            rows.append((f"Betti number {dim} over the field of 3", count, "cannot be told from so few points"))
         for shape, total in self.comparison.total.items():
             nearest = " (nearest)" if shape == self.comparison.nearest else ""
             rows.append((f"distance to the {shape}{nearest}", total, ""))
@@ -143,32 +147,36 @@ class Battery:
             "intrinsic_dimension": None if np.isnan(self.intrinsic_dimension) else self.intrinsic_dimension,
             "spectrum": self.spectrum[:15].tolist(),
             "topology": self.persistence.to_json(),
+            "topology_3": self.persistence_3.to_json(),
             "seconds": self.seconds,
         }
 
 
 def battery(
-    R: Readings,
-    periodic: bool | Sequence[bool] = True,
-    names: Sequence[str] | None = None,
+    R: Given,
+    periodic: Periodic | None = None,
     landmarks: int = 300,
     max_dim: int = 2,
     width: float = 1.0,
     seed: int = 0,
 ) -> Battery:
-    """Every measure on R (n_1, ..., n_k, d), the representation at each point of a lattice of k factors.
+    """Every measure on R, the representation at each point of a lattice of k factors.
 
     Of several readings additivity, cosines, comparison and participation ratio are corrected for noise; topology,
     intrinsic dimension, spectrum and coordinates are those of the mean of the readings.
 
     Parameters
     ----------
-    R: shape (n_1, ..., n_k, d), or a list of two or more readings (see `measures.geometry`).
-    periodic: whether the factors, or each, wrap round.
-    names: of the factors; x, y, z, ... where left out.
-    landmarks, max_dim: of `persistence`.
-    width: of the hyper-factorized reference, in lattice steps.
-    seed: of all that is drawn.
+    R
+        Shape (n_1, ..., n_k, d), a list of two or more readings of that shape, or a `Representation`.
+    periodic
+        Whether the factors of an array wrap round: one value for all, or one for each.  None: they do.
+    landmarks, max_dim
+        Of `persistence`.
+    width
+        Of tuning curves of the references, in lattice steps.
+    seed
+        Of all that is drawn.
 
     Raises
     ------
@@ -176,25 +184,22 @@ def battery(
         As the measures do.
     """
     began = time.perf_counter()
-    whole = arrays.readings(R)
-    several = len(whole) > 1
-    mean = whole.mean(axis=0) if several else whole[0]
-    names = factor_names(mean.ndim - 1, names)
-    points = mean.reshape(-1, mean.shape[-1])
-    topology = persistence(points, max_dim, landmarks, seed)  # first: a request too large is refused before the rest
+    given = Representation.of(R, periodic=periodic)
+    points = given.points
+    topology = over_fields(points, max_dim=max_dim, landmarks=landmarks, seed=seed)  # first: it may be refused
     drawn = pca(points, min(3, *points.shape)).coordinates
-    readings = list(whole) if several else mean
     found = (
-        additivity(readings),
-        displacement_cosines(readings, periodic=periodic, seed=seed),
-        compare(readings, periodic, width=width, names=names, seed=seed),
-        participation_ratio(readings if several else points),
+        additivity(given),
+        displacement_cosines(given, seed=seed),
+        compare(given, width=width, seed=seed),
+        participation_ratio(given),
         _intrinsic_dimension(points),
         spectrum(points),
-        topology,
-        drawn.reshape(*mean.shape[:-1], -1),
+        topology[2],
+        topology[3],
+        drawn.reshape(*given.sizes, -1),
     )
-    return Battery(mean.shape, names, *found, time.perf_counter() - began)
+    return Battery(given.shape, given.names, *found, time.perf_counter() - began)
 
 
 def _intrinsic_dimension(points: np.ndarray) -> float:

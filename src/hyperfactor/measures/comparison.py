@@ -1,0 +1,370 @@
+"""Which ideal shape a representation is laid out like.
+
+Statistics of R, over all pairs of curves or steps, are compared with those of ideal shapes (see `references`) and with
+those of R's own points in random order.  Points in random order keep no factor apart, so R is nearest them when its
+layout has nothing to do with the factors.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations, combinations_with_replacement
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import wasserstein_distance
+
+from hyperfactor import rng
+from hyperfactor.errors import RequestError
+from hyperfactor.measures import arrays
+from hyperfactor.measures.readings import noise_share, products
+from hyperfactor.measures.references import references
+from hyperfactor.measures.representation import Given, Lattice, Periodic, Representation
+from hyperfactor.measures.steps import defined, matched, part, same_steps, some, unit_steps
+from hyperfactor.measures.subspaces import VARIANCE, Subspaces, overlaps
+
+CURVES = 256  # of a factor, whose subspaces are compared
+NOISE = 1024  # lattice points, from which the covariance of the noise is taken
+LEVELS = (np.arange(200) + 0.5) / 200  # of quantiles, between which the bootstrap takes distances
+TIE = 9  # decimals of a distance: shapes whose distances differ by less are equally near
+SHUFFLED = "shuffled points"  # R's own, in random order
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """R beside the reference shapes.
+
+    Parameters
+    ----------
+    statistics
+        name -> its values for R.
+    references
+        reference -> name -> its values there.
+    distances
+        reference -> name -> Wasserstein distance of the two.
+    total
+        reference -> mean over the statistics.
+    interval
+        reference -> 95 % bootstrap interval of the total.
+    nearest
+        The reference with the smallest total; of equally near ones the first.
+    support
+        Share of the bootstrap samples in which it is the nearest.
+    resampled
+        name -> its quantiles at LEVELS in each bootstrap sample, (samples, levels).
+    missing
+        Names of the statistics that have no value, because too few curves or steps have a length.  The totals are means
+        over the others.
+    noise
+        Share of a reading's variance over the lattice that is noise; None for a single array.
+    ceiling
+        name -> of several readings, what a statistic of one of them shows of equal steps (parallelism and within, at
+        most) or of equal curves (orthogonality, at least).
+    """
+
+    statistics: dict[str, np.ndarray]
+    references: dict[str, dict[str, np.ndarray]]
+    distances: dict[str, dict[str, float]]
+    total: dict[str, float]
+    interval: dict[str, tuple[float, float]]
+    nearest: str
+    support: float
+    resampled: dict[str, np.ndarray]
+    missing: tuple[str, ...]
+    noise: float | None = None
+    ceiling: dict[str, float] = field(default_factory=dict)
+
+    def margin(self, name: str, nearer: tuple[str, str], farther: tuple[str, str]) -> tuple[float, float, float]:
+        """How much farther a statistic of R is from one ideal statistic than from another.
+
+        Parameters
+        ----------
+        name
+            The statistic of R.
+        nearer, farther
+            The ideal ones, each as a reference and the name of one of its statistics, such as
+            ("3D torus", "x-on-y orthogonality").
+
+        Returns
+        -------
+        value, low, high
+            The difference of the two Wasserstein distances, with its 95 % bootstrap interval.
+
+        Raises
+        ------
+        RequestError
+            For a statistic that has no value.
+        """
+        for values, statistic in ((self.statistics, name), *((self.references[s], n) for s, n in (nearer, farther))):
+            if statistic not in values:
+                raise RequestError(f"statistic: got {statistic!r}, needs one that has values: {', '.join(values)}")
+        measured, drawn = 0.0, np.zeros(len(self.resampled[name]))
+        for sign, (shape, statistic) in ((1, farther), (-1, nearer)):
+            ideal = self.references[shape][statistic]
+            exact = float(wasserstein_distance(self.statistics[name], ideal))
+            measured += sign * exact
+            drawn += sign * (exact + _moved(self.statistics[name], self.resampled[name], ideal)).clip(min=0)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        return measured, float(low), float(high)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "means": {name: float(values.mean()) for name, values in self.statistics.items()},
+            "distances": self.distances,
+            "total": self.total,
+            "interval": {name: list(ends) for name, ends in self.interval.items()},
+            "nearest": self.nearest,
+            "support": self.support,
+            "not_measured": list(self.missing),
+            "noise": self.noise,
+            "ceiling": self.ceiling,
+        }
+
+
+def compare(
+    R: Given,
+    periodic: Periodic | None = None,
+    width: float = 1.0,
+    bootstrap: int = 100,
+    seed: int = 0,
+    against: Mapping[str, Lattice] | None = None,
+) -> Comparison:
+    """Which ideal shape R is laid out like.
+
+    Statistics, over all pairs of curves or steps; 1 - overlap is called orthogonality:
+        "x-on-y orthogonality", "x-on-x orthogonality", ...     see `geometry.subspace_overlap`
+        "x-on-y parallelism", "x-on-x parallelism", ...         cross and across of `geometry.displacement_cosines`
+        "x within", ...                                         within of `geometry.displacement_cosines`
+
+    Curves along which R does not vary and steps of length 0 are left out.  A statistic of which nothing is left is
+    named in `missing`, and the comparison is over the others.
+
+    Of several readings each statistic is corrected for noise.  A cosine is then a mean: of two curves over their steps,
+    of two steps over the curves, of two factors over the first one's lattice, so that what noise is left in a single
+    one does not widen the distribution; those of the references are the same means.  Noise is independent between
+    lattice points, so a bootstrap over curves and steps is one over drawings too.
+
+    Parameters
+    ----------
+    R
+        Shape (n_1, ..., n_k, d), a list of two or more readings of that shape, or a `Representation`.
+    periodic
+        Whether the factors of an array wrap round: one value for all, or one for each.  None: they do.
+    width
+        Of tuning curves of the references, in lattice steps.
+    bootstrap
+        Samples, of whole curves and steps with replacement.
+    seed
+        Of the bootstrap, of the points in random order, and of the curves that stand for all where there are too many
+        (see `steps`).
+    against
+        The references: name -> shape (n_1, ..., n_k, c).  None: the ideal shapes of `references` for the kinds of the
+        factors and, for two factors or more, R's own points in random order.
+
+    Raises
+    ------
+    RequestError
+        For what is no representation, as `geometry.displacement_cosines` does, and where no statistic has a value.
+    """
+    given, bootstrap = Representation.of(R, periodic=periodic), arrays.whole(bootstrap, "bootstrap", 1)
+    whole = given.normalised()
+    grouped = _statistics(whole, given, seed)
+    shapes = references(given.axes, given.sizes, width) if against is None else against
+    every = {
+        shape: _joined(_statistics(_checked(ideal, shape, given.sizes), given, seed, shape))
+        for shape, ideal in shapes.items()
+    }
+    measured = [name for name, rows in grouped.items() if rows and all(of[name].size for of in every.values())]
+    if not measured:
+        raise RequestError("R: got too few curves and steps that have a length, needs two of one factor")
+    every |= _shuffled(whole, given, measured, seed) if against is None else {}
+    missing = tuple(name for name in grouped if name not in measured)
+    grouped = {name: grouped[name] for name in measured}
+    ideal = {shape: {name: of_shape[name] for name in measured} for shape, of_shape in every.items()}
+    ceiling = _ceiling(whole, given, seed) if given.several else {}
+    return _compared(grouped, ideal, missing, bootstrap, seed, noise_share(whole.values), ceiling)
+
+
+def _checked(ideal: Lattice, name: str, sizes: tuple[int, ...]) -> arrays.Normalised:
+    reference = Representation.of(ideal, name=name)
+    if reference.sizes != sizes:
+        raise RequestError(f"{name}: got a lattice of {reference.sizes}, needs that of R, {sizes}")
+    return reference.normalised()
+
+
+def _compared(
+    grouped: dict[str, list[np.ndarray]], ideal: dict[str, dict[str, np.ndarray]], missing: tuple[str, ...],
+    bootstrap: int, seed: int, noise: float | None, ceiling: dict[str, float],
+) -> Comparison:  # fmt: skip
+    """Distances of statistics to those of the references, and how sure the nearest is."""
+    found = _joined(grouped)
+    distances = {
+        shape: {name: float(wasserstein_distance(found[name], values)) for name, values in of_shape.items()}
+        for shape, of_shape in ideal.items()
+    }
+    total = {shape: float(np.mean(list(of_shape.values()))) for shape, of_shape in distances.items()}
+    nearest = min(total, key=lambda shape: round(total[shape], TIE))
+    resampled = _bootstrap(grouped, bootstrap, seed)
+    drawn = np.mean(
+        [
+            [
+                (distances[shape][name] + _moved(found[name], resampled[name], values)).clip(min=0)
+                for shape, values in ((shape, of_shape[name]) for shape, of_shape in ideal.items())
+            ]
+            for name in found
+        ],
+        axis=0,
+    ).T  # (samples, shapes)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    interval = {shape: (float(low[k]), float(high[k])) for k, shape in enumerate(ideal)}
+    support = float(np.mean(drawn.round(TIE).argmin(axis=1) == list(ideal).index(nearest)))
+    return Comparison(
+        found, ideal, distances, total, interval, nearest, support, resampled, missing, noise, ceiling
+    )  # fmt: skip
+
+
+def _statistics(
+    whole: arrays.Normalised, given: Representation, seed: int, name: str | None = None
+) -> dict[str, list[np.ndarray]]:
+    """Each statistic of `compare` as a list of groups of values: those of one curve, or of one step.
+
+    No list holds a group without values, so that of a statistic without any is empty.  Of several readings cosines are
+    means; those of a reference are the same means.
+
+    Parameters
+    ----------
+    whole
+        R, or a reference.
+    given
+        What is compared: its axes say which factors there are.
+    seed
+        Of the curves that stand for all.
+    name
+        What messages call it.
+    """
+    names = given.names
+    steps = unit_steps(whole, given.wraps, 1, name or given.name)
+    varied = [_varied_curves(whole, k, seed) for k in range(len(names))]
+    found: dict[str, list[np.ndarray]] = {}
+    spaces = [Subspaces(curves, _noise(whole, seed), VARIANCE) for curves in varied] if len(whole.values) > 1 else []
+    for p, q in combinations_with_replacement(range(len(names)), 2):
+        apart = 1 - (spaces[q].overlaps(varied[p]) if spaces else overlaps(varied[p][0], varied[q][0], VARIANCE))
+        rows = [np.delete(row, i) for i, row in enumerate(apart)] if p == q else list(apart)
+        found[f"{names[p]}-on-{names[q]} orthogonality"] = rows
+    for p, q in combinations(range(len(names)), 2):
+        cosines = matched(steps, p, q)
+        cosines = cosines.reshape(len(cosines), -1)
+        found[f"{names[p]}-on-{names[q]} parallelism"] = list(_mean(cosines)[:, None] if given.several else cosines)
+    for k, (u, factor) in enumerate(zip(steps, names, strict=True)):
+        by_step = part(u, k, True, seed)[0]
+        by_curve = part(u, k, False, seed)[0].swapaxes(1, 2)
+        for statistic, of in ((f"{factor}-on-{factor} parallelism", by_step), (f"{factor} within", by_curve)):
+            cosines = products(of, of)
+            found[statistic] = _other(_mean(cosines)[None] if given.several else cosines)
+    kept = {name: [defined(group) for group in groups] for name, groups in found.items()}
+    return {name: [group for group in groups if group.size] for name, groups in kept.items()}
+
+
+def _joined(grouped: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([*rows, np.zeros(0)]) for name, rows in grouped.items()}
+
+
+def _shuffled(
+    whole: arrays.Normalised, given: Representation, measured: Sequence[str], seed: int
+) -> dict[str, dict[str, np.ndarray]]:
+    """The statistics of R's points in random order, where all that are measured of R have a value."""
+    if len(given.axes) == 1:
+        return {}
+    m, d = len(whole.values), whole.values.shape[-1]
+    order = rng.stream(seed, "comparison.shuffled").permutation(math.prod(given.sizes))
+    values = whole.values.reshape(m, -1, d)[:, order].reshape(whole.values.shape)
+    try:
+        found = _joined(_statistics(replace(whole, values=values), given, seed))
+    except RequestError:  # of few different points a factor may lose all its steps
+        return {}
+    return {SHUFFLED: found} if all(found[name].size for name in measured) else {}
+
+
+def _ceiling(whole: arrays.Normalised, given: Representation, seed: int) -> dict[str, float]:
+    """For each statistic of `compare`, what one reading shows of equal steps, or of equal curves.
+
+    Of two factors it is the geometric mean for steps, and the mean for curves.
+    """
+    names = given.names
+    steps = [same_steps(u) for u in unit_steps(whole, given.wraps, 1)]
+    curves = [_same_curves(_varied_curves(whole, k, seed)) for k in range(len(names))]
+    found = {f"{name} within": steps[k] for k, name in enumerate(names)}
+    for p, q in combinations_with_replacement(range(len(names)), 2):
+        found[f"{names[p]}-on-{names[q]} orthogonality"] = (curves[p] + curves[q]) / 2
+        product = steps[p] * steps[q]
+        found[f"{names[p]}-on-{names[q]} parallelism"] = math.copysign(math.sqrt(abs(product)), product)
+    return found
+
+
+def _same_curves(curves: Float[np.ndarray, "m c n d"]) -> float:
+    """The mean orthogonality, as of single readings, of a curve in one reading with itself in the next."""
+    pairs = zip(curves, np.roll(curves, -1, axis=0), strict=True)
+    return float(np.mean([1 - np.diag(overlaps(a, b, VARIANCE)) for a, b in pairs]))
+
+
+def _noise(whole: arrays.Normalised, seed: int) -> Float[np.ndarray, "s d"]:
+    """The noise of one reading, at NOISE lattice points: half the difference of two readings times the root of 2."""
+    flat = whole.values.reshape(len(whole.values), -1, whole.values.shape[-1])
+    chosen = some(np.arange(flat.shape[1]), NOISE, rng.stream(seed, "geometry.noise"))
+    return (flat[0, chosen] - flat[1, chosen]) / math.sqrt(2)
+
+
+def _mean(cosines: Float[np.ndarray, "n *c"]) -> Float[np.ndarray, "*c"]:
+    """Over the first axis, of those defined; NaN where none is."""
+    defined = ~np.isnan(cosines)
+    counts = defined.sum(axis=0)
+    return np.where(counts, np.where(defined, cosines, 0).sum(axis=0) / np.maximum(counts, 1), np.nan)
+
+
+def _varied_curves(R: arrays.Normalised, factor: int, seed: int) -> Float[np.ndarray, "m c n d"]:
+    """The curves of a factor along which R varies; CURVES of them at most."""
+    moved = np.moveaxis(R.values, factor + 1, -2)
+    curves = moved.reshape(len(moved), -1, *moved.shape[-2:])
+    extent = np.linalg.norm(np.ptp(curves.mean(axis=0), axis=1), axis=1)
+    return curves[:, some(np.flatnonzero(extent > R.least), CURVES, rng.stream(seed, "geometry.curves", factor))]
+
+
+def _other(cosines: Float[np.ndarray, "g n n"]) -> list[np.ndarray]:
+    """For each of n, its cosines with the others, over all groups."""
+    n = cosines.shape[1]
+    return [np.delete(cosines[:, i], i, axis=1).ravel() for i in range(n)]
+
+
+def _quantiles(values: np.ndarray) -> Float[np.ndarray, " levels"]:
+    return np.sort(values)[(LEVELS * len(values)).astype(int)]
+
+
+def _bootstrap(
+    grouped: dict[str, list[np.ndarray]], samples: int, seed: int
+) -> dict[str, Float[np.ndarray, "samples levels"]]:
+    """The quantiles of each statistic when its groups are drawn again with replacement."""
+    found = {}
+    for number, (name, groups) in enumerate(grouped.items()):
+        generator = rng.stream(seed, "geometry.bootstrap", number)
+        values, group = (
+            np.concatenate(groups),
+            np.repeat(np.arange(len(groups)), [len(of_group) for of_group in groups]),
+        )
+        order = np.argsort(values)
+        values, group = values[order], group[order]
+        found[name] = np.empty((samples, len(LEVELS)))
+        for row in found[name]:
+            times = np.bincount(generator.integers(len(groups), size=len(groups)), minlength=len(groups))
+            up_to = np.cumsum(times[group])
+            row[:] = values[np.searchsorted(up_to, (LEVELS * up_to[-1]).astype(int), side="right")]
+    return found
+
+
+def _moved(
+    values: np.ndarray, resampled: Float[np.ndarray, "samples levels"], ideal: np.ndarray
+) -> Float[np.ndarray, " samples"]:
+    """How far the distance of a statistic to an ideal one moves in each bootstrap sample.  Distances are taken between
+    quantiles, which is close to the Wasserstein distance and quick."""
+    goal = _quantiles(ideal)
+    return np.abs(resampled - goal).mean(axis=1) - np.abs(_quantiles(values) - goal).mean()
