@@ -23,8 +23,10 @@ import pytest
 
 from hyperfactor import DivergedError, Run, RunSpec, Store, StoreError, train
 from hyperfactor.errors import RequestError, RunError, WriteError
+from hyperfactor.runs import cluster as cluster_module
 from hyperfactor.runs import sweep as sweep_module
-from hyperfactor.runs.sweep import _check_workers, train_all
+from hyperfactor.runs.cluster import _check_workers
+from hyperfactor.runs.sweep import train_all
 from hyperfactor.store.store import CHECKPOINT
 from hyperfactor.store.verify import verify
 
@@ -250,7 +252,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler has all the time that a busy machine takes."""
-    monkeypatch.setattr(sweep_module, "ANSWER", 300)
+    monkeypatch.setattr(cluster_module, "ANSWER", 300)
 
 
 def test_an_existing_cluster(tiny: RunSpec, undisturbed: dict[str, bytes], cluster: str, tmp_path: Path):
@@ -356,7 +358,7 @@ def test_wrong_scheduler_files(content: bytes | None, needs: str, tiny: RunSpec,
 
 
 def test_schedulers_that_do_not_answer(tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sweep_module, "ANSWER", 0.3)
+    monkeypatch.setattr(cluster_module, "ANSWER", 0.3)
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         nobody = f"tcp://127.0.0.1:{deaf.getsockname()[1]}"
@@ -412,9 +414,9 @@ def test_a_main_module_that_workers_cannot_read(tmp_path: Path, monkeypatch: pyt
     main = sys.modules["__main__"]
     for file, can in ((str(tmp_path), True), ("<stdin>", False), (str(tmp_path / "deleted.py"), False)):
         monkeypatch.setattr(main, "__file__", file, raising=False)
-        assert sweep_module._main_can_be_read() is can
+        assert cluster_module._main_can_be_read() is can
         before = dict(vars(main))
-        with sweep_module._main_unread():
+        with cluster_module._main_unread():
             data = get_preparation_data("worker")
             assert not {"init_main_from_name", "init_main_from_path"} & set(data)
         assert dict(vars(main)) == before

@@ -11,17 +11,11 @@ is settled by the store's leases, not by Dask: a run that somebody else is train
 looked at again.
 """
 
-import asyncio
 import hashlib
-import json
-import logging
 import multiprocessing
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +34,7 @@ from hyperfactor.errors import (
     machine_fault,
 )
 from hyperfactor.process import keep_freed_memory
+from hyperfactor.runs.cluster import client
 from hyperfactor.runs.execute import train
 from hyperfactor.runs.recorded import is_finished
 from hyperfactor.runs.run import Run
@@ -48,15 +43,10 @@ from hyperfactor.runs.track import check_target
 from hyperfactor.store.store import Store
 
 TOPIC = "hyperfactor"  # of the events in which workers report (id, steps done)
-SCHEDULER = "needs tcp://host:port or a scheduler file"
-ANSWER = 10  # seconds that a scheduler has to answer
 LOOK = 0.05  # seconds between looks at what has ended
 PATIENCE = 5.0  # seconds without a sign of a worker before it is said
 LOOK_AGAIN = 1.0  # seconds between looks at a run that somebody else trains
 GONE = "scheduler: got no answer from it any more, needs one that lives; the same command goes on"
-SILENT = logging.CRITICAL + 1
-# Dask samples each worker's stack every 10 ms and the lag of its loop every 20 ms; both take the interpreter from training.
-QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
 _ERRORS: dict[str, type[HyperfactorError]] = {
     kind.__name__: kind
     for kind in (BusyError, DivergedError, MachineError, RequestError, RunError, StoreError, WriteError)
@@ -108,12 +98,7 @@ def train_all(
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         os._exit(1)  # a worker that reads a script without a guard: it is started again without reading it
-    if workers is not None and workers < 1:
-        raise RequestError(f"workers: got {workers}, needs an integer of at least 1")
-    if workers is not None and scheduler is not None:
-        raise RequestError("workers: got a number and a scheduler, needs one of them: a cluster has its own workers")
-    if gpu and scheduler is None and not torch.cuda.is_available():
-        raise RequestError("gpu: got no GPU on this machine, needs one, or a scheduler with workers that have some")
+    _check_request(workers, scheduler, gpu)
     wanted = {spec.id: spec for spec in specs}
     opened = Store(store)
     missing, failures = _missing(wanted, opened)
@@ -124,23 +109,41 @@ def train_all(
     units = torch.cuda.device_count() if gpu else os.cpu_count()
     count = min(workers or units or 1, len(missing))
     if scheduler is None and count <= 1:
-        device = "cuda" if gpu else "cpu"
         for spec in missing:
-            try:
-                progress = partial(report, spec)
-                finished(train(spec, store, threads=1, device=device, track=track, report=progress, tell=tell))
-            except (MachineError, WriteError):
-                raise
-            except HyperfactorError as error:
+            if error := _train_here(spec, store, gpu, track, partial(report, spec), finished, tell):
                 failures[spec.id] = error
-            except (MemoryError, RuntimeError) as error:  # too large a run, as in a worker, stops no other
-                if (fault := machine_fault(error)) is None:
-                    raise
-                failures[spec.id] = RunError(f"run {spec.id}: {fault}")
     elif missing:
-        with _client(scheduler, count, gpu) as (client, keep_up):
-            failures |= _Sweep(client, missing, opened, gpu, track, report, finished, tell).run(keep_up)
+        with client(scheduler, count, gpu) as (connected, keep_up):
+            failures |= _Sweep(connected, missing, opened, gpu, track, report, finished, tell).run(keep_up)
     return {run: Run(opened, run) for run in wanted if run not in failures}, failures
+
+
+def _check_request(workers: int | None, scheduler: str | None, gpu: bool) -> None:
+    if workers is not None and workers < 1:
+        raise RequestError(f"workers: got {workers}, needs an integer of at least 1")
+    if workers is not None and scheduler is not None:
+        raise RequestError("workers: got a number and a scheduler, needs one of them: a cluster has its own workers")
+    if gpu and scheduler is None and not torch.cuda.is_available():
+        raise RequestError("gpu: got no GPU on this machine, needs one, or a scheduler with workers that have some")
+
+
+def _train_here(
+    spec: RunSpec, store: str | Path, gpu: bool, track: str | None, report: Callable[[int], None],
+    finished: Callable[[Run], None], tell: Callable[[str], None],
+) -> HyperfactorError | None:  # fmt: skip
+    """Train a run in this process; the error that ended it, where it stops no other run."""
+    device = "cuda" if gpu else "cpu"
+    try:
+        finished(train(spec, store, threads=1, device=device, track=track, report=report, tell=tell))
+    except (MachineError, WriteError):
+        raise
+    except HyperfactorError as error:
+        return error
+    except (MemoryError, RuntimeError) as error:  # a run that is too large, as in a worker
+        if (fault := machine_fault(error)) is None:
+            raise
+        return RunError(f"run {spec.id}: {fault}")
+    return None
 
 
 def _missing(wanted: dict[str, RunSpec], store: Store) -> tuple[list[RunSpec], dict[str, HyperfactorError]]:
@@ -158,157 +161,6 @@ def _missing(wanted: dict[str, RunSpec], store: Store) -> tuple[list[RunSpec], d
 def _cost(spec: RunSpec) -> float:
     """Proportional to the time of training, roughly: pictures x pixels x effort a pixel."""
     return spec.training.steps * spec.training.batch * spec.data.picture.size**2 * spec.model.effort()
-
-
-@contextmanager
-def _client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any, Callable[[], None]]]:
-    """A client of the cluster at `scheduler`, or of an embedded one of `count` workers; and what is to be
-    called now and then to keep the workers up."""
-    import dask.config
-    from distributed import Client, Nanny, Scheduler, SpecCluster
-
-    with ExitStack() as stack:
-        _be_silent(stack)
-        if scheduler is not None:
-            address = _address(scheduler)
-            try:
-                with ThreadPoolExecutor(1) as aside:  # this thread may have an event loop, as in a notebook
-                    aside.submit(asyncio.run, _knock(address)).result()
-                client = stack.enter_context(Client(address, timeout=ANSWER))
-            except (OSError, ValueError, TypeError) as error:
-                said = (str(error).splitlines() or [f"no answer in {ANSWER} s"])[0]
-                raise RequestError(f"scheduler: got {scheduler!r} ({said}), needs one that answers") from None
-            _check_workers(list(client.scheduler_info(n_workers=-1)["workers"].values()), gpu)
-            yield client, lambda: None
-            return
-        stack.enter_context(dask.config.set(QUIET))
-        configured = dask.config.get("distributed.nanny.pre-spawn-environ")
-        stack.enter_context(_kept([*configured, "PYTHONHASHSEED", "__DASK_PARENT_PID"]))
-        options = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", "silence_logs": SILENT}
-        each = [
-            {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": str(k % torch.cuda.device_count())}}
-            if gpu
-            else {}
-            for k in range(count)
-        ]
-
-        def start() -> SpecCluster:
-            return SpecCluster(
-                workers={k: {"cls": Nanny, "options": options | extra} for k, extra in enumerate(each)},
-                scheduler={
-                    "cls": Scheduler,
-                    "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1", "port": 0},
-                },
-                silence_logs=False,
-                shutdown_on_close=True,
-            )
-
-        if not _main_can_be_read():
-            stack.enter_context(_main_unread())
-        try:
-            cluster = stack.enter_context(start())
-        except RuntimeError:  # as for a script without a guard, which would start workers of its own in each worker
-            stack.enter_context(_main_unread())
-            try:
-                cluster = stack.enter_context(start())
-            except RuntimeError as error:
-                said = str(error.__cause__ or error).splitlines()[0]
-                raise RunError(f"workers: got {count} that did not start ({said}), needs a machine that can") from None
-        yield stack.enter_context(Client(cluster)), _Workers(cluster).keep_up
-
-
-def _address(scheduler: str) -> str:
-    """Of a scheduler that is named by its address or by its file."""
-    if "://" in scheduler:
-        return scheduler
-    try:
-        found = json.loads(Path(os.path.expanduser(scheduler)).read_bytes())["address"]
-    except OSError as error:
-        raise RequestError(f"scheduler: got {scheduler!r} ({error.strerror}), {SCHEDULER}") from None
-    except (ValueError, KeyError, TypeError):
-        found = None
-    if not isinstance(found, str) or "://" not in found:
-        raise RequestError(f"scheduler: got {scheduler!r}, a file without an address, {SCHEDULER}")
-    return found
-
-
-async def _knock(address: str) -> None:
-    """Greet the scheduler at an address; TimeoutError where it does not answer, for which a client would wait for
-    ever."""
-    from distributed.comm.core import connect
-
-    comm = await asyncio.wait_for(connect(address, timeout=ANSWER), ANSWER)
-    await comm.close()
-
-
-def _main_can_be_read() -> bool:
-    """Whether the main module has a file, if any: one that came from standard input is named as if it had."""
-    return os.path.exists(getattr(sys.modules["__main__"], "__file__", None) or os.curdir)
-
-
-@contextmanager
-def _main_unread() -> Iterator[None]:
-    """Within the block, new processes do not read the main module."""
-    main = vars(sys.modules["__main__"])
-    before = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
-    main["__spec__"] = None
-    try:
-        yield
-    finally:
-        main.update(before)
-
-
-@contextmanager
-def _kept(names: Iterable[str]) -> Iterator[None]:
-    """Put these environment variables back after the block: Dask sets them here, for the processes that it starts."""
-    before = {name: os.environ.get(name) for name in names}
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-class _Workers:
-    """The processes of the embedded cluster.  Dask starts a worker again that dies, but not one that dies while
-    it starts: then its nanny stands idle for good, and is replaced here."""
-
-    def __init__(self, cluster: Any):
-        self.cluster, self.count = cluster, len(cluster.workers)
-        self.down: set[Any] = set()  # nannies that had no process at the last look
-
-    def keep_up(self) -> None:
-        self.cluster.sync(self._replace)
-
-    async def _replace(self) -> None:
-        down = {name for name, nanny in self.cluster.workers.items() if not nanny.is_alive()}
-        for name in down & self.down:  # at two looks, so it is not just being started again
-            await self.cluster.workers.pop(name).close(timeout=1)
-        self.down = down - self.down
-        self.cluster.scale(self.count)  # opens those that the cluster lacks
-
-
-def _check_workers(workers: list[dict[str, Any]], gpu: bool) -> None:
-    threads = {worker["nthreads"] for worker in workers}
-    if threads - {1}:
-        raise RequestError(
-            f"scheduler: got workers with {max(threads)} threads, needs one each (dask worker --nthreads 1)"
-        )
-    if gpu and workers and not any(worker.get("resources", {}).get("GPU") for worker in workers):
-        raise RequestError(
-            f"scheduler: got {len(workers)} workers without a GPU, needs some (dask worker --resources GPU=1)"
-        )
-
-
-def _be_silent(stack: ExitStack) -> None:
-    """Within the stack, Dask's own logs say nothing: what matters is in the summary."""
-    for name in ("distributed", "tornado.application", "asyncio"):
-        log = logging.getLogger(name)
-        stack.callback(log.setLevel, log.level)
-        log.setLevel(SILENT)
 
 
 class _Sweep:
