@@ -65,8 +65,8 @@ def test_outputs_are_gathered_by_the_stop_at_which_they_were_the_last(network):
         found = collect(network, "first", visits())
         expected = {"picture": network.first(x), "twice": network.first(2 * x)}
     assert list(found) == list(expected)
-    for key, output in expected.items():
-        assert found[key]["first"] == pytest.approx(output.flatten(1).numpy(), abs=1e-6)
+    for outputs, output in zip(found.values(), expected.values(), strict=True):
+        assert outputs["first"] == pytest.approx(output.flatten(1).numpy(), abs=1e-6)
     with pytest.raises(RequestError, match="layer unused: got no call in a forward pass"):
         collect(network, "unused", iter(["stop"]))
 
