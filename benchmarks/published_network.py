@@ -18,7 +18,8 @@ import torch
 from hyperfactor import RunSpec, strict, train
 from hyperfactor.experiments.hyperfactorization import LAYER, Geometry
 from hyperfactor.experiments.lattice import every
-from hyperfactor.runs.run import Run, draw, judge
+from hyperfactor.runs.run import Run, draw
+from hyperfactor.subjects.judge import judge
 
 HERE = Path(__file__).parent
 
@@ -31,7 +32,7 @@ def read(run: Run, step: int, drawings: int, stride: int, device: str) -> tuple[
     readings, shares = [], []
     for seed in range(drawings):
         images = draw(model, spec, points, seed)
-        shares.append(judge(spec, "lattice", points, images).select("both", "right").mean().row(0))
+        shares.append(judge(spec.task, "lattice", points, images).select("all", "right").mean().row(0))
         found = run.activations(LAYER, factors=points, step=step, pictures=images, seed=seed)[LAYER]
         readings.append(found.reshape(*sides, -1).astype(np.float64))
     both, right = np.mean(shares, axis=0)

@@ -42,7 +42,7 @@ def main() -> None:
         frame, _ = evaluate(model, run.spec, most=arguments.points)
         seconds = time.perf_counter() - began
         reference = reference or seconds
-        share = frame.select(pl.len(), pl.col("both", "valid", "right").mean(), pl.col("error").median())
+        share = frame.select(pl.len(), pl.col("all", "valid", "right").mean(), pl.col("error").median())
         rows.append({"sampler": sampler, "steps": steps, **share.to_dicts()[0], "time ratio": seconds / reference})
     with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, float_precision=3):
         print(pl.DataFrame(rows))

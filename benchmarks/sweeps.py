@@ -22,7 +22,6 @@ from hyperfactor import RunSpec, Store, train
 BARE = """
 import json, sys, torch
 from hyperfactor import RunSpec
-from hyperfactor.images.dataset import training_set
 from hyperfactor.runs.run import build_model, evaluate
 from hyperfactor.training.loop import fit
 
@@ -30,11 +29,7 @@ threads, *canonical = sys.argv[1:]
 torch.set_num_threads(int(threads))
 for text in canonical:
     spec = RunSpec.model_validate_json(text)
-    data = training_set(spec.data, spec.seed)
-    conditions = spec.encoding.encode(data.factors, spec.data.picture.space())
-    model, _ = fit(
-        build_model(spec), torch.from_numpy(data.images), torch.from_numpy(conditions), spec.training, spec.seed
-    )
+    model, _ = fit(build_model(spec), spec.task, spec.training, spec.seed)
     evaluate(model, spec)
 """
 
@@ -43,7 +38,9 @@ def bare(specs: list[RunSpec], processes: int, threads: int) -> float:
     """Seconds of a loop over the specs, dealt out to processes."""
     began = time.perf_counter()
     started = [
-        subprocess.Popen([sys.executable, "-c", BARE, str(threads), *(s.canonical() for s in specs[k::processes])])
+        subprocess.Popen(
+            [sys.executable, "-c", BARE, str(threads), *(s.model_dump_json() for s in specs[k::processes])]
+        )
         for k in range(processes)
     ]
     if any(process.wait() for process in started):
@@ -68,7 +65,7 @@ def sweep(specs: list[RunSpec], folder: Path) -> float:
     script = folder / "sweep.py"
     script.write_text(SWEEP)
     began = time.perf_counter()
-    command = [sys.executable, str(script), str(folder / "store"), *(spec.canonical() for spec in specs)]
+    command = [sys.executable, str(script), str(folder / "store"), *(spec.model_dump_json() for spec in specs)]
     subprocess.run(command, check=True)
     return time.perf_counter() - began
 

@@ -28,7 +28,7 @@ hypothesis.settings.load_profile("tests")
 TINY = {
     "data": {
         "picture": {"family": "sos", "size": 16, "canvas": 22},
-        "train": {"kind": "difference", "of": {"kind": "everything"}, "without": {"kind": "cross", "low": 6, "high": 8}},
+        "train": {"kind": "difference", "of": {"kind": "everything"}, "without": {"kind": "cross", "bounds": [6, 8]}},
         "test": {"held_out": {"kind": "rectangle", "bounds": {"x": [6, 8], "y": [0, 15]}}},
         "test_points": 7,
     },

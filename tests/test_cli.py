@@ -464,7 +464,7 @@ def test_analyse_several_drawings_of_a_run(run: Run, store: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert "timestep 50, 2 drawings: 22 x 22 x 128, 1 MB" in done.stderr
     document = json.loads((tmp_path / "run.json").read_text())
-    truth = run.spec.data.picture.render(run.spec.data.test_lattice())[:, None].astype(np.float32)
+    truth = run.spec.task.render(run.spec.data.test_lattice())
     found = additivity(run.activations("up1", 50, pictures=truth, seed=(0, 1))["up1"])
     assert document["additivity"] == found.to_json()
     printed = [line for line in done.stdout.splitlines() if "variance of a reading that is noise" in line]

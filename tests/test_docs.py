@@ -91,11 +91,11 @@ def test_every_key_is_documented():
     from hyperfactor.generators.decoder import DecoderSpec
     from hyperfactor.generators.denoiser import UNetSpec
     from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
-    from hyperfactor.images.dataset import DataSpec
-    from hyperfactor.images.gaussian import Picture
+    from hyperfactor.images.gaussian import Bump
+    from hyperfactor.images.task import DataSpec
     from hyperfactor.training.loop import TrainingSpec
 
     text = (ROOT / "docs" / "specs.md").read_text()
-    for section in (RunSpec, DataSpec, Picture, UNetSpec, DecoderSpec, DiffusionSpec, TrainingSpec, SamplingSpec):
+    for section in (RunSpec, DataSpec, Bump, UNetSpec, DecoderSpec, DiffusionSpec, TrainingSpec, SamplingSpec):
         for key in section.model_fields:
             assert re.search(rf"\b{key}\b", text), key

@@ -392,6 +392,7 @@ def _representation(
     """The representation of a run's lattice, a reading a drawing, and the width of a bump in lattice steps."""
     import numpy as np
 
+    from hyperfactor.images.gaussian import Gaussian
     from hyperfactor.measures.representation import Representation
     from hyperfactor.runs.run import Run
 
@@ -403,13 +404,14 @@ def _representation(
         )
     run = Run.open(store, prefix)
     data = run.spec.data
-    truth = data.picture.render(data.test_lattice())[:, None].astype(np.float32) if source == "truth" else None
+    truth = run.spec.task.render(data.test_lattice()) if source == "truth" else None
     if drawings > 1:
         R = run.activations(layer, timestep, step=step, pictures=truth, seed=range(drawings))[layer]
     else:
         R = run.activations(layer, timestep, step=step, pictures=truth)[layer]
     found = Representation.of(R, data.picture.space(), lattice=data.test_axes())
-    return found, data.picture.sigma[0] / data.looked_at()[0]
+    step = float(np.diff(data.test_axes()[0])[0])
+    return found, data.picture.widths[0] / step if isinstance(data.picture, Gaussian) else 1.0
 
 
 def _read_lattice(path: Path, factors: str | None) -> "Representation":

@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -11,7 +12,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     GetCoreSchemaHandler,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -53,6 +56,12 @@ Integer = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_real), AfterValidator(lambda value: value + 0.0)]
 
 
+# A value for each factor: one that stands for all, or a mapping from names of factors to values.  It is spelt
+# Annotated[Annotated[T, EACH] | Annotated[dict[str, T], NAMED], BY_NAME].
+EACH, NAMED = Tag("<each>"), Tag("<named>")
+BY_NAME = Discriminator(lambda value: (NAMED if isinstance(value, Mapping) else EACH).tag)
+
+
 class _Called(ModelMetaclass):
     """Makes a wrong call of a class a `RequestError`; pydantic does not pass here for the sections within."""
 
@@ -78,6 +87,10 @@ class Strict(BaseModel, metaclass=_Called):
             raise ValueError(f"got an unknown key {_quote(unknown[0])}, needs one of {', '.join(cls.model_fields)}")
         return {key: _plain(value) for key, value in data.items()} if isinstance(data, dict) else data
 
+    def __iter__(self) -> Iterator[tuple[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The keys with their values, so that `dict` of a section leaves out what it caches."""
+        yield from ((name, getattr(self, name)) for name in type(self).model_fields)
+
     @classmethod
     def parse(cls, data: Any) -> Self:
         """Validate plain data; a mistake becomes a `RequestError` of one line."""
@@ -91,6 +104,9 @@ class Strict(BaseModel, metaclass=_Called):
         if not update:
             return super().model_copy(deep=deep)
         return self.parse({**dict(self), **update})
+
+
+_READ: ContextVar[frozenset[int]] = ContextVar("read", default=frozenset())  # the data that is read now, by its id
 
 
 class Open(Strict):
@@ -159,7 +175,13 @@ class Open(Strict):
             raise PydanticKnownError(
                 "union_tag_invalid", {"discriminator": cls.tag, "tag": str(name), "expected_tags": known}
             )
-        return cls.kinds[name].model_validate({cls.tag: name, **data})
+        if id(data) in (within := _READ.get()):
+            raise PydanticKnownError("recursion_loop")
+        token = _READ.set(within | {id(data)})
+        try:
+            return cls.kinds[name].model_validate({cls.tag: name, **data})
+        finally:
+            _READ.reset(token)
 
 
 def changes(value: Any, default: Any) -> Any:
@@ -237,7 +259,7 @@ def one_line(error: ValidationError) -> str:
 
 def _clause(error: dict[str, Any]) -> str:
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
-    where = ".".join(str(part) for part in error["loc"]) or "spec"
+    where = ".".join(str(part) for part in error["loc"] if part not in (EACH.tag, NAMED.tag)) or "spec"
     tag = str(context.get("discriminator", "kind")).strip("'")
     if kind == "missing":
         return f"{where}: got nothing, needs a value"

@@ -13,8 +13,7 @@ import polars as pl
 import torch
 
 from hyperfactor import RunSpec
-from hyperfactor.images.dataset import region_points, training_points
-from hyperfactor.runs.run import judge
+from hyperfactor.subjects.judge import judge
 
 Rule = Callable[[RunSpec, np.ndarray, np.random.Generator], np.ndarray]
 
@@ -26,7 +25,7 @@ def interpolates(spec: RunSpec, points: np.ndarray, generator: np.random.Generat
 
 def composes(spec: RunSpec, points: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Draws of each factor the nearest value that was trained on, in whatever pair."""
-    trained, space = training_points(spec.data, spec.seed), spec.data.picture.space()
+    trained, space = spec.task.points, spec.task.space
     drawn = np.empty_like(points)
     for k, factor in enumerate(space.factors):
         values = np.unique(trained[:, k])
@@ -36,7 +35,7 @@ def composes(spec: RunSpec, points: np.ndarray, generator: np.random.Generator) 
 
 def copies(spec: RunSpec, points: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Draws the nearest trained picture."""
-    trained, space = training_points(spec.data, spec.seed), spec.data.picture.space()
+    trained, space = spec.task.points, spec.task.space
     nearest = [(space.difference(point[None], trained) ** 2).sum(axis=1).argmin() for point in points]
     return trained[nearest]
 
@@ -84,7 +83,7 @@ class FakeRun:
         empty = np.asarray(np.isnan(drawn).any(axis=1))
         images = picture.render(np.where(empty[:, None], factors, drawn))
         images[empty] = picture.background
-        return images[:, None].astype(np.float32)
+        return images.astype(np.float32)
 
     @cached_property
     def pictures(self) -> tuple[np.ndarray, np.ndarray]:
@@ -93,16 +92,14 @@ class FakeRun:
 
     @cached_property
     def _regions(self) -> dict[str, np.ndarray]:
-        data = self.spec.data
-        named = {"train": data.train, **data.test}
-        return {name: region_points(data, region, self.spec.seed) for name, region in named.items()}
+        return self.spec.task.regions()
 
     @cached_property
     def _judged(self) -> pl.DataFrame:
         points, images = self.pictures
         row = {tuple(point): k for k, point in enumerate(points.tolist())}
         return pl.concat(
-            judge(self.spec, name, some, images[[row[tuple(point)] for point in some.tolist()]])
+            judge(self.spec.task, name, some, images[[row[tuple(point)] for point in some.tolist()]])
             for name, some in self._regions.items()
         )
 

@@ -46,7 +46,7 @@ def test_accuracy_by_region_and_the_baseline(analysis):
     rows = {(row["model"], row["region"]): row for row in table.to_dicts()}
     copying = rows["2d", "intersection"]
     assert copying["x"] == copying["x_copied"] == pytest.approx(2 / 7)
-    assert copying["both"] == copying["both_copied"] == pytest.approx(4 / 49)
+    assert copying["all"] == copying["all_copied"] == pytest.approx(4 / 49)
     assert rows["1d", "ood"]["n"] == 1024
     assert rows["1d+rim", "ood"]["n"] == 784
     assert rows["1d", "overall"]["n"] == rows["1d+rim", "overall"]["n"] == 1024 + 832

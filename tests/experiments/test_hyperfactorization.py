@@ -113,8 +113,8 @@ def test_a_preset_that_sets_the_prediction_leaves_its_recipes():
     ]
     for role, spec in hyperfactorization.specs("laptop", 3).items():
         prediction, side, code = role.split()
-        assert (spec.diffusion.prediction, str(spec.data.picture.size), spec.seed) == (prediction, side, 3)
-        assert spec.encoding.kind == {"wraps": "periodic"}.get(code, code)
+        assert (spec.diffusion.prediction, str(spec.data.picture.shape[1]), spec.seed) == (prediction, side, 3)
+        assert spec.encoding.model_dump()["kind"] == {"wraps": "periodic"}.get(code, code)
     assert len(hyperfactorization.specs("laptop", 0)) == 9
 
 

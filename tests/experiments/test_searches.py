@@ -7,7 +7,7 @@ import pytest
 from hyperfactor.experiments import data_efficiency, exterior, interpolation, percolation_onset
 from hyperfactor.experiments.data_efficiency import exponent, following, needed, steeper
 from hyperfactor.experiments.percolation_onset import onset, predicted, resampled, steepness
-from hyperfactor.images.dataset import region_points, training_points
+from hyperfactor.images.gaussian import Bump
 
 
 @pytest.mark.parametrize("begin", [1 / 64, 1 / 16, 1.0])
@@ -95,8 +95,8 @@ def test_predicted_onsets_are_the_published_thresholds():
 
 def test_what_is_held_out_is_not_trained_on():
     for spec in (*interpolation.specs("laptop", 0).values(), *exterior.specs("laptop", 0).values()):
-        trained = {tuple(p) for p in training_points(spec.data, 0).tolist()}
-        (held_out,) = ({tuple(p) for p in region_points(spec.data, r, 0).tolist()} for r in spec.data.test.values())
+        trained = {tuple(p) for p in spec.task.points.tolist()}
+        (held_out,) = ({tuple(p) for p in spec.task.region(r).tolist()} for r in spec.data.test.values())
         assert not trained & held_out
         assert len(trained) + len(held_out) == 32**2
 
@@ -104,22 +104,20 @@ def test_what_is_held_out_is_not_trained_on():
 def test_a_lesion_has_its_width_and_squares_their_sides():
     for width in interpolation.WIDTHS:
         spec = interpolation.specs("laptop", 0)[str(width)]
-        values = np.unique(region_points(spec.data, spec.data.test["lesion"], 0)[:, 0])
+        values = np.unique(spec.task.region("lesion")[:, 0])
         assert len(values) == width
         assert values[0] > 8
-    found = {
-        role: len(region_points(s.data, s.data.test["held out"], 0)) for role, s in exterior.specs("laptop", 0).items()
-    }
+    found = {role: len(s.task.region("held out")) for role, s in exterior.specs("laptop", 0).items()}
     assert all(n == int(role.split()[2]) ** 2 for role, n in found.items())
 
 
 def test_the_sets_of_the_search_have_their_sizes():
     found = data_efficiency.specs("laptop", 0)
-    trained = {role: len(training_points(spec.data, 0)) for role, spec in found.items()}
+    trained = {role: len(spec.task.points) for role, spec in found.items()}
     for size in data_efficiency.SIZES:
         assert trained[f"bumps | {size} | 0"] == trained[f"bumps + stripes | {size} | 0"] == 2 * size
     assert trained["bumps | 32 | 1"] == 32**2
     assert trained["bumps + stripes | 32 | 1"] == 32**2 + 2 * 32 * data_efficiency.MARGIN
     models = percolation_onset.specs("laptop", 0)
-    assert len(training_points(models["2 | 0.1"].data, 0)) == round(0.1 * 32**2)
-    assert models["2 | 0.1"].data.picture.sigma == (2.0, 2.0)
+    assert len(models["2 | 0.1"].task.points) == round(0.1 * 32**2)
+    assert models["2 | 0.1"].data.picture == Bump(sigma=2.0)

@@ -9,6 +9,7 @@ import pytest
 from hyperfactor import RequestError
 from hyperfactor.experiments import torus
 from hyperfactor.experiments.torus import View, specs
+from hyperfactor.images.gaussian import Bump
 from hyperfactor.measures.battery import battery
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import (
@@ -67,7 +68,7 @@ def test_models_differ_in_their_code_alone():
     assert all(spec.training == found["torus"].training for spec in found.values())
     assert all(spec.data == found["torus"].data for spec in found.values())
     assert len({spec.id for spec in found.values()}) == 2
-    assert found["torus"].data.picture.boundary == "periodic"
+    assert found["torus"].data.picture == Bump(boundary="periodic")
     assert found["torus"].training.snapshots[0] == 0
     assert found["torus"].training.snapshots[-1] == found["torus"].training.steps
     assert max(specs("smoke", 0)["torus"].training.snapshots) == specs("smoke", 0)["torus"].training.steps

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperfactor import RequestError
-from hyperfactor.factors.encoding import Bump, OneHot, Periodic, Ramp, Sinusoidal
+from hyperfactor.factors.encoding import Bump, Encoding, OneHot, Periodic, Ramp, Sinusoidal
 from hyperfactor.factors.space import Factor, FactorSpace
 
 OPEN = FactorSpace((Factor("x", 0, 31), Factor("y", 0, 31)))
@@ -76,3 +76,31 @@ def test_codes_that_a_factor_cannot_have_are_refused():
         Periodic().width(OPEN)
     with pytest.raises(RequestError, match="categorical"):
         Ramp().width(FactorSpace((Factor("shape", 0, 3, "categorical"),)))
+
+
+SHAPES = FactorSpace((Factor("x", 0, 31), Factor("shape", 0, 2, "categorical")))
+
+
+def test_categories_are_coded_one_hot_unless_they_have_an_encoding_of_their_own():
+    code = Sinusoidal(dimensions=4).encode(np.array([[5.0, 0.0], [5.0, 2.0]]), SHAPES)
+    assert code[:, 4:].tolist() == [[1, 0, 0], [0, 0, 1]]
+    own = Encoding.parse({"x": {"kind": "ramp"}, "shape": {"kind": "bump", "sigma": 1.0}})
+    assert own.encode(np.array([[31.0, 0.0]]), SHAPES)[0] == pytest.approx([1, 1, np.exp(-0.5), np.exp(-0.5)])
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"x": {"kind": "ramp"}}, "encoding: got none for factor shape, needs one for each factor"),
+        (
+            {"x": {"kind": "ramp"}, "shape": {"kind": "one-hot"}, "hue": {"kind": "ramp"}},
+            "factor: got 'hue', needs one of x",
+        ),
+        ({"x": {"kind": "ramp", "sigma": 1}}, "factors.x: got an unknown key 'sigma'"),
+        ({"dimensions": 4}, "needs a key 'kind'"),
+        ({}, "needs a key 'kind'"),
+    ],
+)
+def test_wrong_encodings_by_factor_are_told(given: dict, line: str):
+    with pytest.raises(RequestError, match=line):
+        Encoding.parse(given).width(SHAPES)

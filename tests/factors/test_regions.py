@@ -36,10 +36,10 @@ def inside(region) -> np.ndarray:
         (Rectangle(bounds={"x": (3, 5)}), 3 * 32, (X >= 3) & (X <= 5)),
         (Rectangle(bounds={"x": (3, 5), "y": (0, 1)}), 6, (X >= 3) & (X <= 5) & (Y <= 1)),
         (Strip(factor="y", low=13, high=19), 7 * 32, (Y >= 13) & (Y <= 19)),
-        (Cross(low=13, high=19), 32**2 - 25**2, ((X >= 13) & (X <= 19)) | ((Y >= 13) & (Y <= 19))),
-        (Rim(low=0, high=31, width=2), 32**2 - 28**2, np.minimum.reduce([X, Y, 31 - X, 31 - Y]) < 2),
-        (Interior(low=0, high=31, width=6), 36, (abs(X - 15.5) < 3) & (abs(Y - 15.5) < 3)),
-        (Corner(low=0, high=31, width=6), 36, (X >= 26) & (Y >= 26)),
+        (Cross(bounds=(13, 19)), 32**2 - 25**2, ((X >= 13) & (X <= 19)) | ((Y >= 13) & (Y <= 19))),
+        (Rim(bounds=(0, 31), width=2), 32**2 - 28**2, np.minimum.reduce([X, Y, 31 - X, 31 - Y]) < 2),
+        (Interior(bounds=(0, 31), width=6), 36, (abs(X - 15.5) < 3) & (abs(Y - 15.5) < 3)),
+        (Corner(bounds=(0, 31), width=6), 36, (X >= 26) & (Y >= 26)),
     ],
 )
 def test_membership_against_a_rule_and_a_count_by_hand(region, count: int, rule: np.ndarray):
@@ -48,11 +48,11 @@ def test_membership_against_a_rule_and_a_count_by_hand(region, count: int, rule:
 
 
 def test_odd_interior_has_its_width():
-    assert inside(Interior(low=0, high=31, width=7)).sum() == 49
+    assert inside(Interior(bounds=(0, 31), width=7)).sum() == 49
 
 
 def test_union_and_difference_are_set_operations():
-    a, b = Cross(low=3, high=9), Corner(low=0, high=31, width=25)
+    a, b = Cross(bounds=(3, 9)), Corner(bounds=(0, 31), width=25)
     assert (inside(a | b) == inside(a) | inside(b)).all()
     assert (inside(a - b) == inside(a) & ~inside(b)).all()
     assert not inside(a - a).any()
@@ -61,9 +61,9 @@ def test_union_and_difference_are_set_operations():
 def test_three_factors():
     cube = FactorSpace(tuple(Factor(name, 0, 9) for name in "abc"))
     points = cube.lattice()
-    assert Cross(low=2, high=3).contains(points, cube).sum() == 1000 - 8**3
-    assert Rim(low=0, high=9, width=1).contains(points, cube).sum() == 1000 - 8**3
-    assert Corner(low=0, high=9, width=2).contains(points, cube).sum() == 8
+    assert Cross(bounds=(2, 3)).contains(points, cube).sum() == 1000 - 8**3
+    assert Rim(bounds=(0, 9), width=1).contains(points, cube).sum() == 1000 - 8**3
+    assert Corner(bounds=(0, 9), width=2).contains(points, cube).sum() == 8
 
 
 def test_strip_over_the_seam():
@@ -72,11 +72,11 @@ def test_strip_over_the_seam():
     with pytest.raises(RequestError, match="low 30 above high 1"):
         inside(Strip(factor="x", low=30, high=1))
     with pytest.raises(RequestError, match="low 30 above high 1"):
-        inside(Cross(low=30, high=1))
+        inside(Cross(bounds=(30, 1)))
 
 
 def test_a_region_goes_through_json_and_back():
-    region = (Rectangle(bounds={"x": (0, 31)}) - Cross(low=13, high=19)) | Rim(low=0, high=31, width=2)
+    region = (Rectangle(bounds={"x": (0, 31)}) - Cross(bounds=(13, 19))) | Rim(bounds=(0, 31), width=2)
     adapter = TypeAdapter(Region)
     again = adapter.validate_json(adapter.dump_json(region))
     assert again == region
@@ -86,9 +86,9 @@ def test_a_region_goes_through_json_and_back():
 
 def test_boxes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="needs at most half of 0..31"):
-        Rim(low=0, high=31, width=16)
+        Rim(bounds=(0, 31), width=16)
     with pytest.raises(ValueError, match="needs at most 32 to fit"):
-        Interior(low=0, high=31, width=33)
+        Interior(bounds=(0, 31), width=33)
 
 
 def exact(region: Region, point: tuple[Fraction, ...], low: Fraction, period: Fraction | None) -> bool:
@@ -102,6 +102,10 @@ def exact(region: Region, point: tuple[Fraction, ...], low: Fraction, period: Fr
             return a <= value <= b
         return b - a >= period or (value - a) % period <= (b - a) % period
 
+    def inside(region: Rectangle | Cross) -> list[bool]:
+        bounds = region.bounds if isinstance(region.bounds, dict) else dict.fromkeys("xy", region.bounds)
+        return [within(v, *map(number, bounds[name])) for name, v in zip("xy", point, strict=True) if name in bounds]
+
     def cube(a: Fraction, b: Fraction) -> bool:
         return all(within(value, a, b) for value in point)
 
@@ -109,24 +113,20 @@ def exact(region: Region, point: tuple[Fraction, ...], low: Fraction, period: Fr
         case Everything():
             return True
         case Rectangle():
-            return all(
-                within(value, *map(number, region.bounds[name]))
-                for name, value in zip("xy", point, strict=True)
-                if name in region.bounds
-            )
+            return all(inside(region))
         case Strip():
             return within(point["xy".index(region.factor)], number(region.low), number(region.high))
         case Cross():
-            return any(within(value, number(region.low), number(region.high)) for value in point)
+            return any(inside(region))
         case Rim():
-            a, b, width = number(region.low), number(region.high), number(region.width)
+            a, b, width = *map(number, region.bounds), number(region.width)  # pyright: ignore[reportArgumentType]
             return cube(a, b) and not cube(a + width, b - width)
         case Interior():
-            a, b, width = number(region.low), number(region.high), number(region.width)
+            a, b, width = *map(number, region.bounds), number(region.width)  # pyright: ignore[reportArgumentType]
             start = Fraction(math.ceil((a + b - width + 1) / 2))
             return cube(start, start + width - 1)
         case Corner():
-            a, b, width = number(region.low), number(region.high), number(region.width)
+            a, b, width = *map(number, region.bounds), number(region.width)  # pyright: ignore[reportArgumentType]
             return cube(b - width + 1, b)
         case Union():
             return any(exact(part, point, low, period) for part in region.of)
@@ -150,13 +150,13 @@ def test_every_region_holds_the_values_at_its_bounds(spacing: Fraction, low: int
     ticks = [float(low + k * spacing) for k in range(count + 1)]
     for a in (0, 1, 3):
         p, q = ticks[a], ticks[a + 7]
-        strip, cross = Strip(factor="x", low=p, high=q), Cross(low=p, high=q)
+        strip, cross = Strip(factor="x", low=p, high=q), Cross(bounds=(p, q))
         regions = [strip, cross, Rectangle(bounds={"x": (p, q), "y": (ticks[1], ticks[a + 2])})]
-        regions += [Rim(low=p, high=q, width=float(2 * spacing)), Rim(low=p, high=q, width=(q - p) / 2)]
-        regions += [Interior(low=p, high=q, width=1), Corner(low=p, high=q, width=1)]
-        regions += [Everything() - strip, strip | Corner(low=p, high=q, width=1), cross - strip]
+        regions += [Rim(bounds=(p, q), width=float(2 * spacing)), Rim(bounds=(p, q), width=(q - p) / 2)]
+        regions += [Interior(bounds=(p, q), width=1), Corner(bounds=(p, q), width=1)]
+        regions += [Everything() - strip, strip | Corner(bounds=(p, q), width=1), cross - strip]
         if period:
-            regions += [Strip(factor="x", low=q, high=p), Cross(low=q, high=p), Strip(factor="y", low=p, high=p)]
+            regions += [Strip(factor="x", low=q, high=p), Cross(bounds=(q, p)), Strip(factor="y", low=p, high=p)]
             regions += [Strip(factor="x", low=p, high=p + float(extent)), Rectangle(bounds={"y": (q, ticks[count])})]
         for region in regions:
             expected = [exact(region, point, Fraction(low), period) for point in points]
@@ -165,11 +165,21 @@ def test_every_region_holds_the_values_at_its_bounds(spacing: Fraction, low: int
 
 def test_what_is_held_out_is_never_left():
     space = FactorSpace(tuple(Factor(name, 0, 7) for name in "xy"))
-    lattice = space.lattice((0.2, 4.0))
+    lattice = space.lattice({"x": 0.2, "y": 4.0})
     left = (Everything() - Strip(factor="x", low=0.2, high=0.6)).contains(lattice, space)
     assert np.unique(lattice[left, 0])[:2].tolist() == pytest.approx([0, 0.8])
-    held_out = Rim(low=0.1, high=0.3, width=0.1)  # 2 x 0.1 > 0.3 - 0.1 in floating point
+    held_out = Rim(bounds=(0.1, 0.3), width=0.1)  # 2 x 0.1 > 0.3 - 0.1 in floating point
     fine = space.lattice(0.1)
     assert sorted(map(tuple, fine[held_out.contains(fine, space)].round(9))) == [
         (x, y) for x in (0.1, 0.2, 0.3) for y in (0.1, 0.2, 0.3) if (x, y) != (0.2, 0.2)
     ]
+
+
+def test_bounds_by_name_leave_the_other_factors_free():
+    assert (inside(Cross(bounds={"x": (13, 19)})) == inside(Strip(factor="x", low=13, high=19))).all()
+    assert inside(Rim(bounds={"x": (0, 31)}, width=2)).sum() == 4 * 32
+    assert inside(Corner(bounds={"y": (0, 31)}, width=3)).sum() == 3 * 32
+    assert inside(Interior(bounds={"x": (0, 31), "y": (0, 9)}, width=4)).sum() == 16
+    assert (inside(Rectangle(bounds=(3, 5))) == inside(Rectangle(bounds={"x": (3, 5), "y": (3, 5)}))).all()
+    with pytest.raises(RequestError, match="factor: got 'z', needs one of x, y"):
+        inside(Cross(bounds={"x": (1, 2), "z": (1, 2)}))

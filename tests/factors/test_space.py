@@ -20,7 +20,7 @@ def test_lattice_of_each_kind():
 
 
 def test_lattice_has_every_combination_once_and_the_last_factor_fastest():
-    lattice = SPACE.lattice((3, 1, 1))
+    lattice = SPACE.lattice({SPACE.names[0]: 3})
     assert lattice.shape == (4 * 6 * 3, 3)
     assert len(np.unique(lattice, axis=0)) == len(lattice)
     assert lattice[:4].tolist() == [[0, -2, 0], [0, -2, 1], [0, -2, 2], [0, -1, 0]]
@@ -128,12 +128,12 @@ def test_points_outside_are_named(points, message: str):
 @pytest.mark.parametrize("spacing", [1e-3, 1e-9, 1e-300, 5e-324])
 def test_a_lattice_that_no_memory_holds_is_refused_before_it_is_made(spacing: float):
     square = FactorSpace((Factor("x", 0, 31), Factor("y", 0, 31)))
-    with pytest.raises(RequestError, match="got .*, needs .*at most 10,000,000"):
+    with pytest.raises(RequestError, match="got .*, needs .*at most 1,000,000"):
         square.lattice(spacing)
     with pytest.raises(
-        RequestError, match=r"31 x 1,000,001 = 31,000,031 points, which need 0\.5 GB, needs at most 10,000,000"
+        RequestError, match=r"31 x 100,001 = 3,100,031 points, needs at most 1,000,000; a larger spacing, or fixed"
     ):
-        FactorSpace((Factor("x", 0, 30), Factor("y", 0, 1))).lattice((1.0, 1e-6))
+        FactorSpace((Factor("x", 0, 30), Factor("y", 0, 1))).lattice({"y": 1e-5})
     with pytest.raises(RequestError, match="factor shape: got spacing 1, which makes 1e\\+12 values"):
         Factor("shape", 0, 10**12, "categorical").lattice()
 
@@ -147,3 +147,14 @@ def test_wrong_factors_are_refused():
         WHEEL.lattice(5)
     with pytest.raises(RequestError, match="got 'z', needs one of angle, x, shape"):
         SPACE.index("z")
+
+
+def test_values_are_close_by_their_own_factor():
+    line, wheel = Factor("x", 0, 31, tolerance=0.5), Factor("hue", 0, 360, "periodic", 10)
+    shape = Factor("shape", 0, 3, "categorical", 5)
+    assert line.close(np.array([0.5, -0.5, 0.51, np.nan])).tolist() == [True, True, False, False]
+    assert line.close(np.array([0.51]), resolution=0.02).tolist() == [True]
+    assert wheel.close(wheel.difference(np.array([355.0, 349.0]), np.array([4.0, 0.0]))).tolist() == [True, False]
+    assert shape.close(shape.difference(np.array([1.0, 2.0]), np.array([1.0, 1.0]))).tolist() == [True, False]
+    with pytest.raises(RequestError, match="factor x: got tolerance -1, needs a number of at least 0"):
+        Factor("x", 0, 1, tolerance=-1)

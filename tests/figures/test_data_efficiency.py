@@ -14,7 +14,7 @@ from . import reading
 FAMILIES = ("bumps", "bumps + stripes")
 TRIED = {0: [(0.02, 0.1), (0.04, 0.5), (0.05, 0.7), (1.0, 1.0)], 1: [(0.02, 0.2), (0.04, 0.9), (1.0, 0.8)]}
 
-MORE = {"x": 0.01, "y": 0.02, "both": -0.01, "right": 0.0}
+MORE = {"x": 0.01, "y": 0.02, "all": -0.01, "right": 0.0}
 
 
 def claims(measured: bool) -> tuple[Claim, ...]:
@@ -44,8 +44,8 @@ def made(
                 for fraction, right in reversed(TRIED[seed]):
                     rows.append({
                         "family": family, "size": size, "seed": seed, "fraction": fraction, "n": 64 if size == 8 else 300,
-                        "x": right + 0.01, "y": right + 0.02, "both": right - 0.01, "right": right if size == 32 else 0.33,
-                        "both_copied": fraction / 2,
+                        "x": right + 0.01, "y": right + 0.02, "all": right - 0.01, "right": right if size == 32 else 0.33,
+                        "all_copied": fraction / 2,
                     })  # fmt: skip
                 needed = size**2 / 4 if family == "bumps" else 2.0 * size
                 found = (needed, 0.75 * needed, 1.5 * needed) if (seed, size) != (1, 8) else (None, None, None)
@@ -69,7 +69,7 @@ def test_figure_4g_shows_each_model_of_the_largest_set():
     with style.context():
         figure = data_efficiency.figure_4g(made())
     (axes,) = figure.axes
-    for column, colour, marker in (("x", style.BLUE, "^"), ("y", style.SKY, "v"), ("both", style.BLACK, ".")):
+    for column, colour, marker in (("x", style.BLUE, "^"), ("y", style.SKY, "v"), ("all", style.BLACK, ".")):
         assert [reading.pieces(line) for line in reading.lines(axes, colour)] == trials(column)
         dots = [(f, pytest.approx(r + MORE[column])) for f, r in sorted(TRIED[0] + TRIED[1])]
         assert reading.marks(axes, marker, colour) == dots

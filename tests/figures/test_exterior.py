@@ -16,7 +16,7 @@ def made(seeds: tuple[int, ...] = (0, 1, 2)) -> Result:
     it."""
     rows = [
         {"family": family, "place": place, "width": width, "seed": seed, "region": region, "n": width**2,
-         "both": (value := both - width / 100 + 0.03 * k if region == "held out" else 1.0), "both_copied": value / 2}
+         "all": (value := both - width / 100 + 0.03 * k if region == "held out" else 1.0), "all_copied": value / 2}
         for width in (24, 4, 12) for (family, place), both in BOTH.items() for region in ("held out", "train")
         for k, seed in enumerate(seeds)
     ]  # fmt: skip

@@ -104,4 +104,4 @@ def test_the_examples_have_the_pictures_of_composition(name: str):
     ours, theirs = spec.data, specs("laptop", 0)["2d+1d"].data
     assert (ours.picture, ours.train, ours.spacing) == (theirs.picture, theirs.train, theirs.spacing)
     assert ours.test == {region: theirs.test[region] for region in ours.test}
-    assert spec.model.build(spec.shape, 8, background=0, diffusion=spec.diffusion, sampling=spec.sampling)
+    assert spec.model.build(spec.data.picture.shape, 8, background=0, diffusion=spec.diffusion, sampling=spec.sampling)

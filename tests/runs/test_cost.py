@@ -27,7 +27,7 @@ def layers_by_hand(spec: RunSpec) -> dict[str, tuple[nn.Module, int]]:
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count(name))
-    size = spec.data.picture.size
+    size = spec.data.picture.shape[1]
     network(torch.zeros(1, 1, size, size), torch.zeros(1, 16 + spec.encoding.width(spec.data.picture.space())))
     return counted
 

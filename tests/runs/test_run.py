@@ -16,7 +16,8 @@ from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.measures.accuracy import measure
 from hyperfactor.measures.geometry import additivity
 from hyperfactor.runs import run as run_module
-from hyperfactor.runs.run import build_model, draw, summarize
+from hyperfactor.runs.run import build_model, draw
+from hyperfactor.subjects.judge import summarize
 
 POINTS = np.array([[1.0, 2.0], [3.5, 4.25], [9.0, 1.0], [1.0, 2.0], [0.0, 15.0]])
 
@@ -91,7 +92,7 @@ def test_the_evaluation_is_what_measuring_the_recorded_pictures_gives(run: Run):
     frame = run.evaluate("held_out")
     points, images = run.pictures
     rows = [np.flatnonzero((points == p).all(axis=1))[0] for p in frame.select("x", "y").to_numpy()]
-    again = measure(images[rows, 0], points[rows], run.spec.data.picture)
+    again = measure(images[rows], points[rows], run.spec.data.picture)
     assert frame["x_correct"].to_list() == again.correct[:, 0].tolist()
     assert frame["valid"].to_list() == again.valid.tolist()
     assert np.allclose(frame["error"].to_numpy(), again.error)
@@ -105,7 +106,7 @@ def test_recorded_pictures_can_be_drawn_again(run: Run):
 def test_regions_by_name_by_value_and_unknown(run: Run):
     assert run.evaluate()["region"].unique(maintain_order=True).to_list() == ["train", "held_out"]
     assert run.evaluate("held_out").height == 7
-    corner = run.evaluate(Corner(low=0, high=15, width=2))
+    corner = run.evaluate(Corner(bounds=(0, 15), width=2))
     assert corner.select("x", "y").rows() == [(14, 14), (14, 15), (15, 14), (15, 15)]
     with pytest.raises(RequestError, match="region: got 'nowhere', needs one of train, held_out"):
         run.evaluate("nowhere")
@@ -115,22 +116,22 @@ def test_the_summary_is_the_mean_of_the_rows():
     frame = pl.DataFrame(
         {
             "region": ["a", "a", "b"], "x_correct": [True, False, True], "y_correct": [True, True, False],
-            "both": [True, False, False], "valid": [True, True, False], "right": [True, False, False],
+            "all": [True, False, False], "valid": [True, True, False], "right": [True, False, False],
             "error": [0.1, 0.3, 2.0], "x_copied": [False, False, True], "y_copied": [True, False, True],
         }
     )  # fmt: skip
     rows = summarize(frame, ("x", "y")).to_dicts()
     assert rows[0] == {
-        "region": "a", "n": 2, "x": 0.5, "y": 1.0, "both": 0.5, "valid": 1.0, "right": 0.5, "error": pytest.approx(0.2),
-        "x_copied": 0.0, "y_copied": 0.5, "both_copied": 0.0,
+        "region": "a", "n": 2, "x": 0.5, "y": 1.0, "all": 0.5, "valid": 1.0, "right": 0.5, "error": pytest.approx(0.2),
+        "x_copied": 0.0, "y_copied": 0.5, "all_copied": 0.0,
     }  # fmt: skip
-    assert rows[1]["both_copied"] == 1
+    assert rows[1]["all_copied"] == 1
 
 
 def test_the_history_is_complete(run: Run):
     assert run.history["step"].to_list() == [2, 4, 6, 8, 10, 12]
     assert run.history["seconds"].is_sorted()
-    assert run.history["held_out.both"].is_not_null().to_list() == [False, False, True, False, False, True]
+    assert run.history["held_out.all"].is_not_null().to_list() == [False, False, True, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,9 @@ def test_first_weights_do_not_depend_on_what_other_threads_do(tiny: RunSpec):
     with torch.random.fork_rng():  # and they are those that torch's global generator would give
         torch.manual_seed(rng.torch_stream(3, "model.weights").initial_seed())
         width = tiny.encoding.width(tiny.data.picture.space())
-        model = tiny.model.build(tiny.shape, width, background=0, diffusion=tiny.diffusion, sampling=tiny.sampling)
+        model = tiny.model.build(
+            tiny.data.picture.shape, width, background=0, diffusion=tiny.diffusion, sampling=tiny.sampling
+        )
     assert b"".join(value.detach().numpy().tobytes() for value in model.parameters()) == alone[3]
 
 
@@ -281,12 +284,14 @@ def test_the_network_is_looked_at_in_the_state_that_was_asked_for(
     on the model's own way; fresh noise on the truth."""
     shares = {None: 1.0, 0: 0.5}
     monkeypatch.setattr(
-        run, "model_at", lambda step=None: Denoiser(Tell(shares[step]), tiny.shape, tiny.diffusion, tiny.sampling)
+        run,
+        "model_at",
+        lambda step=None: Denoiser(Tell(shares[step]), tiny.data.picture.shape, tiny.diffusion, tiny.sampling),
     )
     space, alphas = tiny.data.picture.space(), np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
     noise = np.stack([torch.randn(1, 16, 16, generator=g).numpy() for g in run_module._streams(POINTS, space, 4)])
     if source == "truth":
-        pictures = tiny.data.picture.render(POINTS)[:, None].astype(np.float32)
+        pictures = tiny.data.picture.render(POINTS).astype(np.float32)
         x0 = 2 * pictures - 1
     else:
         pictures = None
@@ -342,7 +347,7 @@ def test_several_timesteps_are_read_from_one_drawing(run: Run, monkeypatch: pyte
 
 
 def test_pictures_are_noised_with_each_seed(run: Run):
-    truth = run.spec.data.picture.render(POINTS)[:, None]
+    truth = run.spec.data.picture.render(POINTS)
     other = 1 - truth
     for given, by_seed in ((truth, [truth, truth]), ([truth, other], [truth, other]), (list(truth), [truth, truth])):
         found = run.activations("up1", 400, POINTS, pictures=given, seed=[2, 7])["up1"]
@@ -402,7 +407,7 @@ def test_bad_requests_for_activations_are_refused(run: Run, monkeypatch):
         run.activations("up1", step=4)
     with pytest.raises(RequestError, match="row 0, x: got 99"):
         run.activations("up1", factors=np.array([[99.0, 0.0]]))
-    truth = run.spec.data.picture.render(POINTS)[:, None]
+    truth = run.spec.data.picture.render(POINTS)
     for pictures, message in (
         (truth[:2], "got shape"),
         ([[1.0]], "got shape"),

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,22 @@ TRUTH = torch.tensor([[1.0], [-2.0], [0.5]])
 TARGETS = INPUTS @ TRUTH
 
 
+class Examples:
+    """Targets, and what they follow from, a row each."""
+
+    def __init__(self, targets: Tensor, inputs: Tensor):
+        self.targets, self.inputs = targets.numpy(), inputs.numpy()
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.targets[indices], self.inputs[indices]
+
+
+EXAMPLES = Examples(TARGETS, INPUTS)
+
+
 class Regression(Generator):
     """A generator that is no network of images: the loop asks for a loss and for nothing else."""
 
@@ -41,7 +58,7 @@ class Regression(Generator):
 def test_it_finds_the_truth_and_records_the_way():
     steps: list[int] = []
     average, history = fit(
-        Regression(), TARGETS, INPUTS, SPEC.model_copy(update={"steps": 400}), 0,
+        Regression(), EXAMPLES, SPEC.model_copy(update={"steps": 400}), 0,
         evaluate=lambda model: {"norm": model.weight.norm().item()}, report=steps.append,
     )  # fmt: skip
     assert torch.allclose(average.weight, TRUTH, atol=0.02)
@@ -69,19 +86,19 @@ WIDE = {"model.weight": torch.zeros(5, 1)}
 )  # fmt: skip
 def test_a_checkpoint_that_does_not_fit_is_told(tensors, text, words: str):
     saved = []
-    fit(Regression(), TARGETS, INPUTS, SPEC, 3, save=saved.append)
+    fit(Regression(), EXAMPLES, SPEC, 3, save=saved.append)
     was, said = saved[0]
     changed = {name: value for name, value in {**was, **tensors}.items() if value is not None}
     with pytest.raises(CheckpointError, match=words):
-        fit(Regression(), TARGETS, INPUTS, SPEC, 3, (changed, {**said, **text}))
+        fit(Regression(), EXAMPLES, SPEC, 3, (changed, {**said, **text}))
 
 
 def test_a_run_taken_up_from_any_checkpoint_ends_in_the_same_bits():
     saved = []
-    whole, history = fit(Regression(), TARGETS, INPUTS, SPEC, 3, save=saved.append)
+    whole, history = fit(Regression(), EXAMPLES, SPEC, 3, save=saved.append)
     assert len(saved) == 6
     for checkpoint in saved[:-1]:
-        again, later = fit(Regression(), TARGETS, INPUTS, SPEC, 3, checkpoint)
+        again, later = fit(Regression(), EXAMPLES, SPEC, 3, checkpoint)
         assert torch.equal(again.weight, whole.weight)
         assert [row["loss"] for row in later] == [row["loss"] for row in history]
 
@@ -93,14 +110,14 @@ def test_snapshots_hold_the_average_of_their_step():
     def snapshot(step, averaged):
         seen[step] = averaged.weight.detach().clone()
 
-    last, _ = fit(Regression(), TARGETS, INPUTS, spec, 0, snapshot=snapshot)
+    last, _ = fit(Regression(), EXAMPLES, spec, 0, snapshot=snapshot)
     assert list(seen) == [0, 7, 60]
     assert torch.equal(seen[0], torch.zeros(3, 1))
 
     saved = []
-    fit(Regression(), TARGETS, INPUTS, spec, 0, save=saved.append)
+    fit(Regression(), EXAMPLES, spec, 0, save=saved.append)
     resumed = {}  # from the checkpoint of step 10
-    fit(Regression(), TARGETS, INPUTS, spec, 0, saved[0], snapshot=lambda s, m: resumed.update({s: m.weight.clone()}))
+    fit(Regression(), EXAMPLES, spec, 0, saved[0], snapshot=lambda s, m: resumed.update({s: m.weight.clone()}))
     assert list(resumed) == [60]
     assert torch.equal(resumed[60], seen[60])
     assert torch.equal(last.weight, seen[60])
@@ -108,8 +125,8 @@ def test_snapshots_hold_the_average_of_their_step():
 
 
 def test_seeds_matter():
-    a, _ = fit(Regression(), TARGETS, INPUTS, SPEC, 0)
-    b, _ = fit(Regression(), TARGETS, INPUTS, SPEC, 1)
+    a, _ = fit(Regression(), EXAMPLES, SPEC, 0)
+    b, _ = fit(Regression(), EXAMPLES, SPEC, 1)
     assert not torch.equal(a.weight, b.weight)
 
 
@@ -123,7 +140,7 @@ def test_the_average_is_the_stated_running_mean():
             return super().loss(images, condition, generator)
 
     model = Spied()
-    average, _ = fit(model, TARGETS, INPUTS, spec, 0)
+    average, _ = fit(model, EXAMPLES, spec, 0)
     path.append(model.weight.detach().clone())
     mean = path[1]  # torch starts the average at the first update
     for weight in path[2:]:
@@ -147,19 +164,19 @@ class Normed(Regression):
 def test_the_average_has_the_last_step_s_buffers_also_after_a_resume():
     torch.manual_seed(0)
     model, saved = Normed(), []
-    average, _ = fit(model, TARGETS, INPUTS, SPEC, 0, save=saved.append)
+    average, _ = fit(model, EXAMPLES, SPEC, 0, save=saved.append)
     assert average.seen.item() == 60 * 4
     assert average.norm.num_batches_tracked == 60
     for mean, value in zip(average.buffers(), model.buffers(), strict=True):
         assert torch.equal(mean, value)
-    again, _ = fit(Normed(), TARGETS, INPUTS, SPEC, 0, saved[2])
+    again, _ = fit(Normed(), EXAMPLES, SPEC, 0, saved[2])
     assert all(torch.equal(a, b) for a, b in zip(again.buffers(), model.buffers(), strict=True))
 
 
 def test_the_average_is_that_of_torch_to_the_bit():
     """AveragedModel.update_parameters after every step."""
     spec, ours = SPEC.model_copy(update={"snapshots": tuple(range(1, 61))}), []
-    average, _ = fit(Normed(), TARGETS, INPUTS, spec, 0, snapshot=lambda _, mean: ours.append(mean.weight.clone()))
+    average, _ = fit(Normed(), EXAMPLES, spec, 0, snapshot=lambda _, mean: ours.append(mean.weight.clone()))
     model, path = Normed(), []
     theirs = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(SPEC.ema))
 
@@ -168,7 +185,7 @@ def test_the_average_is_that_of_torch_to_the_bit():
         path.append(theirs.module.get_parameter("weight").clone())
 
     every = SPEC.model_copy(update={"record_every": 1, "evaluate_every": 0, "checkpoint_every": 0})
-    fit(model, TARGETS, INPUTS, every, 0, report=report)
+    fit(model, EXAMPLES, every, 0, report=report)
     assert all(torch.equal(a, b) for a, b in zip(ours, path, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(average.buffers(), theirs.module.buffers(), strict=True))
 
@@ -190,7 +207,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_the_last_checkpoint_is_good
 
     saved = []
     with pytest.raises(DivergedError, match="training: got a loss of nan by step 40, needs a finite one"):
-        fit(Fails(), TARGETS, INPUTS, SPEC, 0, save=saved.append)
+        fit(Fails(), EXAMPLES, SPEC, 0, save=saved.append)
     tensors, text = saved[-1]
     assert text["step"] == "30"
     assert all(value.isfinite().all() for value in tensors.values())
@@ -202,7 +219,7 @@ def test_weights_that_are_not_finite_stop_the_run():
     model = Regression()
     model.weight.data += 1
     with pytest.raises(DivergedError, match="training: got weights that are not finite by step 1, needs finite ones"):
-        fit(model, TARGETS, INPUTS, spec, 0)
+        fit(model, EXAMPLES, spec, 0)
 
 
 def test_the_gradient_is_clipped_before_the_step():
@@ -219,7 +236,7 @@ def test_the_gradient_is_clipped_before_the_step():
 
         saved = []
         spec = SPEC.model_copy(update={"steps": 10, "clip": 1e-3})
-        _, history = fit(Scaled(), TARGETS, INPUTS, spec, 0, save=saved.append)
+        _, history = fit(Scaled(), EXAMPLES, spec, 0, save=saved.append)
         assert history[0]["gradient_norm"] > 1e-2 * scale  # the norm recorded is the one before
         ends.append(saved[-1][0]["optimizer.0.exp_avg"])
     assert torch.allclose(ends[0], ends[1], rtol=1e-3, atol=1e-8)

@@ -12,14 +12,15 @@ import polars as pl
 
 from hyperfactor.errors import MachineError, RequestError, StoreError, WriteError
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, proportion
-from hyperfactor.images.dataset import region_points, trained_on, training_points
+from hyperfactor.images.task import TRAIN
 from hyperfactor.networks.unet import BLOCKS
-from hyperfactor.runs.run import TRAIN, Run, judge
+from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.store import results
 from hyperfactor.store.files import Files
 from hyperfactor.store.results import Content, Question
 from hyperfactor.store.store import Store
+from hyperfactor.subjects.judge import judge
 
 # Sections of a RunSpec, laid over its defaults.  `laptop` is the defaults.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -219,9 +220,9 @@ def _unlearnt(role: str, run: Run) -> str | None:
 
 
 def _seen(role: str, run: Run, region: str) -> str | None:
-    data, seed = run.spec.data, run.spec.seed
-    inside = data.test[region].contains(training_points(data, seed), data.picture.space())
-    again = trained_on(region_points(data, data.test[region], seed), data, seed)
+    task, seed = run.spec.task, run.spec.seed
+    inside = run.spec.data.test[region].contains(task.points, task.space)
+    again = task.trained_on(task.region(region))
     count = max(int(inside.sum()), int(again.sum()))
     if count == 0:
         return None
@@ -236,7 +237,7 @@ def drawings(run: Run, region: str) -> pl.DataFrame:
     if repeats == 1:
         return recorded
     points = np.tile(recorded.select(run.spec.data.picture.space().names).to_numpy(), (repeats, 1))
-    return judge(run.spec, region, points, run.sample(points, run.spec.seed))
+    return judge(run.spec.task, region, points, run.sample(points, run.spec.seed))
 
 
 def share(runs: Sequence[Run], region: str, column: str) -> list[Estimate]:

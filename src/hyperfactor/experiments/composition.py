@@ -22,12 +22,11 @@ import polars as pl
 from hyperfactor.experiments.base import Analysis, Experiment, Runs, drawings, preset_spec, share, unmet
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, less, proportion
 from hyperfactor.factors.regions import Cross, Rectangle, Region, Rim, Strip
-from hyperfactor.images.dataset import DataSpec, training_points
-from hyperfactor.images.gaussian import Picture
-from hyperfactor.runs.run import summarize
+from hyperfactor.images.gaussian import Bump, Sos
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.subjects.judge import summarize
 
-PICTURE = Picture(family="sos", size=32, canvas=45)
+PICTURE = Sos(size=32, canvas=45)
 HELD_OUT = (13, 19)
 RIM_WIDTH = 2
 SHOWN = 25  # drawings in figure 10
@@ -42,12 +41,12 @@ TRAINING = {"batch": 16, "learning_rate": 1e-3, "weight_decay": 1.0, "evaluate_e
 _low, _high = HELD_OUT
 _x, _y = Strip(factor="x", low=_low, high=_high), Strip(factor="y", low=_low, high=_high)
 _window = PICTURE.window()
-_rim = Rim(low=0, high=PICTURE.size - 1, width=RIM_WIDTH)
+_rim = Rim(bounds=(0, PICTURE.size - 1), width=RIM_WIDTH)
 
 _reach = RIM_WIDTH + 1  # pixels from the edge: a copy of the rim's nearest pair is within the tolerance up to here
 _OUT_OF_REACH = pl.all_horizontal(pl.col(name).is_between(_reach, PICTURE.size - 1 - _reach) for name in ("x", "y"))
 
-PAIRS: Region = _window - Cross(low=_low, high=_high)
+PAIRS: Region = _window - Cross(bounds=(_low, _high))
 SINGLES: Region = PICTURE.outside_one()
 TRAINED: dict[str, Region] = {
     "2d": PAIRS,
@@ -73,7 +72,7 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
 
 def _spec(preset: str, seed: int, train: Region) -> RunSpec:
     data: dict[str, Any] = {"picture": PICTURE, "train": train, "test": TESTED, **SPACING}
-    steps = round(PASSES * len(training_points(DataSpec.parse(data), seed)) / TRAINING["batch"])
+    steps = round(PASSES * len(preset_spec(preset, seed, data=data).task.points) / TRAINING["batch"])
     return preset_spec(
         preset, seed, data=data, encoding=ENCODING, training={**TRAINING, "steps": steps}, sampling={"steps": 5},
     )  # fmt: skip
@@ -125,13 +124,13 @@ def _claims(runs: Runs) -> list[Claim]:
                   shares("2d", region, f"{held_out}_correct"), terms="paper", unless=unmet(runs, ["2d"], region)),
         ]  # fmt: skip
     claims.append(
-        claim("2d.intersection", "4", "2D model, both held out: right in both", few, shares("2d", "intersection", "both"),
+        claim("2d.intersection", "4", "2D model, both held out: right in both", few, shares("2d", "intersection", "all"),
               terms="paper", unless=unmet(runs, ["2d"], "intersection"))
     )  # fmt: skip
     for region in HELD_OUT_REGIONS:
         statement, about = f"2D+1D model, pairs of the {region} region", unmet(runs, ["2d+1d"], region)
         claims += [
-            claim(f"2d+1d.{region}.both", "4", f"{statement}: right in both", most, shares("2d+1d", region, "both"),
+            claim(f"2d+1d.{region}.both", "4", f"{statement}: right in both", most, shares("2d+1d", region, "all"),
                   terms="paper", unless=about),
             claim(f"2d+1d.{region}.valid", "4", f"{statement}: valid", most, shares("2d+1d", region, "valid"), unless=about),
         ]  # fmt: skip
@@ -154,15 +153,15 @@ def _maps() -> dict[str, np.ndarray]:
     canvas = space.lattice()
     shape = tuple(len(axis) for axis in space.axes())
     maps = {f"{role}.trained": region.contains(canvas, space) for role, region in TRAINED.items()}
-    maps["visible"] = PICTURE.visible(canvas).sum(axis=1)
+    maps["visible"] = PICTURE.shown(canvas).sum(axis=1)
     return {name: values.reshape(shape).T for name, values in maps.items()}
 
 
 def _examples() -> dict[str, np.ndarray]:
     """A bump and an SOS (figure 1), and an empty picture, a stripe and an SOS (figure 9), in closed form."""
     points = np.array([[20.0, 11.0], [-3.0, -3.0], [20.0, -3.0]])
-    bump = Picture(family="bump").render(points[:1])
-    sos, empty, stripe = PICTURE.render(points)
+    bump = Bump().render(points[:1])[0]
+    sos, empty, stripe = PICTURE.render(points)[:, 0]
     return {"bump": bump[0], "sos": sos, "empty": empty, "stripe": stripe}
 
 

@@ -21,10 +21,10 @@ from scipy.stats import linregress, t
 from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, Runs, few, preset_spec
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
 from hyperfactor.factors.regions import Region
-from hyperfactor.images.dataset import training_points
-from hyperfactor.images.gaussian import Picture
-from hyperfactor.runs.run import Run, summarize
+from hyperfactor.images.gaussian import Bump
+from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.subjects.judge import summarize
 
 SIZES = (8, 16, 24, 32)
 MARGIN = 13  # values of the canvas outside the window
@@ -39,7 +39,7 @@ TESTED = 300  # requests
 
 
 def _spec(preset: str, seed: int, family: str, size: int, fraction: float) -> RunSpec:
-    picture = Picture(family="bump", size=size, canvas=size + MARGIN)
+    picture = Bump(size=size, canvas=size + MARGIN)
     train: Region = picture.window()
     if family == "bumps + stripes":
         train = train | picture.outside_one()
@@ -146,7 +146,7 @@ def analyse(runs: Runs) -> Analysis:
     for role, of_role in runs.items():
         family, size, _ = role.split(" | ")
         for run in of_role:
-            trained = len(training_points(run.spec.data, run.spec.seed))
+            trained = len(run.spec.task.points)
             about = {
                 "family": family, "size": int(size), "seed": run.spec.seed, "fraction": run.spec.data.fraction,
                 "trained": trained,

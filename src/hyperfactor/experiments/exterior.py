@@ -12,9 +12,9 @@ import polars as pl
 from hyperfactor.experiments.base import Analysis, Experiment, Runs, few, preset_spec, share, unmet
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, less
 from hyperfactor.factors.regions import Corner, Everything, Interior
-from hyperfactor.images.gaussian import Picture
-from hyperfactor.runs.run import summarize
+from hyperfactor.images.family import Family
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.subjects.judge import summarize
 
 SIZE = 32
 WIDTHS = (4, 12, 24)
@@ -29,8 +29,8 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
     for family in FAMILIES:
         for place, square in PLACES.items():
             for width in few(preset, WIDTHS):
-                held_out = square(low=0, high=SIZE - 1, width=width)
-                picture = Picture(family=family, size=SIZE)
+                held_out = square(bounds=(0, SIZE - 1), width=width)
+                picture = Family.parse({"family": family, "size": SIZE})
                 data = {"picture": picture, "train": Everything() - held_out, "test": {"held out": held_out}}
                 found[f"{family} {place} {width}"] = preset_spec(preset, seed, data=data, training=TRAINING)
     return found
@@ -53,7 +53,7 @@ def analyse(runs: Runs) -> Analysis:
 
 def _claims(runs: Runs) -> list[Claim]:
     def shares(role: str) -> list[Estimate]:
-        return share(runs[role], "held out", "both")
+        return share(runs[role], "held out", "all")
 
     def apart(role: str, other: str) -> list[Estimate]:
         return [less(a, b) for a, b in zip(shares(role), shares(other), strict=True)]

@@ -29,13 +29,14 @@ from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, combin
 from hyperfactor.experiments.lattice import dimension_over_lines, every, stride
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.generators.paths import SamplingSpec
-from hyperfactor.images.gaussian import Picture
+from hyperfactor.images.gaussian import Bump
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import Comparison, additivity, clifford_torus, compare
 from hyperfactor.measures.references import references
 from hyperfactor.measures.representation import Representation
-from hyperfactor.runs.run import Run, judge
+from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.subjects.judge import judge
 
 CODES: dict[str, dict[str, Any]] = {
     "wraps": {"kind": "periodic", "harmonics": 3},
@@ -82,7 +83,7 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
         found[f"{prediction} {side} {code}"] = preset_spec(
             preset,
             seed,
-            data={"picture": Picture(family="bump", boundary="periodic", size=side), "spacing": 1.0},
+            data={"picture": Bump(boundary="periodic", size=side), "spacing": 1.0},
             encoding=CODES[code],
             diffusion=DIFFUSION[prediction],
             training={
@@ -232,12 +233,9 @@ def draw_readings(
     both, right, readings = [], [], {layer: [] for layer in layers}
     for k in range(count):
         seed = max(DRAWINGS.values()) * spec.seed + k
-        if sampling is None:
-            images = spec.data.picture.render(points)[:, None].astype(np.float32)
-        else:
-            images = run.sample(points, seed, step, sampling=sampling)
-        judged = judge(spec, "lattice", points, images)
-        both.append(judged["both"].to_numpy())
+        images = spec.task.render(points) if sampling is None else run.sample(points, seed, step, sampling=sampling)
+        judged = judge(spec.task, "lattice", points, images)
+        both.append(judged["all"].to_numpy())
         right.append(judged["right"].to_numpy())
         found = run.activations(layers, factors=points, step=step, pictures=images, seed=seed)
         for layer in layers:
@@ -263,7 +261,7 @@ def examine(role: str, run: Run) -> Examined:
     """Draw and measure a model at the end of its training, and more coarsely along it."""
     data, last, apart = run.spec.data, run.spec.training.steps, stride(run.spec.data)
     few_points = data.test_points is not None
-    count, how = (2, run.spec.sampling) if few_points else (DRAWINGS[data.picture.size], DRAWN)
+    count, how = (2, run.spec.sampling) if few_points else (DRAWINGS[data.picture.shape[1]], DRAWN)
     end = draw_readings(run, last, count, apart, LAYERS, how)
     drawn = [end, draw_readings(run, last, 1, apart, [LAYER], None)]
     if role == " ".join(map(str, COMPARED)) and not few_points:
@@ -284,7 +282,7 @@ def _along(role: str, run: Run, apart: int, how: SamplingSpec) -> tuple[list[dic
 
     The end of training is among them where the lattice is coarser than that of the end.
     """
-    training, side = run.spec.training, run.spec.data.picture.size
+    training, side = run.spec.training, run.spec.data.picture.shape[1]
     coarse = max(apart, side // PART)
     steps = sorted(step for step in training.snapshots if step < training.steps)[:: EVERY[side]]
     rows, most, noisiest = [], -np.inf, None

@@ -13,13 +13,13 @@ import polars as pl
 from hyperfactor.experiments.base import Analysis, Experiment, Runs, few, preset_spec, share, unmet
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, less
 from hyperfactor.factors.regions import Everything, Strip
-from hyperfactor.images.gaussian import Picture
+from hyperfactor.images.gaussian import Bump
 from hyperfactor.measures.embedding import umap
-from hyperfactor.runs.run import summarize
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.subjects.judge import summarize
 
 LAYER = "up1"
-PICTURE = Picture(family="bump")
+PICTURE = Bump()
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8)
 CLAIMED = (4, 8)  # widths of which the paper's claims are asked; it shows 3.5 and 8
 EMBEDDED = (1, 4, 8)  # of which the representation is shown

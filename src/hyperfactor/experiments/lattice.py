@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hyperfactor.experiments.claims import Estimate
-from hyperfactor.images.dataset import DataSpec
+from hyperfactor.images.task import DataSpec
 from hyperfactor.measures.dimension import participation_ratio_of_weighted
 
 
@@ -17,7 +17,7 @@ def stride(data: DataSpec) -> int:
 
     The step is 1.  Where `test_points` is set, it is the largest power of 2 that leaves at least that many points.
     """
-    side, step = data.picture.size, 1
+    side, step = data.picture.shape[1], 1
     while data.test_points and (side // (2 * step)) ** 2 >= data.test_points:
         step *= 2
     return step

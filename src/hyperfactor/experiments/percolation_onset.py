@@ -20,12 +20,12 @@ from hyperfactor import rng
 from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, Runs, few, preset_spec
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
 from hyperfactor.factors.regions import Everything
-from hyperfactor.images.dataset import training_points
-from hyperfactor.images.gaussian import Picture
+from hyperfactor.images.gaussian import Bump
 from hyperfactor.measures.embedding import umap
 from hyperfactor.percolation import critical_fraction, discrete_overlap, neighbours, overlap, reach, site_percolation
-from hyperfactor.runs.run import Run, summarize
+from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.subjects.judge import summarize
 
 LAYER = "up1"
 SIGMAS = (0.5, 1.0, 1.5, 2.0)
@@ -47,7 +47,7 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
     return {
         f"{sigma:g} | {fraction:g}": preset_spec(
             preset, seed, training=TRAINING,
-            data={"picture": Picture(family="bump", sigma=(sigma, sigma)), "fraction": fraction,
+            data={"picture": Bump(sigma=sigma), "fraction": fraction,
                   "test": {"lattice": Everything()}},
         )
         for sigma in few(preset, SIGMAS) for fraction in few(preset, LAMBDAS)
@@ -64,7 +64,7 @@ def analyse(runs: Runs) -> Analysis:
             trained, unseen = losses(run)
             rows.append({
                 "sigma": sigma, "fraction": fraction, "seed": run.spec.seed, "n": judged["n"], "right": judged["right"],
-                "copied": judged["both_copied"], "error": judged["error"], "training_loss": trained, "validation_loss": unseen,
+                "copied": judged["all_copied"], "error": judged["error"], "training_loss": trained, "validation_loss": unseen,
             })  # fmt: skip
     accuracy = pl.DataFrame(rows, infer_schema_length=None).sort("sigma", "fraction", "seed")
     sigmas = sorted(accuracy["sigma"].unique())
@@ -85,15 +85,15 @@ def analyse(runs: Runs) -> Analysis:
 
 def losses(run: Run) -> tuple[float, float | None]:
     """What the trained model's loss is on trained points and on the others, LOOKED of each at most."""
-    picture, generator = run.spec.data.picture, rng.stream(run.spec.seed, "onset.points")
-    trained = training_points(run.spec.data, run.spec.seed)
+    task, generator = run.spec.task, rng.stream(run.spec.seed, "onset.points")
+    trained = task.points
     keys = {tuple(point) for point in trained.tolist()}
     others = np.array([point for point in run.spec.data.lattice().tolist() if tuple(point) not in keys])
 
     def loss(points: np.ndarray) -> float:
         points = generator.permutation(points)[:LOOKED]
-        condition = torch.from_numpy(run.spec.encoding.encode(points, picture.space()))
-        images = torch.from_numpy(picture.render(points)[:, None].astype(np.float32))
+        condition = torch.from_numpy(task.encode(points))
+        images = torch.from_numpy(task.render(points))
         with torch.no_grad():
             return run.model.loss(images, condition, rng.torch_stream(run.spec.seed, "onset.noise")).item()
 
@@ -215,7 +215,7 @@ def _arrays(runs: Runs) -> dict[str, np.ndarray]:
         arrays[f"drawn.{sigma:g}"] = np.array([discrete_overlap((step, 0.0), sigma) for step in arrays["steps"]])
     centre = np.array([[16.0, 16.0]])
     for sigma in (TINY, *SIGMAS):
-        arrays[f"bump.{sigma:g}"] = Picture(family="bump", sigma=(sigma, sigma)).render(centre)[0]
+        arrays[f"bump.{sigma:g}"] = Bump(sigma=sigma).render(centre)[0, 0]
     for role, of_role in runs.items():
         if float(role.split(" | ")[1]) in SHOWN:
             run = of_role[0]

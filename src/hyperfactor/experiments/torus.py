@@ -32,7 +32,7 @@ from hyperfactor.experiments.claims import (
     unlike,
 )
 from hyperfactor.experiments.lattice import dimension_over_lines, every, over_lines, stride
-from hyperfactor.images.gaussian import Picture
+from hyperfactor.images.gaussian import Bump
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
 from hyperfactor.measures.embedding import pca
 from hyperfactor.measures.geometry import (
@@ -45,11 +45,12 @@ from hyperfactor.measures.geometry import (
 )
 from hyperfactor.measures.representation import Representation
 from hyperfactor.measures.topology import FIELDS, Persistence, bottleneck, persistence
-from hyperfactor.runs.run import Run, judge
+from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.subjects.judge import judge
 
 LAYER = "up1"
-PICTURE = Picture(family="bump", boundary="periodic")
+PICTURE = Bump(boundary="periodic")
 SPACING = {"spacing": 0.5, "test_spacing": 1.0}  # pixels; with one value a pixel seeds agree less, see docs/torus.md
 TRAINING = {"steps": 1500, "batch": 16, "evaluate_every": 0}
 ENCODINGS: dict[str, dict[str, Any]] = {
@@ -161,10 +162,11 @@ def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View:
     spec = run.spec
     points, sides = every(spec.data, apart)
     images = run.sample(points, spec.seed, step)
-    right = judge(spec, "lattice", points, images)["right"].to_numpy()
+    right = judge(spec.task, "lattice", points, images)["right"].to_numpy()
     found = run.activations(LAYER, factors=points, step=step, pictures=images)[LAYER]
-    width = PICTURE.sigma[0] / (spec.data.looked_at()[0] * apart)  # of a bump, in steps of this lattice
+    apart_pixels = float(np.diff(spec.data.test_axes()[0])[0]) * apart
     R = Representation.of(found.reshape(*sides, -1), spec.data.picture.space())
+    width = PICTURE.widths[0] / apart_pixels  # of a bump, in steps of this lattice
     return View(spec.seed, step, right, R, width, landmarks)
 
 

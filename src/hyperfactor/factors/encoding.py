@@ -1,9 +1,15 @@
 """Encodings: factor values -> the condition vector that a network is given.
 
-The codes of the factors are concatenated, so the condition never mixes two factors.
+The codes of the factors are concatenated, so the condition never mixes two factors.  One encoding stands for all
+factors, except that categories, which have no order, are coded one-hot.  Or each factor has its own, by name:
+
+    encoding:
+      x: {kind: sinusoidal}
+      shape: {kind: one-hot}
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +17,7 @@ from pydantic import Field, model_validator
 
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import Factor, FactorSpace
-from hyperfactor.strict import Integer, Number, Strict
+from hyperfactor.strict import Integer, Number, Open
 
 
 def sinusoidal(
@@ -27,13 +33,23 @@ def sinusoidal(
     return np.concatenate([np.sin(phase), np.cos(phase)], axis=1)
 
 
-class _Encoding(Strict):
+class Encoding(Open):
+    """How factor values become numbers that a network can read.  `kind` names the way."""
+
     def code(self, values: Float[np.ndarray, " n"], factor: Factor) -> Float[np.ndarray, "n width"]:
+        """The numbers for values of one factor."""
         raise NotImplementedError
 
+    def of(self, factor: Factor) -> "Encoding":
+        """The encoding of one factor: this one, or one-hot for categories."""
+        return OneHot() if factor.kind == "categorical" else self
+
     def encode(self, points: Float[np.ndarray, "n k"], space: FactorSpace) -> Float[np.ndarray, "n width"]:
-        """The condition of each point, float32; the factors' codes side by side."""
-        codes = [self.code(points[:, k], factor) for k, factor in enumerate(space.factors)]
+        """The condition of each point, float32; the factors' codes side by side.
+
+        Raises RequestError for a factor that the encoding cannot code.
+        """
+        codes = [self.of(factor).code(points[:, k], factor) for k, factor in enumerate(space.factors)]
         return np.concatenate(codes, axis=1).astype(np.float32)
 
     def width(self, space: FactorSpace) -> int:
@@ -41,8 +57,15 @@ class _Encoding(Strict):
         lowest = np.array([[factor.low for factor in space.factors]])
         return self.encode(lowest, space).shape[1]
 
+    @classmethod
+    def _read(cls, data: Any) -> Any:
+        by_name = isinstance(data, Mapping) and cls.tag not in data and len(data) > 0
+        if by_name and all(isinstance(part, Mapping | Encoding) for part in data.values()):
+            data = {"kind": "by factor", "factors": dict(data)}
+        return super()._read(data)
 
-class Sinusoidal(_Encoding):
+
+class Sinusoidal(Encoding):
     """Positional encoding of `dimensions` numbers a factor, of wavelengths from 2 pi shortest up to, and short
     of, 2 pi longest, in the factor's units.  It does not wrap round.
 
@@ -65,7 +88,7 @@ class Sinusoidal(_Encoding):
         return sinusoidal(values, self.dimensions, self.shortest, self.longest)
 
 
-class Periodic(_Encoding):
+class Periodic(Encoding):
     """sin and cos of the first `harmonics` multiples of 2 pi v / period.  It wraps round."""
 
     kind: Literal["periodic"] = "periodic"
@@ -78,7 +101,7 @@ class Periodic(_Encoding):
         return np.concatenate([np.sin(phase), np.cos(phase)], axis=1)
 
 
-class OneHot(_Encoding):
+class OneHot(Encoding):
     """1 at the nearest of the lattice values spaced by `spacing`, 0 elsewhere; half-way between two, at the lower."""
 
     kind: Literal["one-hot"] = "one-hot"
@@ -93,7 +116,7 @@ class OneHot(_Encoding):
         return code
 
 
-class Ramp(_Encoding):
+class Ramp(Encoding):
     """One number a factor: -1 at its low end, 1 at its high end.  It does not wrap round."""
 
     kind: Literal["ramp"] = "ramp"
@@ -104,7 +127,7 @@ class Ramp(_Encoding):
         return (2 * (values[:, None] - factor.low) / (factor.high - factor.low)) - 1
 
 
-class Bump(_Encoding):
+class Bump(Encoding):
     """A population of Gaussian tuning curves, `spacing` apart and `sigma` wide, in the factor's units.
 
     The difference to each centre is taken by the shorter way, so it wraps round on a periodic factor.
@@ -119,4 +142,18 @@ class Bump(_Encoding):
         return np.exp(-(distance**2) / (2 * self.sigma**2))
 
 
-Encoding = Annotated[Sinusoidal | Periodic | OneHot | Ramp | Bump, Field(discriminator="kind")]
+class ByFactor(Encoding):
+    """An encoding for each factor, by name."""
+
+    kind: Literal["by factor"] = "by factor"
+    factors: dict[str, Encoding] = Field(min_length=1)
+
+    def of(self, factor: Factor) -> Encoding:
+        if factor.name not in self.factors:
+            raise RequestError(f"encoding: got none for factor {factor.name}, needs one for each factor")
+        return self.factors[factor.name]
+
+    def encode(self, points: Float[np.ndarray, "n k"], space: FactorSpace) -> Float[np.ndarray, "n width"]:
+        for name in self.factors:
+            space.index(name)
+        return super().encode(points, space)

@@ -1,33 +1,55 @@
 """Factors, factor spaces and lattices: what varies, and over which values."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
+from pydantic import Field
 
 from hyperfactor.errors import RequestError
+from hyperfactor.strict import BY_NAME, EACH, NAMED, Number
 
-MOST = 10_000_000  # points of a lattice; all of them are held at once
+MOST = 1_000_000  # points of a lattice; all of them are held at once
 ROUNDING = 1e-9  # of a factor's range: values that differ by less are the same value
+
+T = TypeVar("T")
+Positive = Annotated[Number, Field(gt=0)]
+# One positive number for all factors, or numbers by the names of factors.
+PositiveByFactor = Annotated[
+    Annotated[Positive, EACH] | Annotated[dict[str, Positive], Field(min_length=1), NAMED], BY_NAME
+]
 
 
 @dataclass(frozen=True)
 class Factor:
     """One quantity that varies.
 
-    open: values in [low, high].  periodic: low and high are the same value, the period is
-    high - low.  categorical: the whole numbers low..high, with no order among them.
+    Attributes
+    ----------
+    name : str
+        What it is called in specs, tables and files.
+    low, high : float
+        Its ends, in its own unit.
+    kind : {"open", "periodic", "categorical"}
+        open: values in [low, high].  periodic: low and high are the same value, the period is high - low.
+        categorical: the whole numbers low..high, with no order among them.
+    tolerance : float
+        How far from the value asked for a correct value may be, in the factor's unit.  A category is correct only where
+        it is equal.
     """
 
     name: str
     low: float
     high: float
     kind: Literal["open", "periodic", "categorical"] = "open"
+    tolerance: float = 1.0
 
     def __post_init__(self):
+        if not (self.tolerance >= 0 and math.isfinite(self.tolerance)):
+            raise RequestError(f"factor {self.name}: got tolerance {self.tolerance}, needs a number of at least 0")
         ordered = self.low < self.high or (self.kind == "categorical" and self.low == self.high)
         if not (ordered and math.isfinite(self.low) and math.isfinite(self.high)):
             raise RequestError(
@@ -85,6 +107,20 @@ class Factor:
             d = (d + self.period / 2) % self.period - self.period / 2
         return d
 
+    def close(self, difference: np.ndarray, resolution: float = 0.0) -> np.ndarray:
+        """Which differences from the value asked for are those of a correct value.
+
+        Parameters
+        ----------
+        difference : np.ndarray
+            As `difference` gives them, in the factor's unit.  NaN is never close.
+        resolution : float
+            What the values are known to, in the factor's unit, which is allowed beside the tolerance.
+        """
+        if self.kind == "categorical":
+            return difference == 0
+        return np.abs(difference) <= self.tolerance + max(resolution, self.rounding)
+
     def between(self, values: np.ndarray, low: float, high: float) -> np.ndarray:
         """Which values lie in [low, high], bounds included, within `rounding`.
 
@@ -126,24 +162,71 @@ class FactorSpace:
             raise RequestError(f"factor: got {name!r}, needs one of {', '.join(self.names)}")
         return self.names.index(name)
 
-    def axes(self, spacing: float | Sequence[float] = 1.0) -> tuple[np.ndarray, ...]:
-        """The lattice values of each factor."""
-        spacings = np.broadcast_to(np.asarray(spacing, dtype=float), len(self))
-        return tuple(factor.lattice(float(d)) for factor, d in zip(self.factors, spacings, strict=True))
+    def by_factor(self, given: T | Mapping[str, T]) -> dict[int, T]:
+        """The value of each factor, by its position: the one given for all, or those given by name.
 
-    def lattice(self, spacing: float | Sequence[float] = 1.0) -> Float[np.ndarray, "n k"]:
-        """Every lattice point; the last factor varies fastest.
-
-        Raises RequestError for more than `MOST` points, before any is made.
+        Raises RequestError for a name that no factor has.
         """
-        spacings = np.broadcast_to(np.asarray(spacing, dtype=float), len(self))
-        counts = [factor.count(float(step)) for factor, step in zip(self.factors, spacings, strict=True)]
+        if isinstance(given, Mapping):
+            return {self.index(name): value for name, value in given.items()}
+        return dict.fromkeys(range(len(self)), given)
+
+    def axes(
+        self, spacing: float | Mapping[str, float] = 1.0, fixed: Mapping[str, float] | None = None
+    ) -> tuple[Float[np.ndarray, " n_k"], ...]:
+        """The lattice values of each factor.
+
+        Parameters
+        ----------
+        spacing : float or mapping
+            Step between values, in each factor's unit: one for all, or by name, 1 for a factor that is not named.
+        fixed : mapping, optional
+            Factors that have one value, by name: the others make a slice of the space.
+
+        Raises
+        ------
+        RequestError
+            For a name that no factor has, a spacing that `Factor.count` refuses, and a fixed value outside its factor.
+        """
+        held = {self.index(name): self._within(name, value) for name, value in (fixed or {}).items()}
+        steps = self.by_factor(spacing)
+        return tuple(
+            np.array([held[k]]) if k in held else factor.lattice(steps.get(k, 1.0))
+            for k, factor in enumerate(self.factors)
+        )
+
+    def _within(self, name: str, value: float) -> float:
+        """A value of a factor, or RequestError for one outside of it."""
+        factor = self.factors[self.index(name)]
+        inside = factor.low - factor.rounding <= value <= factor.high + factor.rounding
+        if not inside or (factor.kind == "categorical" and value != round(value)):
+            allowed = "a whole number" if factor.kind == "categorical" else "a value"
+            raise RequestError(f"{name}: got {value:.12g}, needs {allowed} in {factor.low:g}..{factor.high:g}")
+        return min(max(value, factor.low), factor.high)
+
+    def lattice(
+        self, spacing: float | Mapping[str, float] = 1.0, fixed: Mapping[str, float] | None = None
+    ) -> Float[np.ndarray, "n k"]:
+        """Every lattice point of the space, or of a slice of it; the last factor varies fastest.
+
+        Parameters
+        ----------
+        spacing, fixed
+            As for `axes`.
+
+        Raises
+        ------
+        RequestError
+            As `axes` does, and for more than `MOST` points, before any is made.
+        """
+        axes = self.axes(spacing, fixed)
+        counts = [len(axis) for axis in axes]
         if (points := math.prod(counts)) > MOST:
             raise RequestError(
-                f"lattice: got {' x '.join(f'{count:,}' for count in counts)} = {points:,} points, which need "
-                f"{8 * len(self) * points / 1e9:.2g} GB, needs at most {MOST:,} points"
+                f"lattice: got {' x '.join(f'{count:,}' for count in counts)} = {points:,} points, needs at most "
+                f"{MOST:,}; a larger spacing, or fixed factors, leave fewer"
             )
-        return np.stack([axis.ravel() for axis in np.meshgrid(*self.axes(spacing), indexing="ij")], axis=1)
+        return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
 
     def check(self, points: Any) -> Float[np.ndarray, "n k"]:
         """The points as float64, values beyond an end by rounding moved onto it.

@@ -29,7 +29,7 @@ def figure_4g(result: Result) -> Figure:
     series = {
         "x": ("right in x", BLUE, "^"),
         "y": ("right in y", style.SKY, "v"),
-        "both": ("right in both", BLACK, "."),
+        "all": ("right in both", BLACK, "."),
     }
     for column, (label, colour, marker) in series.items():
         _models(axes, table, column, label, colour, marker)
@@ -81,7 +81,7 @@ def _models(axes: Axes, table: pl.DataFrame, column: str, label: str | None, col
 
 def _fractions(axes: Axes, table: pl.DataFrame) -> None:
     """The axes of shares against fractions, with what a model scores that copies."""
-    style.lines(axes, table, "fraction", {"both_copied": (None, GREY)}, line=":", seeds="", apart=JOINED)
+    style.lines(axes, table, "fraction", {"all_copied": (None, GREY)}, line=":", seeds="", apart=JOINED)
     axes.set(ylim=(-0.03, 1.05), xscale="log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))

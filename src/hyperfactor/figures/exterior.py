@@ -21,8 +21,8 @@ def figure_12(result: Result) -> Figure:
     for k, (axes, family) in enumerate(zip(figure.subplots(1, 2, sharey=True), NAMES, strict=True)):
         for place, colour in PLACES.items():
             of_place = table.filter((pl.col("family") == family) & (pl.col("place") == place)).sort("seed", "width")
-            style.lines(axes, of_place, "width", {"both": (place, colour)})
-            style.lines(axes, of_place, "width", {"both_copied": (None, colour)}, line=":", seeds="")
+            style.lines(axes, of_place, "width", {"all": (place, colour)})
+            style.lines(axes, of_place, "width", {"all_copied": (None, colour)}, line=":", seeds="")
         axes.set_xticks(sorted(table["width"].unique()))
         axes.set(xlabel="side of the square held out (pixels)", title=NAMES[family], ylim=(-0.03, 1.05))
         style.letter(axes, "ab"[k])

@@ -10,39 +10,44 @@ With g(u) = exp(-u^2 / 2 sigma^2):
     stripe   the one term of the SOS whose centre is inside the window; in the bump family, undivided
 """
 
-from numbers import Real
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from hyperfactor.factors.regions import Cross, Difference, Rectangle
-from hyperfactor.factors.space import Factor, FactorSpace
-from hyperfactor.strict import Integer, Number, Strict
+from hyperfactor.factors.space import Factor, FactorSpace, PositiveByFactor
+from hyperfactor.images.family import Family, Reading, correlation, unit
+from hyperfactor.strict import Integer
+
+TOLERANCE = 1.0  # pixels
+AXES = "xy"  # the factors, in the order of points
 
 
-def pair(value: object) -> object:
-    """One number stands for the same in x and y."""
-    return value if isinstance(value, bool | str) or not isinstance(value, Real) else (value, value)
+class Gaussian(Family):
+    """Families of the two factors x and y, drawn with Gaussian profiles.
 
-
-Positive = Annotated[Number, Field(gt=0)]
-Pair = Annotated[tuple[Positive, Positive], BeforeValidator(pair)]
-
-
-class Picture(Strict):
-    """A family of pictures of two factors, x and y.
-
-    size: pixels a side.  canvas: factor values a side, at least `size`; the window lies in its
-    middle, so that a label l = 0 .. canvas - 1 of the canvas is the pixel l - (canvas - size) // 2.
-    sigma: standard deviation in pixels, one number or (along x, along y).
+    Attributes
+    ----------
+    size : int
+        Pixels a side.
+    canvas : int, optional
+        Factor values a side, at least `size`.  The window lies in its middle, so that a label l = 0 .. canvas - 1 of the
+        canvas is the pixel l - (canvas - size) // 2.
+    sigma : float or mapping
+        Standard deviation, in pixels: one number, or one for each of x and y.
+    boundary : {"open", "periodic"}
+        Whether what leaves the picture at one side enters it at the other.
+    polarity : {"bright", "dark"}
+        Bright on a dark background, or dark on a bright one.
     """
 
-    family: Literal["bump", "sos"] = "bump"
+    resolution = 1 / 512  # pixel; the finest grid of `read`
+
     size: Integer = Field(default=32, ge=8, multiple_of=8)
     canvas: Integer | None = None
-    sigma: Pair = (1.0, 1.0)
+    sigma: PositiveByFactor = 1.0
     boundary: Literal["open", "periodic"] = "open"
     polarity: Literal["bright", "dark"] = "bright"
 
@@ -54,6 +59,22 @@ class Picture(Strict):
             raise ValueError(f"canvas: got {self.canvas}, needs to be left out: a periodic picture has no outside")
         return self
 
+    @model_validator(mode="after")
+    def _sigma_fits(self):
+        if isinstance(self.sigma, dict) and set(self.sigma) != set(AXES):
+            raise ValueError(f"sigma: got {', '.join(self.sigma)}, needs a number, or one for each of x and y")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return 1, self.size, self.size
+
+    @property
+    def widths(self) -> tuple[float, float]:
+        """sigma along x and along y, in pixels."""
+        sigma = self.sigma if isinstance(self.sigma, dict) else dict.fromkeys(AXES, self.sigma)
+        return sigma["x"], sigma["y"]
+
     @property
     def background(self) -> float:
         """The brightness where nothing is drawn."""
@@ -62,21 +83,21 @@ class Picture(Strict):
     def space(self) -> FactorSpace:
         """The factors x and y: over the window, or over the canvas where there is one."""
         if self.boundary == "periodic":
-            return FactorSpace(tuple(Factor(name, 0, self.size, "periodic") for name in "xy"))
+            return FactorSpace(tuple(Factor(name, 0, self.size, "periodic", TOLERANCE) for name in AXES))
         labels = self.canvas or self.size
         low = -((labels - self.size) // 2)
-        return FactorSpace(tuple(Factor(name, low, low + labels - 1) for name in "xy"))
+        return FactorSpace(tuple(Factor(name, low, low + labels - 1, "open", TOLERANCE) for name in AXES))
 
     def window(self) -> Rectangle:
         """The region where both centres are inside the window (2D data)."""
-        return Rectangle(bounds={"x": (0, self.size - 1), "y": (0, self.size - 1)})
+        return Rectangle(bounds=(0, self.size - 1))
 
     def outside_one(self) -> Difference:
         """The region where one centre is inside the window and the other is not visible (1D data)."""
         seen = (-0.5, self.size - 0.5)  # a centre on the edge is half seen
-        return Cross(low=0, high=self.size - 1) - Rectangle(bounds={"x": seen, "y": seen})
+        return Cross(bounds=(0, self.size - 1)) - Rectangle(bounds=seen)
 
-    def visible(self, points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n 2"]:
+    def shown(self, points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n 2"]:
         """Which centres lie inside the window, whose edges are half a pixel outside its outer pixels."""
         if self.boundary == "periodic":
             return np.ones(points.shape, dtype=bool)
@@ -88,17 +109,70 @@ class Picture(Strict):
         distance = np.arange(self.size) - centres[:, None]
         if self.boundary == "periodic":
             distance = (distance + self.size / 2) % self.size - self.size / 2
-        return np.exp(-(distance**2) / (2 * self.sigma[axis] ** 2))
+        return np.exp(-(distance**2) / (2 * self.widths[axis] ** 2))
 
-    def render(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n size size"]:
-        """The true picture at each point, in [0, 1], float64."""
-        shown = self.visible(points)
+    def together(
+        self, columns: Float[np.ndarray, "n size"], rows: Float[np.ndarray, "n size"], shown: Bool[np.ndarray, "n 2"]
+    ) -> Float[np.ndarray, "n size size"]:
+        """The picture of two profiles, each of which is 0 where its centre is not shown, bright on 0."""
+        raise NotImplementedError
+
+    def render(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 1 size size"]:
+        shown = self.shown(points)
         columns = self.profiles(points[:, 0], 0) * shown[:, :1]  # (n, x)
         rows = self.profiles(points[:, 1], 1) * shown[:, 1:]  # (n, y)
-        picture = columns[:, None, :] + rows[:, :, None]  # (n, y, x)
-        if self.family == "sos":
-            picture /= 2
-        else:
-            both = shown.all(axis=1)
-            picture[both] = columns[both, None, :] * rows[both, :, None]
+        picture = self.together(columns, rows, shown)[:, None]
         return picture if self.polarity == "bright" else 1 - picture
+
+    def read(self, images: Float[np.ndarray, "n 1 size size"]) -> Reading:
+        """The centre of each picture, to `resolution`.
+
+        On each axis it is where the profile, the mean over the other axis, correlates most with a Gaussian of the known
+        width.  An even profile has no centre (NaN) and counts as not shown.
+        """
+        signal = images[:, 0] - self.background
+        signal = signal if self.polarity == "bright" else -signal
+        values = np.stack([self._match(signal.mean(axis=1), 0), self._match(signal.mean(axis=2), 1)], axis=1)
+        unseen = 0.0 if self.boundary == "periodic" else -2.0 * self.size
+        return Reading(values, correlation(images, self.render(np.where(np.isnan(values), unseen, values))))
+
+    def _match(self, profiles: Float[np.ndarray, "n size"], axis: int) -> Float[np.ndarray, " n"]:
+        """Centre of the Gaussian that each profile resembles most: a grid, then two finer ones around its best."""
+        given = unit(profiles)
+        step, edge = 1 / 8, self.size - 0.5
+        grid = np.arange(-0.5, edge + step / 2, step)
+        best = grid[(given @ unit(self.profiles(grid, axis)).T).argmax(axis=1)]
+        for _ in range(2):
+            step /= 8
+            near = best[:, None] + step * np.arange(-8, 9)  # (n, 17)
+            if self.boundary == "open":
+                near = near.clip(-0.5, edge)
+            templates = unit(self.profiles(near.ravel(), axis)).reshape(*near.shape, self.size)
+            match = np.einsum("np,nmp->nm", given, templates)
+            best = near[np.arange(len(near)), match.argmax(axis=1)]
+        return np.where(given.any(axis=1), best, np.nan)
+
+
+class Bump(Gaussian):
+    """One bump at (x, y).  Where one centre is outside the window, a stripe at the other."""
+
+    family: Literal["bump"] = "bump"
+
+    def together(
+        self, columns: Float[np.ndarray, "n size"], rows: Float[np.ndarray, "n size"], shown: Bool[np.ndarray, "n 2"]
+    ) -> Float[np.ndarray, "n size size"]:
+        picture = columns[:, None, :] + rows[:, :, None]  # (n, y, x)
+        both = shown.all(axis=1)
+        picture[both] = columns[both, None, :] * rows[both, :, None]
+        return picture
+
+
+class Sos(Gaussian):
+    """A sum of stripes: a vertical one at x and a horizontal one at y."""
+
+    family: Literal["sos"] = "sos"
+
+    def together(
+        self, columns: Float[np.ndarray, "n size"], rows: Float[np.ndarray, "n size"], shown: Bool[np.ndarray, "n 2"]
+    ) -> Float[np.ndarray, "n size size"]:
+        return (columns[:, None, :] + rows[:, :, None]) / 2  # (n, y, x)

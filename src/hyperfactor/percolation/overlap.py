@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hyperfactor.errors import RequestError
-from hyperfactor.images.gaussian import Picture
+from hyperfactor.images.gaussian import Bump
 
 
 def overlap(distance: Float[np.ndarray, "*n"] | float, sigma: float) -> Float[np.ndarray, "*n"] | float:
@@ -50,7 +50,7 @@ def discrete_overlap(step: tuple[float, float], sigma: float, size: int = 32) ->
     pixel's four quarters: a bump much smaller than a pixel depends on where in it its centre lies.
     """
     sigma = _width(sigma)
-    picture = Picture(family="bump", size=size, boundary="periodic", sigma=(sigma, sigma))
+    picture = Bump(size=size, boundary="periodic", sigma=sigma)
     centre = size // 2 + np.array([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5], [0.5, 0.5]])
     a, b = (picture.render(points % size).reshape(len(centre), -1) for points in (centre, centre + step))
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)

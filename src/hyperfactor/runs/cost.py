@@ -14,9 +14,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.generators.base import Generator
-from hyperfactor.images.dataset import training_points
-from hyperfactor.measures.accuracy import AT_ONCE
-from hyperfactor.runs.run import build_model, judged_points, torch_threads
+from hyperfactor.images import task
+from hyperfactor.measures.accuracy import COMPARED
+from hyperfactor.runs.run import build_model, torch_threads
 from hyperfactor.runs.spec import RunSpec
 
 CODED = 20  # bytes a number of a condition, while it is made
@@ -56,13 +56,13 @@ def training(spec: RunSpec) -> int:
 
 def judging(spec: RunSpec) -> int:
     """Floating-point operations of drawing what a finished run is judged by."""
-    return _counted(spec).forward * _counted(spec).calls * len(judged_points(spec))
+    return _counted(spec).forward * _counted(spec).calls * len(spec.task.judged())
 
 
 def _counted(spec: RunSpec) -> _Network:
     sections = (section.model_dump_json() for section in (spec.model, spec.diffusion, spec.sampling))
     code = spec.encoding.width(spec.data.picture.space())
-    key = (*sections, spec.shape, code)
+    key = (*sections, spec.data.picture.shape, code)
     if key not in _COUNTED:
         _COUNTED[key] = _count(*_without_numbers(spec))
     return _COUNTED[key]
@@ -134,14 +134,14 @@ class Memory:
 
 def memory(spec: RunSpec) -> Memory:
     """What training and judging the run of a spec takes on the CPU.  Nothing large is made to say so."""
-    space, pixels = spec.data.picture.space(), math.prod(spec.shape)
+    space, pixels = spec.data.picture.space(), math.prod(spec.data.picture.shape)
     code, weights = spec.encoding.width(space), _parameters(_without_numbers(spec)[0])
-    trained, drawn = len(training_points(spec.data, spec.seed)), len(judged_points(spec))
+    trained, drawn = len(spec.task.points), len(spec.task.judged())
     return Memory(
-        data=trained * (4 * pixels + CODED * code),
+        data=min(task.KEPT, trained * 4 * pixels) + trained * (CODED * code if spec.task.keeps else 8 * len(space)),
         model=4 * COPIES * weights,
         batch=round(PASSED * _kept(spec)) * spec.training.batch if weights <= CALLED else 0,
-        judging=drawn * (JUDGED * pixels + CODED * code) + 3 * 8 * AT_ONCE * len(space) * trained,
+        judging=drawn * (JUDGED * pixels + CODED * code) + 3 * 8 * max(COMPARED, len(space) * trained),
     )
 
 
@@ -167,7 +167,7 @@ def rate(spec: RunSpec, seconds: float = 1.0) -> float:
     `seconds`, or for one step where that takes longer."""
     model = build_model(spec)
     batch = min(spec.training.batch, TIMED)
-    images = torch.zeros(batch, *spec.shape)
+    images = torch.zeros(batch, *spec.data.picture.shape)
     condition = torch.zeros(batch, spec.encoding.width(spec.data.picture.space()))
     generator = rng.torch_stream(spec.seed, "cost.rate")
     with torch_threads(1):

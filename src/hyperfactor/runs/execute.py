@@ -11,15 +11,15 @@ import torch
 
 from hyperfactor.errors import CheckpointError, DamagedError, DivergedError, RequestError
 from hyperfactor.generators.base import Generator
-from hyperfactor.images.dataset import training_points, training_set
 from hyperfactor.process import room
 from hyperfactor.runs.cost import check_memory
 from hyperfactor.runs.recorded import check_same, is_finished
-from hyperfactor.runs.run import Run, build_model, evaluate, snapshot_name, summarize, torch_threads
+from hyperfactor.runs.run import Run, build_model, evaluate, snapshot_name, torch_threads
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.track import Row, tracker
 from hyperfactor.store.provenance import versions
 from hyperfactor.store.store import Store
+from hyperfactor.subjects.judge import summarize
 from hyperfactor.training.loop import fit
 
 STORE = "hyperfactor-store"
@@ -114,8 +114,6 @@ def _fit(
 ) -> tuple[Generator, list[dict[str, float]]]:
     """Train, from the checkpoint if there is one; the averaged model and the history."""
     checkpoint = store.resume(spec.id)
-    dataset = training_set(spec.data, spec.seed)
-    conditions = spec.encoding.encode(dataset.factors, spec.data.picture.space())
     model = build_model(spec).to(device)
     if checkpoint is not None:
         _check_snapshots(spec, store, checkpoint[1])
@@ -127,14 +125,13 @@ def _fit(
         return {
             f"{row['region']}.{key}": row[key]
             for row in summarize(frame, names).to_dicts()
-            for key in (*names, "both", "valid", "right", "error")
+            for key in (*names, "all", "valid", "right", "error")
         }
 
     try:
         return fit(
             model,
-            torch.from_numpy(dataset.images).to(device),
-            torch.from_numpy(conditions).to(device),
+            spec.task,
             spec.training,
             spec.seed,
             checkpoint,
@@ -189,7 +186,7 @@ def _record(spec: RunSpec, store: Store, model: Generator, history: list[dict[st
         "accuracy": {row.pop("region"): row for row in summarize(frame, spec.data.picture.space().names).to_dicts()},
         "seconds": {"train": history[-1]["seconds"], "evaluate": time.perf_counter() - began},
         "parameters": sum(value.numel() for value in model.network.parameters()),
-        "trained_points": len(training_points(spec.data, spec.seed)),
+        "trained_points": len(spec.task.points),
         "threads": torch.get_num_threads(),
         "device": device,
         "versions": versions(PACKAGES),

@@ -18,18 +18,17 @@ from torch import Tensor
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
-from hyperfactor.factors.regions import Region, parse_region
+from hyperfactor.factors.regions import Region
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.generators.base import Generator
 from hyperfactor.generators.paths import SamplingSpec
-from hyperfactor.images.dataset import TRAIN, region_points, training_points
 from hyperfactor.measures import arrays
-from hyperfactor.measures.accuracy import copying_baseline, measure
 from hyperfactor.measures.activations import Pool, check_layers, collect
 from hyperfactor.measures.activations import size as measure_size
 from hyperfactor.runs.recorded import recorded_spec
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.store.store import Store
+from hyperfactor.subjects.judge import judge, summarize
 
 BATCH = 64  # pictures drawn at a time; it changes no picture
 ROUNDED = 1e-5  # pictures may be so far outside of [0, 1], by rounding
@@ -46,7 +45,7 @@ def build_model(spec: RunSpec) -> Generator:
     picture = spec.data.picture
     with rng.torch_seeded(spec.seed, "model.weights"):
         model = spec.model.build(
-            spec.shape,
+            spec.data.picture.shape,
             spec.encoding.width(picture.space()),
             background=picture.background,
             diffusion=spec.diffusion,
@@ -131,7 +130,7 @@ def draw(model: Generator, spec: RunSpec, points: Float[np.ndarray, "n k"], seed
     streams = list(_streams(points, space, seed))
     model.eval()
     batches = [model.sample(condition[i : i + BATCH], streams[i : i + BATCH]) for i in range(0, len(points), BATCH)]
-    return torch.cat(batches).cpu().numpy() if batches else np.zeros((0, *spec.shape), np.float32)
+    return torch.cat(batches).cpu().numpy() if batches else np.zeros((0, *spec.data.picture.shape), np.float32)
 
 
 def _streams(points: np.ndarray, space: FactorSpace, seed: int) -> Iterator[torch.Generator]:
@@ -182,67 +181,20 @@ def _check_memory(
         )
 
 
-def judge(spec: RunSpec, region: str, points: np.ndarray, images: np.ndarray) -> pl.DataFrame:
-    """A row a drawing: region, factors, centres, correct, both, valid, right, error, and the copying baseline."""
-    names, picture = spec.data.picture.space().names, spec.data.picture
-    accuracy = measure(images[:, 0], points, picture)
-    copied = copying_baseline(points, training_points(spec.data, spec.seed), picture)
-    return pl.DataFrame(
-        {"region": [region] * len(points)}
-        | {name: points[:, k] for k, name in enumerate(names)}
-        | {f"{name}_centre": accuracy.centres[:, k] for k, name in enumerate(names)}
-        | {f"{name}_correct": accuracy.correct[:, k] for k, name in enumerate(names)}
-        | {"both": accuracy.both, "valid": accuracy.valid, "right": accuracy.right, "error": accuracy.error}
-        | {f"{name}_copied": copied[:, k] for k, name in enumerate(names)}
-    )
-
-
 def evaluate(model: Generator, spec: RunSpec, most: int | None = None) -> tuple[pl.DataFrame, dict[str, Tensor]]:
     """Draw and judge the training region and every test region, `most` points of each at most.
 
     Returns the frame of `judge` over all regions, and the pictures with their factors.
     """
-    regions = _regions(spec, most)
-    points = _points(regions)
+    regions = spec.task.regions(most)
+    points = np.unique(np.concatenate(list(regions.values())), axis=0)
     images = draw(model, spec, points, spec.seed)
     where = {tuple(point): row for row, point in enumerate(points.tolist())}
     frames = [
-        judge(spec, name, some, images[[where[tuple(point)] for point in some.tolist()]])
+        judge(spec.task, name, some, images[[where[tuple(point)] for point in some.tolist()]])
         for name, some in regions.items()
     ]
     return pl.concat(frames), {"images": torch.from_numpy(images), "factors": torch.from_numpy(points)}
-
-
-def _regions(spec: RunSpec, most: int | None) -> dict[str, np.ndarray]:
-    """The requests of the training region and of each test region, `most` of each at most."""
-    data = spec.data.model_copy(update={"test_points": most}) if most else spec.data
-    named = {TRAIN: data.train, **data.test}
-    return {name: region_points(data, region, spec.seed) for name, region in named.items()}
-
-
-def _points(regions: dict[str, np.ndarray]) -> Float[np.ndarray, "n k"]:
-    return np.unique(np.concatenate(list(regions.values())), axis=0)
-
-
-def judged_points(spec: RunSpec) -> Float[np.ndarray, "n k"]:
-    """The requests that are drawn once a run is trained, each once."""
-    return _points(_regions(spec, None))
-
-
-def summarize(evaluation: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
-    """A row a region: n, the share correct in each factor, in both, valid, right, median error, and the
-    copying baseline's share in each factor and in both."""
-    copied = pl.all_horizontal(f"{name}_copied" for name in names)
-    return evaluation.group_by("region", maintain_order=True).agg(
-        pl.len().alias("n"),
-        *(pl.col(f"{name}_correct").mean().alias(name) for name in names),
-        pl.col("both").mean(),
-        pl.col("valid").mean(),
-        pl.col("right").mean(),
-        pl.col("error").median(),
-        *(pl.col(f"{name}_copied").mean() for name in names),
-        copied.mean().alias("both_copied"),
-    )
 
 
 class Run:
@@ -419,7 +371,7 @@ class Run:
         readings = {"seeds": len(seed) if several else 1, "timesteps": len(timesteps)}
         _check_memory(model, names, condition, readings, pool)
         seeds = _seeds(seed) if several else (rng.check_seed(seed),)
-        given = _pictures_by_seed(pictures, seeds, (len(points), *self.spec.shape), several)
+        given = _pictures_by_seed(pictures, seeds, (len(points), *self.spec.data.picture.shape), several)
         shape = tuple(len(axis) for axis in self.spec.data.test_axes()) if factors is None else (len(points),)
         found = []
         for one, looked_at in zip(seeds, given, strict=True):
@@ -441,9 +393,12 @@ class Run:
         that was not recorded, or a region without lattice points.
         """
         if region is not None and not isinstance(region, str):
-            region = parse_region(region)
-            points = region_points(self.spec.data, region, self.spec.seed)
-            return judge(self.spec, region.kind, points, self.sample(points, self.spec.seed, step))
+            try:
+                region = Region.parse(region)
+            except RequestError as error:
+                raise RequestError(f"region: {str(error).removeprefix('spec: ')}") from None
+            points = self.spec.task.region(region)
+            return judge(self.spec.task, getattr(region, region.tag), points, self.sample(points, self.spec.seed, step))
         if step is None:
             judged = pl.read_parquet(io.BytesIO(self._store.read(self.id, "evaluation.parquet")))
         else:

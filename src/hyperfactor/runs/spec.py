@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -17,10 +18,10 @@ from pydantic import Field, model_validator
 
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.encoding import Encoding, Sinusoidal
-from hyperfactor.generators.base import ModelSpec, Shape
+from hyperfactor.generators.base import ModelSpec
 from hyperfactor.generators.denoiser import UNetSpec
 from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
-from hyperfactor.images.dataset import TRAIN, DataSpec, region_points, training_points
+from hyperfactor.images.task import TRAIN, DataSpec, Task
 from hyperfactor.store.named import named_path
 from hyperfactor.strict import Integer, Strict, changes
 from hyperfactor.training.loop import TrainingSpec
@@ -41,21 +42,21 @@ class RunSpec(Strict):
 
     @model_validator(mode="after")
     def _sections_fit_together(self):
-        training_points(self.data, self.seed)
-        for name, region in {TRAIN: self.data.train, **self.data.test}.items():
+        _ = self.task.points
+        for name in (TRAIN, *self.data.test):
             try:
-                region_points(self.data, region, self.seed)
+                self.task.region(name)
             except RequestError as error:
                 where = "data.test_spacing: the training region" if name == TRAIN else f"data.test.{name}"
                 raise ValueError(f"{where}: {error}") from None
-        self.encoding.width(self.data.picture.space())
-        self.model.check(self.shape, self.diffusion, self.sampling)
+        _ = self.task.width
+        self.model.check(self.data.picture.shape, self.diffusion, self.sampling)
         return self
 
-    @property
-    def shape(self) -> Shape:
-        """Channels, rows and columns of the pictures."""
-        return (1, self.data.picture.size, self.data.picture.size)
+    @cached_property
+    def task(self) -> Task:
+        """The data, resolved: points, regions, codes and pictures."""
+        return Task(self.data, self.encoding, self.seed)
 
     @property
     def id(self) -> str:

@@ -160,7 +160,7 @@ def _missing(wanted: dict[str, RunSpec], store: Store) -> tuple[list[RunSpec], d
 
 def _cost(spec: RunSpec) -> float:
     """Proportional to the time of training, roughly: pictures x pixels x effort a pixel."""
-    return spec.training.steps * spec.training.batch * spec.data.picture.size**2 * spec.model.effort()
+    return spec.training.steps * spec.training.batch * math.prod(spec.data.picture.shape[1:]) * spec.model.effort()
 
 
 class _Sweep:

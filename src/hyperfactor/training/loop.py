@@ -9,8 +9,9 @@ import json
 import math
 import time
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
+import numpy as np
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
@@ -72,14 +73,25 @@ class TrainingSpec(Strict):
         return self.learning_rate * (self.final_rate + (1 - self.final_rate) * cosine)
 
 
+class Examples(Protocol):
+    """What is trained on."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pictures (b, c, h, w), in [0, 1], and conditions (b, width), float32, at some indices."""
+        ...
+
+
 AnyModel = TypeVar("AnyModel", bound=Generator)
 Checkpoint = tuple[dict[str, Tensor], dict[str, str]]  # tensors, and text beside them
 
 
 def fit(
     model: AnyModel,
-    images: Tensor,
-    conditions: Tensor,
+    examples: Examples,
     spec: TrainingSpec,
     seed: int,
     checkpoint: Checkpoint | None = None,
@@ -94,8 +106,7 @@ def fit(
     Parameters
     ----------
     model : what is trained, in place.
-    images : (n, c, h, w), in [0, 1].
-    conditions : (n, d), one a picture.
+    examples : pictures and conditions.
     spec : how it is trained.
     seed : of the batches and of the noise.
     checkpoint : where to go on from; None for the beginning.
@@ -125,16 +136,16 @@ def fit(
     )
     first, history = _restore(checkpoint, model, average, optimizer, spec.steps) if checkpoint else (0, [])
     began, earlier = time.perf_counter(), history[-1]["seconds"] if history else 0.0
-    losses, norms = [], []
+    losses, norms, device = [], [], weights[0].device
     if first == 0 and 0 in spec.snapshots:
         snapshot(0, averaged)
 
     for step in range(first, spec.steps):
         for group in optimizer.param_groups:
             group["lr"] = spec.rate(step)
-        chosen = torch.randint(len(images), (spec.batch,), generator=rng.torch_stream(seed, "training.batch", step))
-        chosen = chosen.to(images.device)
-        loss = model.loss(images[chosen], conditions[chosen], rng.torch_stream(seed, "training.noise", step))
+        chosen = torch.randint(len(examples), (spec.batch,), generator=rng.torch_stream(seed, "training.batch", step))
+        images, conditions = (torch.from_numpy(part).to(device) for part in examples.batch(chosen.numpy()))
+        loss = model.loss(images, conditions, rng.torch_stream(seed, "training.noise", step))
         loss.backward()
         norms.append(nn.utils.clip_grad_norm_(weights, spec.clip))
         optimizer.step()

@@ -1,0 +1,210 @@
+"""A data spec, resolved: which points are trained on and tested, their codes, and their pictures.
+
+A task computes its training points once.  Pictures of a small set are rendered once and kept; those of a large set are
+rendered each time they are asked for.
+"""
+
+import math
+import re
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from pydantic import Field, field_validator
+
+from hyperfactor import rng
+from hyperfactor.errors import RequestError
+from hyperfactor.factors.encoding import Encoding
+from hyperfactor.factors.regions import Everything, Region
+from hyperfactor.factors.space import FactorSpace, PositiveByFactor
+from hyperfactor.images.family import Family
+from hyperfactor.images.gaussian import Bump
+from hyperfactor.strict import Integer, Number, Strict
+
+TRAIN = "train"  # the name of the training region in an evaluation, which no test region may have
+NAME = re.compile(r"[\w+-]+( [\w+-]+)*")  # of a test region: columns of tables are called by it
+KEPT = 2**28  # bytes of pictures that a task keeps; those of a larger set are rendered as they are asked for
+AT_ONCE = 2**20  # numbers of pictures rendered at a time, in float64
+
+
+class DataSpec(Strict):
+    """What is drawn, what is trained on, and what is tested.
+
+    Attributes
+    ----------
+    picture : Family
+        The family of pictures.
+    spacing : float or mapping
+        Step of the lattice trained on, in each factor's unit: one number, or numbers by name.
+    fixed : mapping
+        Factors that have one value throughout, by name.
+    train : Region
+        The region trained on.
+    fraction : float
+        Share of its lattice points drawn at random (lambda).
+    test : mapping
+        Named regions to test on.
+    test_spacing : float or mapping, optional
+        Step of the lattice that the model is looked at on, for tests and for representations; `spacing` where it is left
+        out.
+    test_fixed : mapping
+        Further factors that have one value where the model is looked at.
+    test_points : int, optional
+        At most so many points a region, drawn at random; all where it is left out.
+    """
+
+    picture: Family = Bump()
+    spacing: PositiveByFactor = 1.0
+    fixed: dict[str, Number] = {}
+    train: Region = Everything()
+    fraction: Number = Field(default=1.0, gt=0, le=1)
+    test: dict[str, Region] = {}
+    test_spacing: PositiveByFactor | None = None
+    test_fixed: dict[str, Number] = {}
+    test_points: Integer | None = Field(default=None, ge=1)
+
+    @field_validator("test")
+    @classmethod
+    def _names(cls, test: dict[str, Region]) -> dict[str, Region]:
+        for name in test:
+            if name == TRAIN:
+                raise ValueError(f"got the name {name!r}, which is that of the training region, needs another one")
+            if not NAME.fullmatch(name):
+                raise ValueError(
+                    f"got the name {name!r}, needs words of letters, digits, '_', '-' and '+', one blank between them"
+                )
+        return test
+
+    def lattice(self) -> Float[np.ndarray, "n k"]:
+        """The points that may be trained on."""
+        return self.picture.space().lattice(self.spacing, self.fixed)
+
+    def test_axes(self) -> tuple[Float[np.ndarray, " n_k"], ...]:
+        """The values of each factor at which the model is looked at."""
+        return self.picture.space().axes(self.test_spacing or self.spacing, {**self.fixed, **self.test_fixed})
+
+    def test_lattice(self) -> Float[np.ndarray, "n k"]:
+        """The points at which the model is looked at."""
+        return self.picture.space().lattice(self.test_spacing or self.spacing, {**self.fixed, **self.test_fixed})
+
+
+class Task:
+    """A data spec, resolved with the encoding and the seed of a run.
+
+    Parameters
+    ----------
+    data : DataSpec
+        What is drawn, trained on and tested.
+    encoding : Encoding
+        How factor values become conditions.
+    seed : int
+        Of the points that are drawn at random.
+    """
+
+    def __init__(self, data: DataSpec, encoding: Encoding, seed: int):
+        self.data = data
+        self.encoding = encoding
+        self.seed = seed
+        self.family: Family = data.picture
+        self.space: FactorSpace = data.picture.space()
+
+    @cached_property
+    def points(self) -> Float[np.ndarray, "n k"]:
+        """The lattice points trained on; RequestError where there is none."""
+        lattice = self.data.lattice()
+        points = lattice[self.data.train.contains(lattice, self.space)]
+        keep = round(round(self.data.fraction * len(points), 6))  # 0.575 of 100 is 57.5, which floats put below it
+        if keep == 0:
+            raise RequestError(
+                f"data.train: got {keep} of the {len(lattice)} lattice points, needs a region and a fraction "
+                "that leave at least one"
+            )
+        if keep < len(points):
+            points = points[np.sort(rng.stream(self.seed, "data.fraction").permutation(len(points))[:keep])]
+        return points
+
+    def region(self, region: Region | str, most: int | None = None) -> Float[np.ndarray, "n k"]:
+        """The points of a region to test on.
+
+        Parameters
+        ----------
+        region : Region or str
+            The region, or its name: TRAIN, or one of the spec's.
+        most : int, optional
+            At most so many points, drawn at random; the spec's `test_points` where it is left out.
+
+        Raises
+        ------
+        RequestError
+            For an unknown name, and for a region without a lattice point.
+        """
+        lattice = self.data.test_lattice()
+        points = lattice[self._region(region).contains(lattice, self.space)]
+        if len(points) == 0:
+            raise RequestError(f"region: got none of the {len(lattice)} lattice points, needs at least one")
+        most = most or self.data.test_points
+        if most is not None and most < len(points):
+            points = points[np.sort(rng.stream(self.seed, "data.test").permutation(len(points))[:most])]
+        return points
+
+    def _region(self, region: Region | str) -> Region:
+        if not isinstance(region, str):
+            return region
+        named = {TRAIN: self.data.train, **self.data.test}
+        if region not in named:
+            raise RequestError(f"region: got {region!r}, needs one of {', '.join(named)}")
+        return named[region]
+
+    def regions(self, most: int | None = None) -> dict[str, Float[np.ndarray, "n k"]]:
+        """The points of the training region and of each test region, by name, `most` of each at most."""
+        return {name: self.region(name, most) for name in (TRAIN, *self.data.test)}
+
+    def judged(self) -> Float[np.ndarray, "n k"]:
+        """The points of all regions, each once: what is drawn when a model is judged."""
+        return np.unique(np.concatenate(list(self.regions().values())), axis=0)
+
+    def trained_on(self, points: Float[np.ndarray, "n k"]) -> Bool[np.ndarray, " n"]:
+        """Which points were trained on: those equal to a training point within the rounding of each factor.
+
+        Raises RequestError for points that are not in the factor space.
+        """
+        return self.space.among(self.space.check(points), self.points)
+
+    def encode(self, points: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n width"]:
+        """The condition of each point, float32."""
+        return self.encoding.encode(points, self.space)
+
+    @cached_property
+    def width(self) -> int:
+        """Length of a condition."""
+        return self.encoding.width(self.space)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the training pictures are kept, and not rendered each time."""
+        return 4 * len(self.points) * math.prod(self.family.shape) <= KEPT
+
+    def render(self, points: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n c h w"]:
+        """The true pictures, float32, in [0, 1]."""
+        images = np.empty((len(points), *self.family.shape), dtype=np.float32)
+        some = max(1, AT_ONCE // math.prod(self.family.shape))
+        for i in range(0, len(points), some):
+            images[i : i + some] = self.family.render(points[i : i + some])
+        return images
+
+    @cached_property
+    def _kept(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.render(self.points), self.encode(self.points)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def batch(
+        self, indices: Int[np.ndarray, " b"]
+    ) -> tuple[Float[np.ndarray, "b c h w"], Float[np.ndarray, "b width"]]:
+        """Training pictures, float32, in [0, 1], and their conditions, by their indices among `points`."""
+        if self.keeps:
+            images, conditions = self._kept
+            return images[indices], conditions[indices]
+        points = self.points[indices]
+        return self.render(points), self.encode(points)
