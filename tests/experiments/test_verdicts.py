@@ -37,7 +37,7 @@ def measured(claims: list[Claim]) -> dict[str, float | None]:
 
 
 # Coarser lattices than the experiments', so that few drawings are judged.
-INTERPOLATION = [coarser(interpolation.specs("laptop", 0), test_spacing=(1.0, 4.0))]
+INTERPOLATION = [coarser(interpolation.specs("laptop", 0), test_spacing={"y": 4.0})]
 EXTERIOR = [coarser(exterior.specs("laptop", 0), test_spacing=(2.0, 2.0))]
 COMPOSITION = [coarser(composition.specs("laptop", 0), spacing=(1.0, 1.0))]
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperfactor import RequestError
-from hyperfactor.factors.encoding import Bump, Encoding, OneHot, Periodic, Ramp, Sinusoidal
+from hyperfactor.factors.encoding import Bump, ByFactor, Encoding, OneHot, Periodic, Ramp, Sinusoidal
 from hyperfactor.factors.space import Factor, FactorSpace
 
 OPEN = FactorSpace((Factor("x", 0, 31), Factor("y", 0, 31)))
@@ -75,7 +75,7 @@ def test_codes_that_a_factor_cannot_have_are_refused():
     with pytest.raises(RequestError, match="got factor x, which is open, needs periodic"):
         Periodic().width(OPEN)
     with pytest.raises(RequestError, match="categorical"):
-        Ramp().width(FactorSpace((Factor("shape", 0, 3, "categorical"),)))
+        ByFactor(factors={"shape": Ramp()}).width(FactorSpace((Factor("shape", 0, 3, "categorical"),)))
 
 
 SHAPES = FactorSpace((Factor("x", 0, 31), Factor("shape", 0, 2, "categorical")))
