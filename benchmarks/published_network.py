@@ -70,7 +70,9 @@ def main() -> None:
         kept = in_few_dimensions(readings)
         np.savez_compressed(given.out / f"readings-{step}.npz", readings=kept.astype(np.float16))
         for kind, some in (("plain", readings[:1]), ("corrected", readings)):
-            rows.append({"step": step, "kind": kind, **shares, **Geometry(run.spec.seed, some).row()})
+            rows.append(
+                {"step": step, "kind": kind, **shares, **Geometry(run.spec.seed, some, run.spec.task.space).row()}
+            )
             print(rows[-1], flush=True)
         (given.out / "geometry.json").write_text(strict.dump_json(rows))
 

@@ -410,8 +410,8 @@ def _representation(
     else:
         R = run.activations(layer, timestep, step=step, pictures=truth)[layer]
     found = Representation.of(R, data.picture.space(), lattice=data.test_axes())
-    step = float(np.diff(data.test_axes()[0])[0])
-    return found, data.picture.widths[0] / step if isinstance(data.picture, Gaussian) else 1.0
+    apart = float(np.diff(data.test_axes()[0])[0])
+    return found, data.picture.widths[0] / apart if isinstance(data.picture, Gaussian) else 1.0
 
 
 def _read_lattice(path: Path, factors: str | None) -> "Representation":

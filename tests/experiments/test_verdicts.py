@@ -38,8 +38,8 @@ def measured(claims: list[Claim]) -> dict[str, float | None]:
 
 # Coarser lattices than the experiments', so that few drawings are judged.
 INTERPOLATION = [coarser(interpolation.specs("laptop", 0), test_spacing={"y": 4.0})]
-EXTERIOR = [coarser(exterior.specs("laptop", 0), test_spacing=(2.0, 2.0))]
-COMPOSITION = [coarser(composition.specs("laptop", 0), spacing=(1.0, 1.0))]
+EXTERIOR = [coarser(exterior.specs("laptop", 0), test_spacing=2.0)]
+COMPOSITION = [coarser(composition.specs("laptop", 0), spacing=1.0)]
 
 
 def test_composition_of_models_that_compose():
@@ -241,7 +241,7 @@ def lattice(R: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 
 NOISE = np.random.default_rng(0).normal(size=(SIDE, SIDE, 40))
-TORUS = coarser(torus.specs("laptop", 0), test_spacing=(32 / SIDE, 32 / SIDE))["torus"]
+TORUS = coarser(torus.specs("laptop", 0), test_spacing=32 / SIDE)["torus"]
 
 
 def trained(R: np.ndarray, rule: Rule = interpolates) -> torus.Trained:

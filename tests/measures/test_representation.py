@@ -23,7 +23,7 @@ R = np.random.default_rng(0).normal(size=(6, 5, 4, 7))
 
 
 def test_a_space_names_the_axes_and_says_which_wrap():
-    found = Representation.of(R, SPACE, lattice=SPACE.axes((60.0, 0.5, 1.0)))
+    found = Representation.of(R, SPACE, lattice=SPACE.axes({"angle": 60.0, "size": 0.5}))
     assert found.names == ("angle", "size", "shape")
     assert found.wraps == (True, False, True)
     assert (found.sizes, found.shape, found.several) == ((6, 5, 4), (6, 5, 4, 7), False)
@@ -91,7 +91,7 @@ def test_places_of_values_that_are_not_equally_spaced():
         (lambda: Representation.of(R, periodic=(True, False)), "^periodic: got 2 values, needs one, or one for each of 3"),
         (lambda: Representation.of(Representation.of(R), ["x", "y", "z"]), "^R: got a Representation with factors of its"),
         (lambda: compare(Representation.of(R), periodic=True), "^R: got a Representation with factors of its own"),
-        (lambda: Representation.of(R, SPACE, lattice=SPACE.axes((60.0, 1.0, 1.0))), "^factor size: got 3 values for 5 places"),
+        (lambda: Representation.of(R, SPACE, lattice=SPACE.axes({"angle": 60.0})), "^factor size: got 3 values for 5 places"),
         (lambda: Representation.of(R, SPACE, lattice=[(0.0,)]), "^lattice: got values of 1 factors, needs those of 3$"),
         (lambda: Axis("x", "round"), "^factor x: got kind 'round', needs one of open, periodic, categorical$"),  # pyright: ignore[reportArgumentType]
         (lambda: Axis("x", "periodic", (0.0, 1.0)), "^factor x: got values without a period"),

@@ -12,6 +12,7 @@ looked at again.
 """
 
 import hashlib
+import math
 import multiprocessing
 import os
 import time
