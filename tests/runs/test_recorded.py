@@ -41,7 +41,7 @@ ADDED = {"clip": None}  # a key that the version did not have
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (MOVED, "recorded with training.clip = 0.123, a default that is {clip} today, needs another store, or `hyperfactor runs remove"),
+        (MOVED, "recorded with training.clip = 0.123, a default that is {clip} today, needs another store"),
         (GONE, "recorded by a version with other keys .*unknown key 'momentum'.*runs remove"),
     ],
 )  # fmt: skip

@@ -101,7 +101,8 @@ def test_stores_that_are_none_get_one_line(kind: str, tmp_path: Path, tiny: RunS
     (tmp_path / "pool").symlink_to("loop")
     (tmp_path / "dangling").symlink_to("nowhere")
     place = {
-        "long name": tmp_path / ("a" * 300), "long path": tmp_path / "/".join(["a" * 200] * 30), "file": tmp_path / "file",
+        "long name": tmp_path / ("a" * 300), "long path": tmp_path / "/".join(["a" * 200] * 30),
+        "file": tmp_path / "file",
         "below a file": tmp_path / "file" / "s", "loop": tmp_path / "loop", "dangling": tmp_path / "dangling",
         "process": Path("/proc/nothing"),
     }[kind]  # fmt: skip

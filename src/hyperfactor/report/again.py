@@ -54,6 +54,6 @@ def report_again(store: str | Path, keys: Sequence[str], out: str | Path) -> tup
 def _cannot_be_shown(one: Kept) -> StoreError:
     name = one.question.experiment
     return StoreError(
-        f"result {one.key}: got one that other code kept on {one.made} and that cannot be shown, needs one of this version; "
-        f"`hyperfactor reproduce {name}` computes it again"
+        f"result {one.key}: got one that other code kept on {one.made} and that cannot be shown, "
+        f"needs one of this version; `hyperfactor reproduce {name}` computes it again"
     )

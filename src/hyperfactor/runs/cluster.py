@@ -18,7 +18,7 @@ from hyperfactor.errors import RequestError, RunError
 SCHEDULER = "needs tcp://host:port or a scheduler file"
 ANSWER = 10  # seconds that a scheduler has to answer
 SILENT = logging.CRITICAL + 1
-# Dask samples each worker's stack every 10 ms and the lag of its loop every 20 ms; both take the interpreter from training.
+# Dask samples the stack of each worker every 10 ms and the lag of its loop every 20 ms, which slows training down.
 QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
 
 

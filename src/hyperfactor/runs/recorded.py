@@ -73,19 +73,17 @@ def unlike(run: str, recorded: Recorded) -> str | None:
     if spec.id == run:
         return None
     for key, value in leaves(changes(spec, RunSpec())):
-        default = _default(run, recorded, key)
-        if default is not None:
+        if (today := _parsed(_without(recorded, key.split(".")))) is not None and today.id == run:
+            default = dict(leaves(today.model_dump(mode="json"))).get(key)
             return f"recorded with {key} = {value}, a default that is {default} today"
     return f"recorded under another schema or with other defaults; today a run of these values has the id {spec.id}"
 
 
-def _default(run: str, recorded: Recorded, key: str) -> Any:
-    """Today's default of a dotted key, where a spec without the key is today's spec of this id, else None."""
+def _parsed(recorded: Recorded) -> RunSpec | None:
     try:
-        spec = RunSpec.parse(_without(recorded, key.split(".")))
-    except RequestError:  # a key that is required
+        return RunSpec.parse(recorded)
+    except RequestError:
         return None
-    return dict(leaves(spec.model_dump(mode="json"))).get(key) if spec.id == run else None
 
 
 def _without(data: Recorded, path: list[str]) -> dict[str, Any]:
@@ -98,9 +96,11 @@ def _without(data: Recorded, path: list[str]) -> dict[str, Any]:
 def remark(specs: Mapping[str, Recorded]) -> str | None:
     """One line on runs that other code than today's has recorded, by id, where `unlike` says something of some."""
     checked = dict(list(specs.items())[:CHECKED])
-    found = {run: line for run, recorded in checked.items() if (line := unlike(run, recorded))}
+    found = [run for run, recorded in checked.items() if (spec := _parsed(recorded)) is None or spec.id != run]
     if not found:
         return None
-    run, line = next(iter(found.items()))
     of = f"{len(specs)}" if len(checked) == len(specs) else f"the first {CHECKED} of {len(specs)}"
-    return f"{len(found)} of {of} runs that other code recorded are not runs of today's specs, such as {run}: {line}"
+    return (
+        f"{len(found)} of {of} runs that other code recorded are not runs of today's specs, such as {found[0]}: "
+        f"{unlike(found[0], specs[found[0]])}"
+    )

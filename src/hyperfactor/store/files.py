@@ -79,8 +79,7 @@ class Files(ABC):
 class Folder(Files):
     """A folder of this machine or of a shared disk.
 
-    A write goes to a temporary name in the same folder, is flushed to the disk, and is renamed.  The folder stays the
-    same one when the process changes its current folder.
+    The folder stays the same one when the process changes its current folder.
     """
 
     def __init__(self, path: str | Path):
@@ -171,7 +170,7 @@ class Folder(Files):
 def _give_name(temporary: Path, path: Path, content: bytes) -> bool:
     """Give a file its name, on shared disks too; False where another one has it.
 
-    Without hard links the file is created under its name, and who reads it at this moment may see only a part of it.
+    Without hard links the file is created under its name, and a reader may see only a part of it at this moment.
     """
     try:
         os.link(temporary, path)
@@ -187,10 +186,10 @@ def _give_name(temporary: Path, path: Path, content: bytes) -> bool:
 
 
 class Bucket(Files):
-    """Object storage: `protocol://bucket/prefix?option=value`, the options being those of fsspec's file system.
+    """Object storage: `protocol://bucket/prefix?option=value`, with the options of fsspec's file system.
 
-    An object is written whole or not at all by the protocol itself, and is created only if it is new by a
-    conditional request (If-None-Match), which the storage must offer, as S3 does.
+    The protocol itself writes an object whole or not at all. A conditional request (If-None-Match) creates an object
+    only if it is new. The storage must offer it, as S3 does.
     """
 
     def __init__(self, url: str):

@@ -31,8 +31,7 @@ def named_path(given: object, what: str) -> Path:
     Raises
     ------
     RequestError
-        For an empty name, for `-`, for what is no name, for an unknown user, and for a relative name in a folder
-        that was deleted.
+        For an empty name, `-`, a value that is no name, an unknown user, or a relative name in a deleted folder.
     """
     if not isinstance(given, str | os.PathLike):
         raise RequestError(f"{what}: got {given!r}, needs a name")
@@ -60,14 +59,14 @@ def write_whole(path: str | Path, content: bytes) -> None:
 def write_together(contents: Mapping[str | Path, bytes]) -> None:
     """Write files that a user named, and make their folders.
 
-    Each is written under a temporary name first, so that a disk without room leaves all as they were.  A link is
-    followed, and the file that it leads to is replaced.  What is no file, such as a pipe, a terminal or /dev/null, is
-    written into.  A file keeps its permissions.
+    Each is written under a temporary name first, so a disk without room leaves all files as they were. A link is
+    followed, and the file that it leads to is replaced. A pipe, a terminal or a device such as /dev/null is written
+    into. A file keeps its permissions.
 
     Parameters
     ----------
     contents : mapping of str or Path to bytes
-        Names that `named_path` takes, and all that each file is to hold.
+        For each name, as `named_path` takes it, the whole content of the file.
 
     Raises
     ------
@@ -87,7 +86,7 @@ def write_together(contents: Mapping[str | Path, bytes]) -> None:
 
 
 def check_writable(*paths: str | Path | None) -> None:
-    """Raise now, before any work is done, what `write_together` would raise for these names; None is passed over."""
+    """Raise before any work is done what `write_together` would raise for these names. None is passed over."""
     with ExitStack() as stack:
         for path in paths:
             if path is not None:
@@ -104,7 +103,7 @@ def _told(path: object) -> Iterator[None]:
 
 
 def _prepare(place: Path, content: bytes, stack: ExitStack) -> Callable[[], None]:
-    """Do all that needs room; returns what is left to do.  stack: deletes the temporary file at its end."""
+    """Do everything that needs room, and return what is left to call. `stack` deletes the temporary file."""
     if (descriptor := _descriptor(place)) is not None:
         os.fstat(descriptor)  # it is open
         return partial(_pour, descriptor, content)
@@ -124,7 +123,7 @@ def _prepare(place: Path, content: bytes, stack: ExitStack) -> Callable[[], None
 
 
 def _pour(into: Path | int, content: bytes) -> None:
-    """Write into what is no file, after all that was printed."""
+    """Write into a pipe, a terminal or a device, after everything that was printed."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
