@@ -98,6 +98,38 @@ def test_between_a_shape_and_none_the_distance_lies_between():
     assert 0.2 < mixed < random - 0.02
 
 
+ANGLE = 2 * np.pi * np.arange(8) / 8
+RING, SEGMENT, CATEGORY = np.stack([np.cos(ANGLE), np.sin(ANGLE)], axis=1), np.arange(6.0)[:, None] / 2, np.eye(5)
+ROW = np.exp(-(np.subtract.outer(np.arange(6.0), np.arange(6.0)) ** 2) / 2)
+
+
+def joined(*codes: np.ndarray) -> np.ndarray:
+    """Each factor in dimensions of its own."""
+    places = np.meshgrid(*(np.arange(len(code)) for code in codes), indexing="ij")
+    return np.concatenate([code[at] for code, at in zip(codes, places, strict=True)], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("R", "kinds", "name"),
+    [
+        (SEGMENT, ["open"], "segment"),
+        (RING, ["periodic"], "circle"),
+        (CATEGORY, ["categorical"], "simplex"),
+        (joined(SEGMENT, 3 * SEGMENT), ["open", "open"], "segment x segment"),
+        (joined(RING, SEGMENT), ["periodic", "open"], "circle x segment"),
+        (joined(RING, ROW), ["periodic", "open"], "circle x Gaussian row"),
+        (joined(RING, CATEGORY), ["periodic", "categorical"], "circle x simplex"),
+        (joined(CATEGORY, SEGMENT), ["categorical", "open"], "simplex x segment"),
+        (joined(RING, SEGMENT, CATEGORY), ["periodic", "open", "categorical"], "circle x segment x simplex"),
+        (joined(RING, RING), ["periodic", "periodic"], "Clifford torus"),
+    ],
+)
+def test_shapes_made_by_hand_are_at_distance_0(R, kinds, name):
+    found = compare(Representation.of(R, [Axis(str(k), kind) for k, kind in enumerate(kinds)]), bootstrap=5)
+    assert found.nearest == name
+    assert found.total[name] == pytest.approx(0, abs=1e-9)
+
+
 def test_an_open_plane_is_no_torus():
     """Read as periodic it would be nearest the Clifford torus."""
     plane = np.stack(np.meshgrid(np.arange(8.0), np.arange(8.0), indexing="ij"), axis=-1)
