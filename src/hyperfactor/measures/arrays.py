@@ -30,9 +30,14 @@ SIDES = 4  # dimensions in which near points are sought
 class Normalised:
     """Values with the centre 0 and the largest between 1 and 4.
 
-    values      what was given, less its centre, divided by `unit`
-    unit        a power of two, of the numbers given
-    rounding    how far float64 may have rounded a value, in units
+    Parameters
+    ----------
+    values
+        What was given, less its centre, divided by `unit`.
+    unit
+        A power of two, in units of the numbers given.
+    rounding
+        How far float64 may have rounded a value, in units.
     """
 
     values: np.ndarray
@@ -51,8 +56,20 @@ class Normalised:
 
 
 def numbers(array: Any, name: str) -> np.ndarray:
-    """The array as float64, in any shape and not all finite; RequestError for what float64 does not hold (see the
-    module)."""
+    """The array as float64, in any shape, finite or not.
+
+    Parameters
+    ----------
+    array
+        An array, a tensor, or a list of numbers or arrays.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    RequestError
+        For what float64 does not hold (see the module).
+    """
     try:
         given = _plain(array, name)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -110,7 +127,10 @@ def distinct(values: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " m"]:
     A point counts once, and so do points nearer to each other than NEAR times the radius of the cloud, the root mean
     square distance of its points from their mean.  Of such points the first in lexicographic order is kept.
 
-    values: normalised.
+    Parameters
+    ----------
+    values
+        Normalised.
     """
     _, kept = np.unique(values, axis=0, return_index=True)
     cloud = values[kept]

@@ -34,17 +34,31 @@ STEPLESS = "not measured: too few steps that have a length"
 
 @dataclass(frozen=True)
 class Battery:
-    """What was found of R (n_1, ..., n_k, d); `coordinates` (n_1, ..., n_k, 3 or fewer) along its principal axes.
+    """What was found of R.
 
     A single cosine of several readings has noise, which makes its magnitude too large.  Tables and JSON then have the
     magnitudes of the mean cosines that `compare` takes.
 
-    Topology is measured over the fields of 2 elements (`persistence`) and of 3 (`persistence_3`), which disagree on a
-    surface that closes with a twist: a Klein bottle has the Betti numbers (1, 2, 1) of a torus over 2, and (1, 1, 0)
-    over 3.
+    Topology is measured over the fields of 2 and of 3 elements.  They disagree on a surface that closes with a twist: a
+    Klein bottle has the Betti numbers (1, 2, 1) of a torus over 2, and (1, 1, 0) over 3.
 
-    intrinsic_dimension is NaN where it cannot be measured: for fewer than 21 distinct points, or ones equally far
-    apart.
+    Parameters
+    ----------
+    shape
+        Of R, (n_1, ..., n_k, d).
+    names
+        Of the factors.
+    additivity, cosines, comparison, participation_ratio, spectrum
+        What the measures of these names found.
+    intrinsic_dimension
+        By `levina_bickel`; NaN where it cannot be measured: for fewer than 21 distinct points, or ones equally far
+        apart.
+    persistence, persistence_3
+        Over the fields of 2 and of 3 elements.
+    coordinates
+        Along the first 3 principal axes, or fewer, (n_1, ..., n_k, 3).
+    seconds
+        That it took.
     """
 
     shape: tuple[int, ...]

@@ -1,10 +1,10 @@
 """How many dimensions a cloud of points takes.
 
-participation_ratio and spectrum speak of the linear space around it; two_nn and levina_bickel of the
-manifold on which it lies.  None changes under rotation, shift, scale, embedding in more dimensions or order
-of the points, as far as float64 holds them (see `arrays`); nor do the last two where points are repeated: equal points
-count once, and so do points nearer to each other than 1e-5 of the radius of the cloud, its root mean square
-distance from the mean.
+`participation_ratio` and `spectrum` describe the linear space around the cloud, `two_nn` and `levina_bickel` the
+manifold on which it lies.  None of them changes when the points are rotated, shifted, scaled, embedded in more
+dimensions or put in another order, as far as float64 holds them (see `arrays`).  The last two do not change when points
+are repeated: equal points count once, and so do points nearer to each other than 1e-5 of the radius of the cloud, the
+root mean square distance of its points from their mean.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,17 +21,33 @@ Points = Float[np.ndarray, "n d"]
 
 
 def spectrum(points: Given) -> Float[np.ndarray, " r"]:
-    """Shares of the variance along the principal axes, largest first; min(n, d) of them, which sum to 1."""
+    """Shares of the variance along the principal axes, largest first.
+
+    Parameters
+    ----------
+    points
+        Shape (n, d), or a `Representation`.
+
+    Returns
+    -------
+    min(n, d) shares, which sum to 1.
+
+    Raises
+    ------
+    RequestError
+        For what is no cloud of points.
+    """
     variance = _variances(arrays.normalised(checked_points(points)).values)
     return variance / variance.sum()
 
 
 def participation_ratio(points: Given, corrected: bool = False) -> float:
-    """(sum_i l_i)^2 / sum_i l_i^2 with l_i the variances along the principal axes: from 1 on a line to d
-    where all directions are alike.
+    """How many dimensions the variance takes: from 1 on a line to d where all directions are alike.
 
-    The points of a whole lattice are all there is, and need no correction.  corrected: the points are
-    n independent samples, of which few make the ratio too small; with S their covariance and N = n - 1,
+    It is (sum_i l_i)^2 / sum_i l_i^2 with l_i the variances along the principal axes.
+
+    The points of a whole lattice are all there is, and need no correction.  Few independent samples make the ratio too
+    small.  For n of them, with S their covariance and N = n - 1,
         b = N^2 / ((N - 1) (N + 2)) (tr S^2 - (tr S)^2 / N),      a = (tr S)^2 - 2 b / N
     estimate tr C^2 and (tr C)^2 without bias for normal samples of covariance C, and the ratio is a / b
     (Srivastava, J. Japan Statist. Soc. 35 (2005) 251).
@@ -101,7 +117,13 @@ def participation_ratio_of_weighted(
 
     Parameters
     ----------
-    readings: one array (n, d), or several readings of the same points.
+    readings
+        One array (n, d), or several readings of the same points.
+
+    Raises
+    ------
+    RequestError
+        For what is no cloud of points; and by the function, for readings that are noise only.
     """
     X = arrays.normalised_readings(np.stack([checked_points(R) for R in readings])).values
     products = np.array([[a @ b.T for b in X] for a in X])  # (m, m, n, n)
@@ -124,7 +146,12 @@ def _across_readings(
 
     With a != c and b != d the readings of points k and l, the products K^ab and K^cd have independent noise.
 
-    luck: the variance of <x_k, x_k> by noise.
+    Parameters
+    ----------
+    K
+        The products, for each two readings.
+    luck
+        The variance of <x_k, x_k> by noise.
     """
     m = len(K)
     if m == 1:
@@ -146,8 +173,17 @@ def two_nn(points: Given) -> float:
 
     TwoNN (Facco et al., Sci. Rep. 7 (2017) 12140), of scikit-dimension.  Points are taken to be random:
     on a lattice, where both distances are nearly equal, the estimate is far too large; use
-    `levina_bickel` there.  Repeated points count once (see the module).  Raises RequestError for fewer than 10 points,
-    and where the estimate is over 2 d, when no manifold has over d.
+    `levina_bickel` there.  Repeated points count once (see the module).
+
+    Parameters
+    ----------
+    points
+        Shape (n, d), or a `Representation`.
+
+    Raises
+    ------
+    RequestError
+        For fewer than 10 distinct points, and where the estimate is over 2 d, when no manifold has over d.
     """
     from skdim.id import TwoNN  # 2 s to import
 
@@ -167,8 +203,19 @@ def levina_bickel(points: Given, neighbours: int = 20) -> float:
     With T_j the distance from a point to its j-th neighbour, k = neighbours, each point gives
         1 / d = 1 / (k - 2) sum_{j < k} ln(T_k / T_j)
     and the inverses are averaged over points (Levina and Bickel, NIPS 2004; the mean of inverses is
-    MacKay and Ghahramani's).  Repeated points count once (see the module).  Raises RequestError for too few
-    points, and where all are equally far apart.
+    MacKay and Ghahramani's).  Repeated points count once (see the module).
+
+    Parameters
+    ----------
+    points
+        Shape (n, d), or a `Representation`.
+    neighbours
+        k, at least 3.
+
+    Raises
+    ------
+    RequestError
+        For k distinct points or fewer, and where all are equally far apart.
     """
     from sklearn.neighbors import NearestNeighbors  # 1 s to import
 

@@ -13,7 +13,17 @@ from hyperfactor.measures.representation import Given, checked_points
 
 @dataclass(frozen=True)
 class Principal:
-    """coordinates (n, c) along the principal axes `axes` (c, d); `shares` (c,) of the variance."""
+    """What `pca` found.
+
+    Parameters
+    ----------
+    coordinates
+        Of the points along the principal axes, (n, c).
+    axes
+        Unit vectors, (c, d).
+    shares
+        Of the variance along each axis, (c,).
+    """
 
     coordinates: np.ndarray
     axes: np.ndarray
@@ -21,7 +31,22 @@ class Principal:
 
 
 def pca(points: Given, components: int = 3) -> Principal:
-    """The leading principal components.  The sign of an axis is fixed: its largest entry is positive."""
+    """The leading principal components.
+
+    The sign of an axis is fixed: its largest entry is positive.
+
+    Parameters
+    ----------
+    points
+        Shape (n, d), or a `Representation`.
+    components
+        How many, from 1 to the smaller of n and d.
+
+    Raises
+    ------
+    RequestError
+        For what is no cloud of points, and for a number of components out of range.
+    """
     found = arrays.normalised(checked_points(points))
     most = min(found.values.shape)
     if not 1 <= components <= most:
@@ -38,6 +63,24 @@ def umap(
     """Coordinates by UMAP (McInnes, Healy and Melville, arXiv 1802.03426), of umap-learn.
 
     The same points and seed give the same coordinates; for this it runs on one thread.
+
+    Parameters
+    ----------
+    points
+        Shape (n, d), or a `Representation`.
+    components
+        Coordinates of a point.
+    neighbours
+        Of each point, whose distances are kept; at least 2 and less than n.
+    minimum_distance
+        Between points that lie close together, in the coordinates.
+    seed
+        Of the optimisation.
+
+    Raises
+    ------
+    RequestError
+        For fewer than components + 3 points, and for a number of neighbours out of range.
     """
     seed = rng.check_seed(seed)
     cloud = arrays.normalised(checked_points(points, least=components + 3)).values

@@ -36,7 +36,10 @@ def inner(A: Float[np.ndarray, "m *n d"], B: Float[np.ndarray, "m *n d"]) -> Flo
 def noise_share(centred: Float[np.ndarray, "m *n d"]) -> float | None:
     """The share of the variance over the lattice that is noise; None for a single reading.
 
-    centred: each reading has the mean 0.
+    Parameters
+    ----------
+    centred
+        Readings, each of which has the mean 0.
     """
     if len(centred) == 1:
         return None
@@ -77,7 +80,8 @@ def squared_lengths(vectors: Float[np.ndarray, "m k *n d"]) -> Float[np.ndarray,
 
     Parameters
     ----------
-    vectors: readings first, then the axis of vectors that are alike.
+    vectors
+        Readings first, then the axis of vectors that are alike.
     """
     found = inner(vectors, vectors)
     if len(vectors) == 1:
@@ -97,9 +101,12 @@ def _shrunk(
 
     Parameters
     ----------
-    values, means: the means broadcast against the values.
-    noise: variance of a value due to noise.
-    error: variance of a mean due to noise.
+    values, means
+        The means broadcast against the values.
+    noise
+        Variance of a value due to noise.
+    error
+        Variance of a mean due to noise.
 
     Returns
     -------

@@ -64,16 +64,25 @@ NEEDS = "needs fewer landmarks, a lower max_dim or a higher limit"
 class Persistence:
     """What `persistence` found.
 
-    diagrams[k]        births and deaths in H_k, shape (bars, 2); one H0 bar never dies
-    landmarks          indices of the points used, in the order of the walk
-    covering_radius    the farthest that a point is from its nearest landmark
-    radius             root mean square distance of the points, each once, from their mean
-    seconds            that it took
-    null[k]            the bars of the null: the landmarks, each principal coordinate permuted by itself, once or, of
-                       few landmarks, several times
-    rank               dimensions of the linear space that the landmarks span
-    joined             for each H0 bar that dies, longest first, how many landmarks are in the smaller of the two
-                       pieces that it joins
+    Parameters
+    ----------
+    diagrams
+        For each dimension k the births and deaths in H_k, shape (bars, 2); one H0 bar never dies.
+    landmarks
+        Indices of the points used, in the order of the walk.
+    covering_radius
+        The farthest that a point is from its nearest landmark.
+    radius
+        Root mean square distance of the points, each once, from their mean.
+    seconds
+        That it took, all fields together.
+    null
+        For each dimension the bars of the null: the landmarks, each principal coordinate permuted by itself, once or,
+        of few landmarks, several times.
+    rank
+        Dimensions of the linear space that the landmarks span.
+    joined
+        For each H0 bar that dies, longest first, how many landmarks are in the smaller of the two pieces that it joins.
     """
 
     diagrams: tuple[np.ndarray, ...]
@@ -322,9 +331,12 @@ def maxmin(points: Given, count: int, seed: int = 0) -> tuple[Int[np.ndarray, " 
 
     Parameters
     ----------
-    points: shape (n, d).
-    count: landmarks.  Fewer are returned where the distinct points run out.
-    seed: of the first landmark, which is drawn at random.  Each next one is the point farthest from all before it.
+    points
+        Shape (n, d), or a `Representation`.
+    count
+        Landmarks.  Fewer are returned where the distinct points run out.
+    seed
+        Of the first landmark, which is drawn at random.  Each next one is the point farthest from all before it.
     """
     cloud = _Cloud.of(points)
     chosen, covering = cloud.walk(count, seed)
@@ -341,13 +353,18 @@ class Cost:
 
 
 def estimate(points: Given, max_dim: int = 2, landmarks: int = 300, seed: int = 0) -> Cost:
-    """The cost of `persistence`, without doing it.
+    """The cost of `persistence` over one field, without doing it.
 
     The simplices of dimension 2 to max_dim + 1 (the edges for max_dim 0) are counted at the scale where the complex
     becomes a cone, after the collapse of edges that gudhi makes for max_dim 2 and above, by growing random cliques
     (Knuth, Math. Comp. 29 (1975) 122).  What a simplex takes was measured on spheres, tori and noise, on one idle core:
     40 ns and 5 bytes to H1, 20 ns and 1.2 bytes to H2, and 15 ns and 0.18 bytes times the square of the dimension
     above. Most shapes take less, down to a tenth.
+
+    Parameters
+    ----------
+    points, max_dim, landmarks, seed
+        As for `persistence`.
     """
     max_dim, cloud = arrays.whole(max_dim, "max_dim", 0), _Cloud.of(points)
     chosen, _ = cloud.walk(landmarks, seed)
