@@ -112,7 +112,7 @@ def test_a_run_whose_spec_was_emptied_goes_on_from_its_checkpoint(tiny: RunSpec,
         repair(store, problem)
     with mock.patch("hyperfactor.runs.execute.fit", side_effect=ReachedError) as fit, pytest.raises(ReachedError):
         train(tiny, tmp_path)
-    assert fit.call_args.args[5][1]["step"] == "6"
+    assert fit.call_args.args[4][1]["step"] == "6"
     assert store.spec(tiny.id) == tiny.model_dump(mode="json")
 
 
