@@ -40,24 +40,38 @@ def train(
     report: Callable[[int], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Run:
-    """The run of a spec: returned at once if it is finished, taken up where it was interrupted.
+    """Train the run of a spec. A finished run is returned at once; an interrupted one goes on.
 
     Parameters
     ----------
-    spec: what to train.
-    store: a folder of runs, or a bucket (`s3://bucket/prefix?endpoint_url=...`).
-    threads: number of threads that torch uses while it trains.  The same number gives the same bits.
-    device: where to train; None for a GPU if there is one.
-    wait: whether to wait for another process that trains the run.
-    dead: the number of a lease that the caller has found dead (see `store.lease`).
-    track: a tracker that watches, see `track.tracker`.
-    report: called with the number of steps done.
-    tell: called with a line where the run waits for another process, or the tracker does not work.
+    spec : RunSpec
+        What to train.
+    store : str or Path
+        A folder of runs, or a bucket (`s3://bucket/prefix?endpoint_url=...`).
+    threads : int
+        Number of threads that torch uses for training. The same number gives the same bits.
+    device : str, optional
+        Where to train. Default: a GPU if there is one, else the CPU.
+    wait : bool
+        Whether to wait while another process trains the run.
+    dead : int
+        The number of a lease that the caller has found dead (see `store.lease`).
+    track : str, optional
+        A tracker that watches, see `track.tracker`.
+    report : callable
+        Called with the number of steps done.
+    tell : callable
+        Called with a line where the run waits for another process, or the tracker does not work.
+
+    Returns
+    -------
+    Run
+        The finished run.
 
     Raises
     ------
     RequestError
-        For a number of threads outside 1..MOST_THREADS, a tracker that cannot work, or a run that takes more memory
+        For a number of threads outside 1..MOST_THREADS, a tracker that cannot work, or a run that needs more memory
         than there is.
     StoreError
         Where the store cannot be written, a file of the run is damaged, the checkpoint is another run's, or the run was
@@ -67,8 +81,8 @@ def train(
     BusyError
         Where another process trains the run and `wait` is False.
     DivergedError
-        Where the loss is no longer finite, or what was drawn is not.  The reason is recorded, the last good
-        checkpoint is kept, and the run is not tried again.
+        Where the loss, or a drawing, is no longer finite. The reason is recorded, the last good checkpoint is kept, and
+        the run is not tried again.
     """
     if not 1 <= threads <= MOST_THREADS:
         raise RequestError(f"threads: got {threads}, needs an integer in 1..{MOST_THREADS}")

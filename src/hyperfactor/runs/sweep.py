@@ -73,20 +73,31 @@ def train_all(
 
     Parameters
     ----------
-    specs: what to train.
-    store: a folder of runs, or a bucket.
-    workers: processes of the embedded cluster; None for one a core (with gpu: one a GPU).  A single one trains in
-        this process.
-    scheduler: of an existing cluster instead, `tcp://host:port` or a scheduler file.
-    gpu: train on GPUs; a worker of an existing cluster that has one declares `--resources GPU=1`.
-    track: a tracker that watches each run, see `track.tracker`.
-    report: called here with a spec and its steps done.
-    finished: called with each run that is trained now.
-    tell: called with a line for each run that somebody else trains, and for a tracker that does not work.
+    specs : sequence of RunSpec
+        What to train.
+    store : str or Path
+        A folder of runs, or a bucket.
+    workers : int, optional
+        Processes of the embedded cluster. A single one trains in this process. Default: one a core, or one a GPU.
+    scheduler : str, optional
+        An existing cluster instead: `tcp://host:port` or a scheduler file.
+    gpu : bool
+        Whether to train on GPUs. A worker of an existing cluster that has one declares `--resources GPU=1`.
+    track : str, optional
+        A tracker that watches each run, see `track.tracker`.
+    report : callable
+        Called here with a spec and the number of its steps done.
+    finished : callable
+        Called with each run that is trained now.
+    tell : callable
+        Called with a line for each run that somebody else trains, and for a tracker that does not work.
 
     Returns
     -------
-    The runs by id, and the errors of those that failed by themselves, which stop no other.
+    dict of Run
+        The runs by id.
+    dict of HyperfactorError
+        The errors of runs that failed by themselves, by id. They stop no other run.
 
     Raises
     ------
