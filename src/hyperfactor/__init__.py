@@ -10,9 +10,13 @@ if TYPE_CHECKING:
     from hyperfactor.runs.run import Run
     from hyperfactor.runs.spec import RunSpec
     from hyperfactor.store.store import Store
+    from hyperfactor.subjects.array import ArraySubject
+    from hyperfactor.subjects.study import Study, study
+    from hyperfactor.subjects.torch_module import TorchSubject
 
 # Where the public names live.  They are imported when first used: torch takes seconds.
 _HOMES = {
+    "ArraySubject": "hyperfactor.subjects.array",
     "BusyError": "hyperfactor.errors",
     "DivergedError": "hyperfactor.errors",
     "HyperfactorError": "hyperfactor.errors",
@@ -23,9 +27,13 @@ _HOMES = {
     "RunSpec": "hyperfactor.runs.spec",
     "Store": "hyperfactor.store.store",
     "StoreError": "hyperfactor.errors",
+    "Study": "hyperfactor.subjects.study",
+    "TorchSubject": "hyperfactor.subjects.torch_module",
+    "study": "hyperfactor.subjects.study",
     "train": "hyperfactor.runs.execute",
 }
 __all__ = [
+    "ArraySubject",
     "BusyError",
     "DivergedError",
     "HyperfactorError",
@@ -36,6 +44,9 @@ __all__ = [
     "RunSpec",
     "Store",
     "StoreError",
+    "Study",
+    "TorchSubject",
+    "study",
     "train",
 ]
 

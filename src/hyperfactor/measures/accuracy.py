@@ -19,7 +19,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hyperfactor.errors import RequestError
-from hyperfactor.images.family import Family, correlation
+from hyperfactor.factors.space import FactorSpace
+from hyperfactor.images.family import Family, Reading, correlation
 from hyperfactor.measures import arrays
 
 VALID_CORRELATION = 0.9
@@ -40,7 +41,7 @@ class Accuracy:
     all, valid, right : (n,)
         Which drawings are correct in every factor, valid, and both.
     error : (n,)
-        Relative squared error to the truth.
+        Relative squared error to the truth; NaN where the truth has no closed form.
     """
 
     read: Float[np.ndarray, "n k"]
@@ -83,6 +84,35 @@ def measure(images: Float[np.ndarray, "n c h w"], points: Float[np.ndarray, "n k
     error = np.divide(difference, scale, out=np.full(len(points), np.inf), where=scale > 0)
     every, valid = np.all(correct, axis=1), correlation(images, ideal) >= VALID_CORRELATION
     return Accuracy(read, correct, every, valid, every & valid, error)
+
+
+def measure_by_reading(reading: Reading, points: Float[np.ndarray, "n k"], space: FactorSpace) -> Accuracy:
+    """Judge drawings that have no closed form, by what was read from them.
+
+    Parameters
+    ----------
+    reading : Reading
+        Of the n drawings. Its fit stands for the correlation with the ideal picture.
+    points : (n, k)
+        What they were asked for, in the factors' units.
+    space : FactorSpace
+        The factors, with their tolerances.
+
+    Raises
+    ------
+    RequestError
+        Where the shapes do not fit.
+    """
+    values, fit = arrays.numbers(reading.values, "read: values"), arrays.numbers(reading.fit, "read: fit")
+    if values.shape != points.shape or fit.shape != points.shape[:1]:
+        raise RequestError(
+            f"read: got values of shape {values.shape} and fit of shape {fit.shape}, needs {points.shape} and "
+            f"{points.shape[:1]}"
+        )
+    difference = space.difference(values, points)
+    correct = np.stack([factor.close(difference[:, k]) for k, factor in enumerate(space.factors)], axis=1)
+    every, valid = np.all(correct, axis=1), fit >= VALID_CORRELATION
+    return Accuracy(values, correct, every, valid, every & valid, np.full(len(points), np.nan))
 
 
 def _close(difference: Float[np.ndarray, "n k"], family: Family, resolution: float = 0.0) -> Bool[np.ndarray, "n k"]:

@@ -1,0 +1,249 @@
+"""A representation that is given as a table: a row a sample, with the factor values of each.
+
+A *condition* is a combination of factor values. A table may lack conditions of the lattice, and have several rows of
+one. Rows of one condition are averaged, so that each condition counts once. Where all conditions are there, the table
+is a `Representation`. Where some are missing, additivity is found by least squares, and measures that go along the
+lattice cannot be taken.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hyperfactor.errors import RequestError
+from hyperfactor.factors.space import ROUNDING, FactorSpace
+from hyperfactor.measures import arrays
+from hyperfactor.measures.representation import Axis, Factors, Representation
+
+MOST_VALUES = 2000  # of all factors together, for least squares
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """Samples of a representation. Make one with `Sampled.of`, which checks what it is given.
+
+    Attributes
+    ----------
+    values : (n, d)
+        A row a sample, float64.
+    codes : (n, k)
+        For each sample the number of its value among the values of each factor.
+    levels : tuple of (n_k,)
+        The values of each factor, in order.
+    axes : tuple of Axis
+        The factors.
+    """
+
+    values: Float[np.ndarray, "n d"]
+    codes: Int[np.ndarray, "n k"]
+    levels: tuple[Float[np.ndarray, " n_k"], ...]
+    axes: tuple[Axis, ...]
+
+    @classmethod
+    def of(cls, values: Any, table: Any, factors: Factors) -> "Sampled":
+        """Check samples and their factor values.
+
+        Parameters
+        ----------
+        values : (n, ...)
+            A row a sample; further axes are flattened.
+        table : (n, k)
+            The factor values of each sample.
+        factors : FactorSpace or sequence of str or Axis
+            The k factors. A factor known by name alone wraps round, as for `Representation.of`.
+
+        Raises
+        ------
+        RequestError
+            For numbers that are not finite or that float64 does not hold, samples that are all equal, as many rows or
+            factors as there are not, values outside a factor space, and a factor with a single value.
+        """
+        values = arrays.finite(arrays.numbers(values, "array"), "array")
+        if values.ndim < 2 or not values.size:
+            raise RequestError(f"array: got shape {values.shape}, needs (n, d), a row a sample")
+        values = arrays.varied(values.reshape(len(values), -1), "array")
+        table = arrays.finite(arrays.numbers(table, "factors"), "factors")
+        if table.ndim != 2 or len(table) != len(values):
+            raise RequestError(
+                f"factors: got a table of shape {table.shape} for {len(values)} samples, needs a row each"
+            )
+        if len(factors) != table.shape[1]:
+            raise RequestError(f"factors: got {table.shape[1]} columns, needs one for each of {len(factors)} factors")
+        if isinstance(factors, FactorSpace):
+            table = factors.check(table)
+            given = [(Axis(f.name, f.kind, None, f.period), f.rounding, (f.low, f.high)) for f in factors.factors]
+        else:
+            axes = [one if isinstance(one, Axis) else Axis(one) for one in factors]
+            spans = zip(axes, ROUNDING * np.ptp(table, axis=0), strict=True)
+            given = [(replace(axis, values=None), float(rounding), None) for axis, rounding in spans]
+        coded = [_coded(column, *one) for column, one in zip(table.T, given, strict=True)]
+        return cls(
+            values, np.stack([codes for codes, _ in coded], axis=1), tuple(levels for _, levels in coded),
+            tuple(_placed(axis, levels) for (axis, *_), (_, levels) in zip(given, coded, strict=True)),
+        )  # fmt: skip
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of values of each factor."""
+        return tuple(len(levels) for levels in self.levels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(axis.name for axis in self.axes)
+
+    @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The conditions that are there (c, k), the condition of each row, and the rows of each condition."""
+        found, of_row, counts = np.unique(self.codes, axis=0, return_inverse=True, return_counts=True)
+        return found, of_row.ravel(), counts
+
+    @property
+    def conditions(self) -> Int[np.ndarray, "c k"]:
+        """The conditions that are there, as codes, the last factor varying fastest."""
+        return self._cells[0]
+
+    @property
+    def counts(self) -> Int[np.ndarray, " c"]:
+        """How many rows each of these conditions has."""
+        return self._cells[2]
+
+    @cached_property
+    def means(self) -> Float[np.ndarray, "c d"]:
+        """The mean of the rows of each condition that is there."""
+        _, of_row, counts = self._cells
+        total = np.zeros((len(counts), self.values.shape[1]))
+        np.add.at(total, of_row, self.values)
+        return total / counts[:, None]
+
+    @property
+    def missing(self) -> int:
+        """How many conditions of the lattice are not there."""
+        return math.prod(self.sizes) - len(self.counts)
+
+    def complete(self) -> Representation:
+        """The lattice: of as many rows for each condition a reading a row, else the mean of its rows.
+
+        Raises
+        ------
+        RequestError
+            Where a condition is missing.
+        """
+        if self.missing:
+            values = ", ".join(f"{name} {value:g}" for name, value in zip(self.names, self._absent(), strict=True))
+            raise RequestError(
+                f"lattice: got {len(self.counts)} of {' x '.join(map(str, self.sizes))} conditions, without that of "
+                f"{values}, needs all of them"
+            )
+        shape, repeats = (*self.sizes, -1), int(self.counts[0])
+        if repeats == 1 or (self.counts != repeats).any():
+            return Representation.of(self.means.reshape(shape), self.axes, name="array")
+        rows = np.argsort(self._cells[1], kind="stable").reshape(-1, repeats)
+        return Representation.of([self.values[of].reshape(shape) for of in rows.T], self.axes, name="array")
+
+    def _absent(self) -> list[float]:
+        """The factor values of the first missing condition."""
+        there = set(map(tuple, self.conditions.tolist()))
+        code = next(code for code in np.ndindex(*self.sizes) if code not in there)
+        return [float(levels[i]) for levels, i in zip(self.levels, code, strict=True)]
+
+
+def _coded(
+    values: Float[np.ndarray, " n"], axis: Axis, rounding: float, ends: tuple[float, float] | None
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " m"]]:
+    """The number of each value among the different ones, and these; values within `rounding` are the same."""
+    if axis.kind == "periodic" and ends is not None:
+        values = np.where(values >= ends[1] - rounding, ends[0], values)
+    order = np.argsort(values, kind="stable")
+    begins = np.diff(values[order], prepend=-np.inf) > rounding
+    codes = np.empty(len(values), dtype=np.intp)
+    codes[order] = np.cumsum(begins) - 1
+    levels = values[order][begins]
+    if len(levels) < 2:
+        raise RequestError(f"factor {axis.name}: got a single value, {levels[0]:g}, needs at least 2")
+    return codes, levels
+
+
+def _placed(axis: Axis, levels: Float[np.ndarray, " m"]) -> Axis:
+    """The axis with its values, where its kind allows: those of a periodic factor mean nothing without its period."""
+    known = axis.kind != "periodic" or axis.period is not None
+    return replace(axis, values=tuple(map(float, levels)) if known else None)
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """Shares of the variance of the conditions that are there; those that are numbers sum to 1.
+
+    Attributes
+    ----------
+    main : tuple of float or None
+        For each factor the share that it explains beside the others. None: not estimable.
+    shared : float
+        The share that sums of functions of single factors explain, and that belongs to no one of them, because their
+        values go together in the table. It is 0 where all conditions are there.
+    interaction : float or None
+        The share that no sum of functions of single factors explains. None: not estimable.
+    inestimable : tuple of str
+        A line on each that is None.
+    """
+
+    main: tuple[float | None, ...]
+    shared: float
+    interaction: float | None
+    inestimable: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "main": list(self.main), "shared": self.shared, "interaction": self.interaction,
+            "inestimable": list(self.inestimable), "noise": None,
+        }  # fmt: skip
+
+
+def least_squares_additivity(samples: Sampled) -> LeastSquares:
+    """Additivity where conditions are missing, by least squares on the mean of each condition.
+
+    With S(A) what the best sum of functions of the factors A leaves of the sum of squares S around the mean,
+        main[k] = (S(all but k) - S(all)) / S,    interaction = S(all) / S,
+    the fitted squares of F. Yates, J. Amer. Statist. Assoc. 29 (1934) 51. With all conditions it is
+    `geometry.additivity`.
+
+    Raises
+    ------
+    RequestError
+        Where the factors have more than MOST_VALUES values together.
+    """
+    if sum(samples.sizes) > MOST_VALUES:
+        raise RequestError(
+            f"factors: got {sum(samples.sizes):,} values of {', '.join(samples.names)}, needs at most {MOST_VALUES:,}: "
+            "values that come again"
+        )
+    given = arrays.normalised(samples.means).values
+    whole, factors = float(np.sum(given**2)), range(len(samples.sizes))
+    explained, rank = _fit(samples, given, factors)
+    main, lines = [], []
+    for k, (name, size) in enumerate(zip(samples.names, samples.sizes, strict=True)):
+        without, lower = _fit(samples, given, [other for other in factors if other != k])
+        if rank - lower < size - 1:
+            main.append(None)
+            lines.append(f"{name}: in this table {rank - lower} of its {size - 1} contrasts are apart from the others")
+        else:
+            main.append(max(0.0, explained - without) / whole)
+    interaction = max(0.0, 1 - explained / whole)
+    if rank == len(given):
+        interaction = None
+        lines.append(f"interaction: {len(given)} conditions leave nothing beside {rank} additive effects")
+    shared = 1 - sum(share for share in (*main, interaction) if share is not None)
+    return LeastSquares(tuple(main), shared, interaction, tuple(lines))
+
+
+def _fit(samples: Sampled, given: Float[np.ndarray, "c d"], factors: Sequence[int]) -> tuple[float, int]:
+    """The sum of squares that the best sum of functions of some factors explains, and how many numbers it takes."""
+    columns = [np.ones((len(given), 1))]
+    columns += [np.eye(samples.sizes[k])[samples.conditions[:, k], 1:] for k in factors]
+    u, s, _ = np.linalg.svd(np.concatenate(columns, axis=1), full_matrices=False)
+    u = u[:, s > s[0] * 1e-10]
+    return float(np.sum((u.T @ given) ** 2)), u.shape[1]

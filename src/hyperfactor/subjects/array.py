@@ -1,0 +1,90 @@
+"""An array that a user brings: a complete lattice, or a row a sample with a table of factor values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+from hyperfactor.errors import RequestError
+from hyperfactor.factors.space import Factor, FactorSpace
+from hyperfactor.measures.representation import Axis, Factors, Representation
+from hyperfactor.measures.sampled import Sampled
+
+LAYER = "values"
+
+
+class ArraySubject:
+    """A saved representation.
+
+    Parameters
+    ----------
+    values : (n_1, ..., n_k, d) or (n, d)
+        A vector at each lattice point, or, with a table, a row a sample. A list of two or more lattices is one of
+        readings whose noise differs.
+    factors : FactorSpace, sequence of str or Axis, (n, k), mapping or polars.DataFrame, optional
+        The factors of a lattice, as for `Representation.of`; or the table of factor values: an array with a row a
+        sample, or named columns.
+    axes : FactorSpace or sequence of str or Axis, optional
+        What the columns of a table are. Default: the names of the columns, or x, y, z, ...; like the factors of a plain
+        lattice they are taken to be periodic.
+
+    Raises
+    ------
+    RequestError
+        As `Representation.of` and `Sampled.of` do.
+    """
+
+    def __init__(self, values: Any, factors: Any = None, axes: Factors | None = None):
+        self.given: Representation | Sampled
+        if not _is_table(factors):
+            if axes is not None:
+                raise RequestError("axes: got axes without a table of factor values, needs them as the factors")
+            self.given = Representation.of(values, factors, name="array")
+            return
+        names, table = _table(factors)
+        self.given = Sampled.of(values, table, names if axes is None else axes)
+
+    @property
+    def space(self) -> FactorSpace:
+        """The factors; where their values are not known, lattice steps stand for them."""
+        pairs = zip(self.given.axes, self.given.sizes, strict=True)
+        return FactorSpace(tuple(_factor(axis, size) for axis, size in pairs))
+
+    def activations(
+        self, layers: str | tuple[str, ...] = LAYER, timestep: int = 0, factors: None = None, step: None = None
+    ) -> dict[str, Float[np.ndarray, "*n d"]]:
+        """The values, under the name "values"; of a table the mean of each condition that is there."""
+        names = (layers,) if isinstance(layers, str) else tuple(layers)
+        if names != (LAYER,) or timestep != 0 or factors is not None or step is not None:
+            raise RequestError(f"array: got a layer, timestep, factors or step, needs layer {LAYER!r} alone")
+        return {LAYER: self.given.means if isinstance(self.given, Sampled) else self.given.values}
+
+    def __repr__(self) -> str:
+        shape = self.given.values.shape
+        of = "samples" if isinstance(self.given, Sampled) else "lattice"
+        return f"array of {' x '.join(map(str, shape))} ({of})"
+
+
+def _is_table(factors: Any) -> bool:
+    numbers = isinstance(factors, np.ndarray) and factors.dtype.kind in "fiub"
+    return numbers or isinstance(factors, Mapping | pl.DataFrame)
+
+
+def _table(factors: Any) -> tuple[list[str], Any]:
+    """The names of the columns, and the values (n, k)."""
+    if isinstance(factors, np.ndarray):
+        count = factors.shape[1] if factors.ndim == 2 else 0
+        return list("xyzuvw"[:count]) if count <= 6 else [str(k) for k in range(count)], factors
+    columns = {str(name): np.asarray(factors[name]) for name in (getattr(factors, "columns", None) or factors)}
+    if not columns or len({column.shape for column in columns.values()}) > 1:
+        raise RequestError("factors: got columns of different lengths, or none, needs one for each factor")
+    return list(columns), np.stack(list(columns.values()), axis=-1)
+
+
+def _factor(axis: Axis, size: int) -> Factor:
+    if axis.values is None:
+        return Factor(axis.name, 0, size if axis.kind == "periodic" else size - 1, axis.kind)
+    low = min(axis.values)
+    return Factor(axis.name, low, low + axis.period if axis.period else max(axis.values), axis.kind)

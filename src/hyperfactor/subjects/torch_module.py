@@ -1,0 +1,208 @@
+"""A torch module that a user brings, as a subject."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hyperfactor import rng
+from hyperfactor.errors import HyperfactorError, RequestError, machine_fault
+from hyperfactor.factors.space import FactorSpace, PositiveByFactor
+from hyperfactor.images.family import Reading
+from hyperfactor.measures import arrays
+from hyperfactor.measures.accuracy import Accuracy, measure_by_reading
+from hyperfactor.measures.activations import check_layers, collect, watch
+from hyperfactor.subjects.read import Fitted
+
+BATCH = 64  # pictures drawn at a time
+CAPTURE = 2**32  # bytes that the layers asked for at once may take
+
+
+class TorchSubject:
+    """A module that draws pictures of some factors.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Its named modules are the layers. It is in evaluation mode while it is studied.
+    space : FactorSpace
+        The factors, with the tolerances within which a drawing is correct.
+    call : function
+        `call(module, factors)` draws: factor values (n, k), float64, in; pictures (n, c, h, w), a tensor or an array,
+        out. It is called with up to BATCH rows, without gradients.
+    read : function, optional
+        `read(images)` tells the factor values of pictures, as a `Reading`: the user's own, or one that `fitted` has
+        learnt. Without it no drawing is judged.
+    spacing : float or mapping
+        Step of the lattice where the module is studied unless points are named, in each factor's unit: one for all, or
+        by name.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        space: FactorSpace,
+        call: Callable[[Any, Float[np.ndarray, "n k"]], Any],
+        read: Callable[[Float[np.ndarray, "n c h w"]], Reading] | None = None,
+        spacing: PositiveByFactor = 1.0,
+    ):
+        self.module, self.space, self.call, self.read, self.spacing = module, space, call, read, spacing
+
+    def __repr__(self) -> str:
+        return f"module {type(self.module).__name__}"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the module's first parameter or buffer is; the CPU where it has none."""
+        tensors = (*self.module.parameters(), *self.module.buffers())
+        return tensors[0].device if tensors else torch.device("cpu")
+
+    def axes(self) -> tuple[Float[np.ndarray, " n_k"], ...]:
+        """The values of each factor on the lattice."""
+        return self.space.axes(self.spacing)
+
+    def default_layers(self) -> tuple[str, ...]:
+        """The module's children."""
+        return tuple(name for name, _ in self.module.named_children())
+
+    def sample(self, factors: Float[np.ndarray, "n k"], seed: int = 0) -> Float[np.ndarray, "n c h w"]:
+        """A picture, float32, for each row of factor values.
+
+        Parameters
+        ----------
+        factors : (n, k)
+            In the factors' units.
+        seed : int
+            Of what the module draws from torch's global generator on the CPU.
+
+        Raises
+        ------
+        RequestError
+            For values outside the space, a call that fails, and one that does not return as many finite pictures.
+        """
+        return np.concatenate(list(self._drawn(self.space.check(factors), seed)))
+
+    def activations(
+        self,
+        layers: str | Sequence[str],
+        timestep: int = 0,
+        factors: Float[np.ndarray, "n k"] | None = None,
+        step: int | None = None,
+        *,
+        seed: int = 0,
+    ) -> dict[str, Float[np.ndarray, "*n d"]]:
+        """What layers put out when the module draws: the output of the last call of each.
+
+        Parameters
+        ----------
+        layers : str or sequence of str
+            Names of modules within it, at any depth.
+        timestep, step : int
+            A module has one of each: 0, and None.
+        factors : (n, k), optional
+            The points. Default: the whole lattice.
+        seed : int
+            As for `sample`.
+
+        Returns
+        -------
+        dict of str to array
+            For each layer (n, d), float32; (n_1, ..., n_k, d) for the whole lattice.
+
+        Raises
+        ------
+        RequestError
+            As `sample` does, and for an unknown layer, one that is not called or puts out no tensor with a row a
+            sample, and layers that would take over CAPTURE bytes.
+        """
+        if timestep != 0 or step is not None:
+            raise RequestError(f"timestep, step: got {timestep} and {step}, needs 0 and None: a module has one of each")
+        names = check_layers(self.module, layers)
+        points = self.space.lattice(self.spacing) if factors is None else self.space.check(factors)
+        shape = tuple(map(len, self.axes())) if factors is None else (len(points),)
+        self._check_memory(names, points, seed)
+        visits = (0 for _ in self._drawn(points, seed))
+        found = collect(self.module, names, visits)[0]
+        for name, values in found.items():
+            if len(values) != len(points):
+                raise RequestError(
+                    f"layer {name}: got {len(values)} rows for {len(points)} points, needs a row for each"
+                )
+        return {name: values.reshape(*shape, -1) for name, values in found.items()}
+
+    def assess(self, images: Float[np.ndarray, "n c h w"], points: Float[np.ndarray, "n k"]) -> Accuracy:
+        """Which drawings show what was asked for, by `read`; RequestError without it."""
+        if self.read is None:
+            raise RequestError("read: got none, needs a function that tells the factor values of pictures")
+        with _told("read"):
+            reading = self.read(images)
+        if not isinstance(reading, Reading):
+            raise RequestError(f"read: got {type(reading).__name__}, needs a Reading")
+        return measure_by_reading(reading, self.space.check(points), self.space)
+
+    def reading_errors(self) -> dict[str, float] | None:
+        """How often `read` is wrong on held-out labelled pictures; None where it was not learnt by `fitted`."""
+        return dict(self.read.error_rates) if isinstance(self.read, Fitted) else None
+
+    def _check_memory(self, names: Sequence[str], points: Float[np.ndarray, "n k"], seed: int) -> None:
+        with watch(self.module, names) as seen:
+            next(self._drawn(points[:1], seed))
+        needed = 4 * len(points) * sum(output[:1].numel() for output in seen.values())
+        if needed > CAPTURE:
+            raise RequestError(
+                f"layers {', '.join(names)}: got {needed / 1e9:.1f} GB for {len(points)} points, needs at most "
+                f"{CAPTURE / 1e9:.1f} GB: fewer points or layers"
+            )
+
+    def _drawn(self, points: Float[np.ndarray, "n k"], seed: int) -> Iterator[Float[np.ndarray, "b c h w"]]:
+        """Pictures, a batch at a time."""
+        if not len(points):
+            raise RequestError("factors: got no rows, needs at least one")
+        for i in range(0, len(points), BATCH):
+            batch = points[i : i + BATCH]
+            with torch.no_grad(), _evaluating(self.module), self._seeded(seed, i), _told("call"):
+                drawn = self.call(self.module, batch.copy())
+            yield _pictures(drawn, len(batch))
+
+    def _seeded(self, seed: int, index: int) -> Any:
+        on_cpu = self.device.type == "cpu"
+        return rng.torch_seeded(rng.check_seed(seed), "subject", index) if on_cpu else nullcontext()
+
+
+def _pictures(drawn: Any, count: int) -> Float[np.ndarray, "n c h w"]:
+    """Pictures as float32, or RequestError."""
+    given = drawn.detach().float().cpu() if isinstance(drawn, Tensor) else drawn
+    values = arrays.finite(arrays.numbers(given, "call"), "call")
+    if values.ndim != 4 or len(values) != count:
+        raise RequestError(f"call: got pictures of shape {values.shape} for {count} points, needs ({count}, c, h, w)")
+    return values.astype(np.float32)
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Within the block the module and its parts are in evaluation mode; each is as it was afterwards."""
+    before = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """An exception of the user's code becomes a RequestError of one line, with the exception as its cause."""
+    try:
+        yield
+    except HyperfactorError:
+        raise
+    except Exception as error:
+        if fault := machine_fault(error):
+            raise fault from error
+        said = " ".join(str(error).split())
+        raise RequestError(f"{what}: {type(error).__name__}: {said}, needs one that works") from error

@@ -1,0 +1,153 @@
+"""Studies whose outcome is known: a module that draws the truth, one that ignores a factor, and ideal shapes."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hyperfactor import ArraySubject, RequestError, TorchSubject, study
+from hyperfactor.images.gaussian import Bump
+from hyperfactor.measures.geometry import additivity, clifford_torus
+
+SMALL = {"landmarks": 20, "max_dim": 1}
+SIDE = 8
+FAMILY = Bump(size=SIDE, sigma=1.0, boundary="periodic")
+
+
+class Codes(nn.Module):
+    """Each factor on a circle of its own."""
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        angles = 2 * np.pi * points / SIDE
+        return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class Picture(nn.Module):
+    """The closed form at the angles of two codes."""
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        angles = torch.atan2(codes[:, 2:], codes[:, :2])
+        return torch.from_numpy(FAMILY.render((angles * SIDE / (2 * np.pi) % SIDE).numpy()))
+
+
+class Drawer(nn.Module):
+    """Draws the closed form, with y times a number."""
+
+    def __init__(self, times: float):
+        super().__init__()
+        self.codes, self.picture, self.unused, self.times = Codes(), Picture(), nn.Linear(2, 2), times
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        return self.picture(self.codes(points * torch.tensor([1.0, self.times])))
+
+
+def subject(times: float = 1.0) -> TorchSubject:
+    return TorchSubject(
+        Drawer(times), FAMILY.space(), lambda module, points: module(torch.from_numpy(points)), read=FAMILY.read
+    )
+
+
+def test_a_module_that_draws_the_truth_is_right_everywhere():
+    found = study(subject(), **SMALL)
+    assert found.drawings is not None
+    assert (found.drawings.n, found.drawings.right, found.drawings.correct) == (64, 1.0, {"x": 1.0, "y": 1.0})
+    assert found.layers["codes"].additivity.interaction == pytest.approx(0, abs=1e-9)
+    assert found.layers["picture"].additivity.interaction > 0.3  # a bump is a product of its profiles
+    assert found.layers["codes"].comparison.nearest == "Clifford torus"
+    assert "no call" in found.missing["unused"]
+    assert found.to_json()["layers"]["codes"]["sizes"] == [8, 8]
+    assert {"drawings", "codes", "picture", "unused"} == set(found.table()["of"])
+
+
+def test_a_module_that_ignores_a_factor_is_wrong_in_it():
+    found = study(subject(0), **SMALL)
+    assert found.drawings.correct["x"] == 1.0
+    assert found.drawings.correct["y"] == pytest.approx(3 / 8)  # 0 and, within a pixel, 1 and 7
+    layout = found.layers["codes"]
+    assert layout.additivity.main == pytest.approx((1, 0))
+    assert "do not depend on it" in layout.missing["displacement cosines"]
+    assert layout.cosines is None
+    assert layout.topology is not None
+
+
+def test_points_and_steps_may_be_named():
+    steps = study(subject(), factors={"x": 2.0, "y": 4.0}, layers="codes", **SMALL)
+    assert steps.layers["codes"].sizes == (4, 2)
+    points = study(subject(), factors=[[0, 0], [0, 5], [3, 0]], layers="codes", **SMALL)
+    assert (points.drawings.n, points.layers["codes"].conditions) == (3, 3)
+
+
+def table(n: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """A Clifford torus as rows, with their factor values."""
+    values = clifford_torus(n).reshape(n * n, -1)
+    return values, np.stack(np.meshgrid(np.arange(n), np.arange(n), indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def test_a_table_with_a_missing_condition():
+    values, factors = table()
+    rows = np.random.default_rng(0).permutation([*range(63), 0, 5, 5, 9])
+    found = study(values[rows], factors=factors[rows], **SMALL).layers["values"]
+    assert (found.conditions, found.rows) == (63, (1, 3))
+    assert found.additivity.interaction == pytest.approx(0, abs=1e-9)
+    assert found.additivity.main == pytest.approx((0.5, 0.5), abs=0.02)
+    for measure in ("displacement cosines", "comparison with ideal shapes"):
+        assert "63 of 8 x 8 conditions, without that of x 7, y 7" in found.missing[measure]
+    assert found.cosines is None
+    assert found.topology[2].betti()[0] == 1
+
+
+def test_a_complete_table_is_the_lattice():
+    values, factors = table()
+    order = np.random.default_rng(0).permutation(64)
+    of_table = study(values[order], factors={"a": factors[order, 0], "b": factors[order, 1]}, **SMALL)
+    of_lattice = study(clifford_torus(8), factors=["a", "b"], **SMALL)
+    one, other = (found.layers["values"].to_json() for found in (of_table, of_lattice))
+    assert one == other
+    assert of_table.factors == ("a", "b")
+
+
+def test_equal_repeats_are_readings():
+    values, factors = table()
+    noisy = np.concatenate([values, values]) + np.random.default_rng(0).normal(scale=0.3, size=(128, 4))
+    found = ArraySubject(noisy, np.concatenate([factors, factors]))
+    layout = study(found, **SMALL).layers["values"]
+    assert layout.rows == (2, 2)
+    assert layout.additivity.noise == pytest.approx(0.36 / 2.36, abs=0.03)
+
+
+def test_least_squares_says_what_is_not_estimable():
+    values, factors = table()
+    diagonal = factors[:, 0] == factors[:, 1]
+    found = study(values[diagonal], factors=factors[diagonal], **SMALL).layers["values"].additivity
+    assert found.main == (None, None)
+    assert found.interaction is None
+    assert found.shared == pytest.approx(1)
+    assert len(found.inestimable) == 3
+
+
+def test_least_squares_of_all_conditions_is_the_analysis_of_variance():
+    from hyperfactor.measures.sampled import Sampled, least_squares_additivity
+
+    values = np.random.default_rng(1).normal(size=(5, 4, 3, 6))
+    points = np.stack(np.meshgrid(*map(np.arange, (5, 4, 3)), indexing="ij"), axis=-1).reshape(-1, 3)
+    found = least_squares_additivity(Sampled.of(values.reshape(60, 6), points, "abc"))
+    expected = additivity(values)
+    assert found.main == pytest.approx(expected.main)
+    assert found.shared == pytest.approx(0, abs=1e-9)
+    assert found.interaction == pytest.approx(expected.interaction)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"subject": "nothing"}, "needs a model or an array"),
+        ({"subject": np.eye(3), "layers": "up1"}, "needs none"),
+        ({"subject": np.eye(3), "factors": np.zeros((3, 1))}, "factor x: got a single value"),
+        ({"subject": np.eye(3), "factors": np.zeros((2, 1))}, "needs a row each"),
+        ({"subject": subject(), "layers": "nothing"}, "needs one of codes, picture"),
+        ({"subject": subject(), "factors": [[0, 99]]}, "row 0, y: got 99"),
+    ],
+)
+def test_what_is_refused(given: dict, words: str):
+    with pytest.raises(RequestError, match=words):
+        study(**given)
