@@ -1,5 +1,6 @@
 """What a family of pictures is: it renders factor values, and reads them back from pictures."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -79,7 +80,8 @@ class Family(Open):
 
 def correlation(images: Float[np.ndarray, "n ..."], others: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, " n"]:
     """Pearson's correlation of each picture with its other, over all channels and pixels; 0 for an even picture."""
-    return (unit(images.reshape(len(images), -1)) * unit(others.reshape(len(others), -1))).sum(axis=1)
+    flat = (len(images), math.prod(images.shape[1:]))
+    return (unit(images.reshape(flat)) * unit(others.reshape(flat))).sum(axis=1)
 
 
 def unit(rows: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:

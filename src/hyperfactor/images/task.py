@@ -18,9 +18,11 @@ from hyperfactor.factors.encoding import Encoding
 from hyperfactor.factors.regions import Everything, Region
 from hyperfactor.factors.space import FactorSpace, PositiveByFactor
 from hyperfactor.images.family import Family
-from hyperfactor.images.gaussian import Bump
+from hyperfactor.images.gaussian import Bump, Sos
+from hyperfactor.images.shapes import Shapes
 from hyperfactor.strict import Integer, Number, Strict
 
+FAMILIES = (Bump, Sos, Shapes)  # those that a spec can name without an import of its user
 TRAIN = "train"  # the name of the training region in an evaluation, which no test region may have
 NAME = re.compile(r"[\w+-]+( [\w+-]+)*")  # of a test region: columns of tables are called by it
 KEPT = 2**28  # bytes of pictures that a task keeps; those of a larger set are rendered as they are asked for

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -27,6 +27,12 @@ from hyperfactor.strict import Integer, Strict, changes
 from hyperfactor.training.loop import TrainingSpec
 
 SCHEMA = 3  # part of every id: raise it when the same spec no longer means the same run
+
+
+@lru_cache(maxsize=2)
+def _task(data: str, encoding: str, seed: int) -> Task:
+    """The task of equal sections, which is resolved once for all specs that have them, such as those read of one run."""
+    return Task(DataSpec.model_validate_json(data), Encoding.model_validate_json(encoding), seed)
 
 
 class RunSpec(Strict):
@@ -56,12 +62,12 @@ class RunSpec(Strict):
     @cached_property
     def task(self) -> Task:
         """The data, resolved: points, regions, codes and pictures."""
-        return Task(self.data, self.encoding, self.seed)
+        return _task(self.data.model_dump_json(), self.encoding.model_dump_json(), self.seed)
 
     @property
     def id(self) -> str:
         """16 hexadecimal digits: a hash of what differs from the defaults, and of the schema's version."""
-        content = json.dumps(changes(self, type(self)()), sort_keys=True, separators=(",", ":"))
+        content = json.dumps(changes(self, type(self).model_construct()), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(f"{SCHEMA}:{content}".encode()).hexdigest()[:16]
 
     @classmethod

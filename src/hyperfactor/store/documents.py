@@ -26,7 +26,7 @@ class OtherSchemaError(StoreError):
 def pack(run: str, content: Mapping[str, Any]) -> bytes:
     """The bytes of a document. Numbers that are not finite become null, because JSON has no name for them."""
     document = finite({"schema": SCHEMA, "id": run, **content})
-    return (dump_json({**document, "checksum": _checksum(document)}, indent=1, sort_keys=True) + "\n").encode()
+    return (dump_json({**document, "checksum": _checksum(document)}, indent=1) + "\n").encode()
 
 
 def read(files: Files, run: str, name: str) -> dict[str, Any] | None:

@@ -139,7 +139,7 @@ def _unfinished(store: Store, run: str, sizes: dict[str, int]) -> Iterator[Probl
 
 
 def _artifacts(store: Store, run: str, manifest: dict[str, Any], sizes: dict[str, int]) -> Iterator[Problem]:
-    for name, recorded in manifest["artifacts"].items():
+    for name, recorded in sorted(manifest["artifacts"].items()):
         if name not in sizes:
             yield Problem(run, name, "missing", "set aside the run")
         elif sizes[name] != recorded["bytes"]:
