@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from hyperfactor.errors import BusyError, DivergedError, HyperfactorError, MachineError, RequestError, StoreError
     from hyperfactor.experiments.base import Result
     from hyperfactor.runs.execute import train
+    from hyperfactor.runs.record import Record
     from hyperfactor.runs.run import Run
     from hyperfactor.runs.spec import RunSpec
     from hyperfactor.store.store import Store
@@ -21,6 +22,7 @@ _HOMES = {
     "DivergedError": "hyperfactor.errors",
     "HyperfactorError": "hyperfactor.errors",
     "MachineError": "hyperfactor.errors",
+    "Record": "hyperfactor.runs.record",
     "RequestError": "hyperfactor.errors",
     "Result": "hyperfactor.experiments.base",
     "Run": "hyperfactor.runs.run",
@@ -38,6 +40,7 @@ __all__ = [
     "DivergedError",
     "HyperfactorError",
     "MachineError",
+    "Record",
     "RequestError",
     "Result",
     "Run",

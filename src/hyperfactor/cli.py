@@ -416,18 +416,23 @@ def _representation(
 
 def _read_lattice(path: Path, factors: str | None) -> "Representation":
     """The representation in a .npy file, with the factors as asked for."""
+    from hyperfactor.measures.representation import Representation
+
+    return Representation.of(_load_array(path), None if factors is None else _axes(factors), name=str(path))
+
+
+def _load_array(path: Path) -> Any:
+    """The array in a .npy file."""
     import numpy as np
 
-    from hyperfactor.measures.representation import Representation
     from hyperfactor.store.named import named_path
 
     file = named_path(path, "array")
-    axes = None if factors is None else _axes(factors)
     try:
         with open(file, "rb") as opened:
             if opened.read(6) != b"\x93NUMPY":
                 raise RequestError(f"{path}: got a file of another kind, needs a .npy file of numbers")
-        return Representation.of(np.load(file, allow_pickle=False), axes, name=str(path))
+        return np.load(file, allow_pickle=False)
     except RequestError:
         raise
     except (OSError, ValueError, EOFError) as error:
@@ -445,6 +450,106 @@ def _axes(factors: str) -> "list[Axis]":
             f"factors: got {factors!r}, needs name:kind for each axis, joined by commas; kinds: {', '.join(KINDS)}"
         )
     return [Axis(name, cast("Kind", kind)) for name, kind in parts]
+
+
+@app.command("study")
+def study_(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL.py:NAME|ARRAY.npy|RUN",
+            help="A Python file and the name in it of a subject, or of a function that makes one; an array; a finished run.",
+        ),
+    ],
+    factors: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A CSV file with a column for each factor: the points to draw at, or the factor values of each row of an "
+            "array. Or, of a model, steps of its lattice: x:2,y:4; of an array, what its factors are: "
+            "x:periodic,size:open. Of an array with a CSV file both may be given."
+        ),
+    ] = None,
+    layer: Annotated[list[str] | None, typer.Option(help="Of a model; may be given again.")] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    landmarks: Annotated[int, typer.Option(help="Points for persistent homology.")] = 300,
+    max_dim: Annotated[int, typer.Option(help="Largest dimension of homology.")] = 2,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers here.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Every measure that a model of yours, an array or a run allows, and why others are not measured."""
+    from hyperfactor.store.named import check_writable, write_whole
+    from hyperfactor.strict import dump_json
+    from hyperfactor.subjects.study import study
+
+    check_writable(json_file)
+    if what.lower().endswith(".npy"):
+        if layer:
+            raise RequestError(f"layer: got {', '.join(layer)} for an array, needs none")
+        subject, points = _array_subject(Path(what), factors or []), None
+    else:
+        subject = _model_subject(what, store)
+        points = _points(factors or [], subject.space.names) if factors else None
+    found = study(subject, layers=layer or None, factors=points, seed=seed, landmarks=landmarks, max_dim=max_dim)
+    _print_table(found.table(), found.subject)
+    if json_file:
+        write_whole(json_file, dump_json(found.to_json(), indent=1).encode())
+    print(f"{found.seconds:.1f} s")
+
+
+def _model_subject(what: str, store: str) -> Any:
+    from hyperfactor.subjects.load import load_subject
+
+    if ":" in what:
+        return load_subject(what)
+    from hyperfactor.runs.run import Run
+
+    return Run.open(store, what)
+
+
+def _points(factors: list[str], names: tuple[str, ...]) -> Any:
+    """The points in a CSV file, or the steps of "x:2,y:4" by name."""
+    if len(factors) > 1:
+        raise RequestError(f"factors: got {' and '.join(factors)}, needs one file of points, or steps of a lattice")
+    if factors[0].lower().endswith(".csv"):
+        return _read_factors(Path(factors[0]), names)
+    try:
+        return {name.strip(): float(step) for name, step in (part.split(":") for part in factors[0].split(","))}
+    except ValueError:
+        raise RequestError(
+            f"factors: got {factors[0]!r}, needs a CSV file, or name:step for factors among {', '.join(names)}"
+        ) from None
+
+
+def _array_subject(path: Path, factors: list[str]) -> Any:
+    """An array with its axes, or with the table of a CSV file."""
+    from hyperfactor.subjects.array import ArraySubject
+
+    files = [one for one in factors if one.lower().endswith(".csv")]
+    kinds = [one for one in factors if one not in files]
+    if len(files) > 1 or len(kinds) > 1:
+        raise RequestError(f"factors: got {', '.join(factors)}, needs at most one CSV file and one list of name:kind")
+    axes = _axes(kinds[0]) if kinds else None
+    if not files:
+        return ArraySubject(_load_array(path), axes)
+    table = Path(files[0])
+    names = tuple(axis.name for axis in axes) if axes else _columns_of(table)
+    values = _read_factors(table, names)
+    return ArraySubject(_load_array(path), dict(zip(names, values.T, strict=True)), axes)
+
+
+def _columns_of(path: Path) -> tuple[str, ...]:
+    """The names in the first line of a CSV file, as `_read_factors` reads them."""
+    import re
+
+    from hyperfactor.store.named import named_path
+
+    try:
+        with open(named_path(path, "factors"), encoding="utf-8-sig") as opened:
+            first = next((line for line in opened if line.strip()), "")
+    except (OSError, UnicodeDecodeError) as error:
+        said = getattr(error, "strerror", None) or "bytes that are not utf-8"
+        raise RequestError(f"{path}: {said}, needs a CSV file with a column for each factor") from None
+    return tuple(name.strip().strip('"') for name in re.split("[,;\t]", first.strip()))
 
 
 @app.command()

@@ -1,13 +1,11 @@
-"""Run: one trained model, with all that was recorded of it."""
+"""Run: one trained model that draws, with all that was recorded of it."""
 
-import io
 import math
 import os
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard, overload
+from typing import Any, Self, TypeGuard, overload
 
 import numpy as np
 import polars as pl
@@ -23,15 +21,17 @@ from hyperfactor.factors.space import FactorSpace
 from hyperfactor.generators.base import Generator
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.measures import arrays
+from hyperfactor.measures.accuracy import Accuracy, measure
 from hyperfactor.measures.activations import Pool, check_layers, collect
 from hyperfactor.measures.activations import size as measure_size
-from hyperfactor.runs.recorded import recorded_spec
+from hyperfactor.runs.record import Record
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.store.store import Store
-from hyperfactor.subjects.judge import judge, summarize
+from hyperfactor.subjects.judge import judge
 
 BATCH = 64  # pictures drawn at a time; it changes no picture
 ROUNDED = 1e-5  # pictures may be so far outside of [0, 1], by rounding
+MODELS = 4  # of several training steps, that a run keeps in memory
 CAPTURE = 2**32  # bytes that the activations asked for at once may take
 
 Pictures = Float[np.ndarray, "n c h w"]
@@ -121,6 +121,17 @@ def _pictures_by_seed(
     return [_pictures(part, shape) for part in given]
 
 
+def _device(given: str | torch.device) -> torch.device:
+    """The device, or RequestError where torch does not have it."""
+    try:
+        device = torch.device(given)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        said = str(error).splitlines()[0]
+        raise RequestError(f"device: got {given!r} ({said}), needs cpu, or a device of this machine") from None
+    return device
+
+
 def draw(model: Generator, spec: RunSpec, points: Float[np.ndarray, "n k"], seed: int) -> Pictures:
     """One picture a point.  The noise of a picture depends on the seed, its factor values, and on
     how many equal points come before it, so neither the order nor the batches change a picture."""
@@ -158,7 +169,7 @@ def _visits(
 ) -> Iterator[int]:
     """Stops at each timestep asked for, in batches: of the model's own drawings, or of the pictures given, noised."""
     for i in range(0, len(condition), BATCH):
-        pictures = None if given is None else given[i : i + BATCH]
+        pictures = None if given is None else given[i : i + BATCH].to(condition.device)
         for timestep, _ in model.visit(condition[i : i + BATCH], streams[i : i + BATCH], timesteps, pictures):
             yield timestep
 
@@ -197,46 +208,74 @@ def evaluate(model: Generator, spec: RunSpec, most: int | None = None) -> tuple[
     return pl.concat(frames), {"images": torch.from_numpy(images), "factors": torch.from_numpy(points)}
 
 
-class Run:
-    """A finished run in a store."""
+class Run(Record):
+    """A finished run, alive: it draws, and its layers can be looked at.
 
-    def __init__(self, store: Store, run: str):
-        """Raises RequestError where the run is not finished."""
-        self._store = store
-        self.id = run
-        manifest = store.manifest(run)
-        if manifest is None:
-            raise RequestError(f"run {run}: got one that is not finished, needs a finished run")
-        self.manifest = manifest
+    Parameters
+    ----------
+    store : Store
+        Where the run is.
+    run : str
+        Its id.
+    device : str or torch.device
+        Where it draws. The noise of a drawing is the same everywhere.
+
+    Raises
+    ------
+    RequestError
+        Where the run is not finished, and for a device that torch does not have.
+    """
+
+    def __init__(self, store: Store, run: str, device: str | torch.device = "cpu"):
+        super().__init__(store, run)
+        self.device = _device(device)
+        self._models: dict[str, Generator] = {}  # the one that was asked for last at the end
 
     @classmethod
-    def open(cls, store: str | Path, prefix: str) -> "Run":
-        """The finished run whose id begins with `prefix`."""
+    def open(cls, store: str | Path, prefix: str, device: str | torch.device = "cpu") -> Self:
+        """The finished run whose id begins with `prefix`, on a device."""
         opened = Store(store)
-        return cls(opened, opened.resolve(prefix))
+        return cls(opened, opened.resolve(prefix), device)
 
-    def __repr__(self) -> str:
-        return f"Run({self.id})"
+    @property
+    def space(self) -> FactorSpace:
+        """The factors."""
+        return self.spec.task.space
 
-    @cached_property
-    def spec(self) -> RunSpec:
-        """What the run is."""
-        return recorded_spec(self._store, self.id)
-
-    @cached_property
-    def history(self) -> pl.DataFrame:
-        """A row each `record_every` steps: step, images, seconds, loss, ..., and `<region>.<measure>`."""
-        return pl.read_parquet(io.BytesIO(self._store.read(self.id, "history.parquet")))
-
-    @cached_property
+    @property
     def model(self) -> Generator:
-        """The trained model, with averaged weights, on the CPU."""
-        return self._load("weights.safetensors")
+        """The trained model, with averaged weights."""
+        return self._model("weights.safetensors")
+
+    def _model(self, name: str) -> Generator:
+        """The model of some weights; the last MODELS that were asked for are kept."""
+        model = self._models.pop(name) if name in self._models else self._load(name)
+        self._models = dict([*self._models.items(), (name, model)][-MODELS:])
+        return model
 
     def _load(self, name: str) -> Generator:
         model = build_model(self.spec)
         model.load_state_dict(load_tensors(self._store.read(self.id, name)))
-        return model.eval()
+        return model.to(self.device).eval()
+
+    def axes(self) -> tuple[Float[np.ndarray, " n_k"], ...]:
+        """The values of each factor at which the model is looked at."""
+        return self.spec.data.test_axes()
+
+    def default_layers(self) -> tuple[str, ...]:
+        """The layer that is looked at unless others are named."""
+        return (self.model.default_layer,)
+
+    def assess(self, images: Pictures, points: Float[np.ndarray, "n k"]) -> Accuracy:
+        """Judge drawings against the closed form of their family (see `measures.accuracy`)."""
+        return measure(images, points, self.spec.task.family)
+
+    def reading_errors(self) -> dict[str, float]:
+        """How often the family misreads its own true pictures, by factor."""
+        points = self.spec.data.test_lattice()
+        told = measure(self.spec.task.render(points), points, self.spec.task.family)
+        rates = {name: float(1 - told.correct[:, k].mean()) for k, name in enumerate(self.space.names)}
+        return rates | {"all": float(1 - told.all.mean()), "valid": float(1 - told.valid.mean())}
 
     def model_at(self, step: int | None = None) -> Generator:
         """The model after `step` training steps, one of `training.snapshots`; None for the trained one."""
@@ -245,13 +284,7 @@ class Run:
             return self.model
         kept = sorted({*training.snapshots, training.steps})
         step = _one_of(step, "step", kept, f"one that run {self.id} kept: {', '.join(map(str, kept))}")
-        return self.model if step == training.steps else self._load(snapshot_name(step))
-
-    @cached_property
-    def pictures(self) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n c h w"]]:
-        """The factors of the evaluated drawings, and the drawings."""
-        tensors = load_tensors(self._store.read(self.id, "samples.safetensors"))
-        return tensors["factors"].numpy(), tensors["images"].numpy()
+        return self.model if step == training.steps else self._model(snapshot_name(step))
 
     def sample(
         self,
@@ -367,7 +400,7 @@ class Run:
         several = _is_sequence(seed)
         points = self.spec.data.test_lattice() if factors is None else space.check(factors)
         names = check_layers(model.network, layers)
-        condition = torch.from_numpy(self.spec.encoding.encode(points, space))
+        condition = torch.from_numpy(self.spec.encoding.encode(points, space)).to(self.device)
         readings = {"seeds": len(seed) if several else 1, "timesteps": len(timesteps)}
         _check_memory(model, names, condition, readings, pool)
         seeds = _seeds(seed) if several else (rng.check_seed(seed),)
@@ -400,7 +433,7 @@ class Run:
             points = self.spec.task.region(region)
             return judge(self.spec.task, getattr(region, region.tag), points, self.sample(points, self.spec.seed, step))
         if step is None:
-            judged = pl.read_parquet(io.BytesIO(self._store.read(self.id, "evaluation.parquet")))
+            judged = self.evaluation
         else:
             judged, _ = evaluate(self.model_at(step), self.spec)
         if region is None:
@@ -408,10 +441,6 @@ class Run:
         if region not in (names := judged["region"].unique(maintain_order=True).to_list()):
             raise RequestError(f"region: got {region!r}, needs one of {', '.join(names)}")
         return judged.filter(pl.col("region") == region)
-
-    def accuracy(self) -> pl.DataFrame:
-        """The recorded evaluation, a row a region (see `summarize`)."""
-        return summarize(self.evaluate(), self.spec.data.picture.space().names)
 
 
 @contextmanager
