@@ -1,4 +1,4 @@
-"""The geometry of the published network's representations, with and without noise, on a GPU.
+"""The geometry of the published network's representations, with and without noise, on a GPU or, narrower, on a CPU.
 
     python benchmarks/published_network.py [SPEC.yaml] [--device cuda] [--threads 1] [--drawings 4] [--stride 1] [--out FOLDER]
 
@@ -7,6 +7,9 @@ model of each snapshot, and reads the layer up1.  Writes FOLDER/geometry.json, o
 share of the variance that is noise, figure 3's statistics of one drawing a point and without noise; and for each step
 FOLDER/readings-STEP.npz, the readings in as few dimensions as an isometry leaves, in float16.  Finished runs are not
 trained again.
+
+Two more shares of the variance, of true pictures, tell whether the layer shows the code of the condition itself, which
+every block adds to all pixels alike: `even` is the same at all pixels, `linear` is linear in the silu of the code.
 """
 
 import argparse
@@ -48,6 +51,19 @@ def in_few_dimensions(readings: list[np.ndarray]) -> np.ndarray:
     return ((flat - centre) @ axes.T).reshape(*stack.shape[:-1], -1)
 
 
+def of_the_code(run: Run, step: int) -> dict[str, float]:
+    """The shares of the variance of the layer that are even over pixels, and linear in what blocks project."""
+    points, task = run.spec.data.test_lattice(), run.spec.task
+    asked = {"factors": points, "step": step, "pictures": task.render(points)}
+    whole, even = (run.activations(LAYER, pool=pool, **asked)[LAYER].astype(np.float64) for pool in (None, "mean"))
+    pixels = whole.shape[1] // even.shape[1]
+    code = task.encode(points).astype(np.float64)
+    regressors = np.c_[np.ones(len(code)), code / (1 + np.exp(-code))]
+    left = whole - regressors @ np.linalg.lstsq(regressors, whole, rcond=None)[0]
+    total = whole.var(axis=0).sum()
+    return {"even": float(pixels * even.var(axis=0).sum() / total), "linear": float(1 - left.var(axis=0).sum() / total)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("spec", nargs="?", default=HERE.parent / "examples" / "published.yaml")
@@ -67,6 +83,7 @@ def main() -> None:
     rows = []
     for step in sorted({*run.spec.training.snapshots, run.spec.training.steps}):
         readings, shares = read(run, step, given.drawings, given.stride, given.device)
+        shares |= of_the_code(run, step)
         kept = in_few_dimensions(readings)
         np.savez_compressed(given.out / f"readings-{step}.npz", readings=kept.astype(np.float16))
         for kind, some in (("plain", readings[:1]), ("corrected", readings)):

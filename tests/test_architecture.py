@@ -108,3 +108,63 @@ def test_every_public_name_can_be_had_and_the_import_is_light():
     assert out.split() == ["False", "False"]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = hyperfactor.nothing
+
+
+def code(path: Path) -> list[ast.AST]:
+    """The nodes of a file, without its docstrings."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return list(ast.walk(tree))
+
+
+def mentions(path: Path, wanted: str) -> list[str]:
+    """The names, attributes and strings of a file's code that match a pattern from end to end."""
+    words = []
+    for node in code(path):
+        match node:
+            case ast.Constant(value=str(word)) | ast.Name(id=word) | ast.Attribute(attr=word) | ast.alias(name=word):
+                words.append(word)
+            case _:
+                pass
+    return [word for word in words if re.fullmatch(wanted, word)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "at_home"),
+    [
+        ("x|y|xy", ("images/gaussian.py", "images/shapes.py", "experiments/", "figures/")),
+        (".*UNet.*", ("networks/", "generators/")),
+        ("Bump|Sos|Gaussian|Shapes", ("images/", "experiments/", "percolation/", "factors/encoding.py", "cli.py")),
+        (".*[Tt]olerance.*|TOLERANCE", ("images/", "factors/space.py", "measures/accuracy.py")),
+    ],
+    ids=["x and y", "UNet", "families", "tolerances"],
+)
+def test_words_of_a_room_stay_in_it(wanted: str, at_home: tuple[str, ...]):
+    found = {
+        name: words
+        for path in MODULES
+        if not (name := str(path.relative_to(ROOT))).startswith(at_home) and (words := mentions(path, wanted))
+    }
+    assert not found
+
+
+def test_no_picture_has_to_be_square_or_grey():
+    for path in MODULES:
+        assert not re.search(r"1, size, size|1, N, N", path.read_text()) or path.parent.name == "images", path
+
+
+def test_no_function_but_the_training_loop_is_over_45_lines():
+    """Lines of code: docstrings, which say what each parameter is, do not count."""
+    found = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[0]
+                said = isinstance(first, ast.Expr) and ast.get_docstring(node) is not None
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                lines -= (first.end_lineno or 0) - first.lineno + 1 if said else 0
+                if lines > 45:
+                    found[f"{path.relative_to(ROOT)}:{node.name}"] = lines
+    assert set(found) == {"training/loop.py:fit"}

@@ -11,7 +11,7 @@ The representation is R (32, 32, d) at timestep 0 of the model's own drawings.  
 asking two fields for its Betti numbers: over 2 alone they are the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -208,36 +208,46 @@ def analyse(runs: Runs) -> Analysis:
     return _claims(found), tables, _arrays(found["torus"][0], ideal)
 
 
-def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
-    torus, control = found["torus"], found["no wrap"]
+Made = Callable[[str, str, str, Bound, Callable[[View], Estimate], Terms], Claim]
 
-    def unlearnt(role: str) -> list[str]:
-        shares = [(trained.last.seed, float(trained.last.right.mean())) for trained in found[role]]
-        return [
-            f"model {role!r} of seed {seed} draws {share:.2f} of the lattice right, needs {LEARNT:g}"
-            for seed, share in shares
-            if not share >= LEARNT
-        ]
+
+def _unlearnt(role: str, models: Sequence[Trained]) -> list[str]:
+    """What stands against judging models: that they do not draw the lattice."""
+    shares = [(trained.last.seed, float(trained.last.right.mean())) for trained in models]
+    return [
+        f"model {role!r} of seed {seed} draws {share:.2f} of the lattice right, needs {LEARNT:g}"
+        for seed, share in shares
+        if not share >= LEARNT
+    ]
+
+
+def _made_by(torus: Sequence[Trained]) -> Made:
+    """Makes claims that training produced a property of the representation.
+
+    Such a claim is not measured where a network has not learnt, or where the value equals that of the untrained network.
+    A value outside the bound fails, whatever the untrained network shows.
+    """
 
     def made(
-        id: str, figure: str, statement: str, bound: Bound, measure: Callable[[View], Estimate], terms: Terms = "ours"
+        id: str, figure: str, statement: str, bound: Bound, measure: Callable[[View], Estimate], terms: Terms
     ) -> Claim:
-        """A claim that training produced a property of the representation.
-
-        It is not measured where a network has not learnt, or where the value equals that of the untrained network.  A
-        value outside the bound fails, whatever the untrained network shows.
-        """
-        unless: list[str | None] = [*unlearnt("torus")]
+        unless: list[str | None] = [*_unlearnt("torus", torus)]
         last = [] if unless else [measure(trained.last) for trained in torus]
         if last and bound.verdict(*over_seeds(last).interval) != "fails":
             unless = [unlike(last, [measure(trained.first) for trained in torus])]
         return claim(id, figure, statement, bound, lambda: last, terms=terms, unless=unless)
 
-    def nearer(name: str, to: tuple[str, str], than: tuple[str, str]) -> Callable[[View], Estimate]:
-        return lambda view: view.margin(name, to, than)
+    return made
 
-    apart, most, half = Bound(">", 0), Bound(">", 0.5), Bound("<=", 0.5)
-    claims = [
+
+def _nearer(name: str, to: tuple[str, str], than: tuple[str, str]) -> Callable[[View], Estimate]:
+    return lambda view: view.margin(name, to, than)
+
+
+def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
+    torus, control = found["torus"], found["no wrap"]
+    made, most, half = _made_by(torus), Bound(">", 0.5), Bound("<=", 0.5)
+    return [
         claim("torus.accuracy", "2", "drawings of the lattice that are right", Bound(">=", 0.98),
               lambda: [proportion(t.last.right) for t in torus]),
         made("torus.betti.end", "2", "trained: readings that show a torus, Betti numbers (1, 2, 1) over the fields of 2 and of 3", most,
@@ -245,10 +255,23 @@ def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
         claim("torus.betti.start", "2", "untrained: readings that show a torus", half,
               lambda: [t.first.tori for t in torus], terms="paper"),
         made("torus.dimension", "2", "effective dimension (participation ratio)", Bound(">", 4), View.dimension, "paper"),
+        *_of_figure_3(made),
+        made("torus.cross", "3", "steps of x and y: mean magnitude of the cosine", Bound("<=", 0.15), View.cross, "ours"),
+        made("torus.interaction", "3", "share of the variance that x and y explain only together", Bound("<=", 0.1),
+             View.interaction, "ours"),
+        claim("control.betti", "2", "code that does not wrap: readings that show a torus", half,
+              lambda: [t.last.tori for t in control], unless=_unlearnt("no wrap", control)),
+    ]  # fmt: skip
+
+
+def _of_figure_3(made: Made) -> list[Claim]:
+    """Which ideal shape the statistics of figure 3 are nearer to."""
+    apart = Bound(">", 0)
+    claims = [
         made("torus.xy.orthogonality", "3", "x-on-y orthogonality: distance to the 3D torus's x-on-y less distance to "
              "the Clifford torus's x-on-y", apart,
-             nearer("x-on-y orthogonality", ("Clifford torus", "x-on-y orthogonality"),
-                    ("3D torus", "x-on-y orthogonality")), "paper"),
+             _nearer("x-on-y orthogonality", ("Clifford torus", "x-on-y orthogonality"),
+                     ("3D torus", "x-on-y orthogonality")), "paper"),
     ]  # fmt: skip
     for name in ("x-on-x", "y-on-y"):
         for kind in ("orthogonality", "parallelism"):
@@ -257,31 +280,16 @@ def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
                 f"hyper-factorized, {name} {kind}: distance to the Clifford torus's {name} less distance to the 3D torus's "
                 "x-on-y"
             )
-            claims.append(
-                made(
-                    f"torus.{name[0]}{name[-1]}.{kind}",
-                    "3",
-                    statement,
-                    apart,
-                    nearer(f"{name} {kind}", *paper),
-                    "paper",
-                )
-            )
+            measure = _nearer(f"{name} {kind}", *paper)
+            claims.append(made(f"torus.{name[0]}{name[-1]}.{kind}", "3", statement, apart, measure, "paper"))
     for name in "xy":
         ideal = (("hyper-factorized torus", f"{name} within"), ("Clifford torus", f"{name} within"))
         statement = (
             f"steps of {name} at two of its values: distance to those of a circle less distance to those of a ring of "
             "tuning curves"
         )
-        claims.append(made(f"torus.within.{name}", "3", statement, apart, nearer(f"{name} within", *ideal)))
-    return [
-        *claims,
-        made("torus.cross", "3", "steps of x and y: mean magnitude of the cosine", Bound("<=", 0.15), View.cross),
-        made("torus.interaction", "3", "share of the variance that x and y explain only together", Bound("<=", 0.1),
-             View.interaction),
-        claim("control.betti", "2", "code that does not wrap: readings that show a torus", half,
-              lambda: [t.last.tori for t in control], unless=unlearnt("no wrap")),
-    ]  # fmt: skip
+        claims.append(made(f"torus.within.{name}", "3", statement, apart, _nearer(f"{name} within", *ideal), "ours"))
+    return claims
 
 
 def _training(found: dict[str, list[Trained]], seeds: list[int]) -> pl.DataFrame:

@@ -58,6 +58,9 @@ class UNetSpec(ModelSpec):
         return self.width
 
 
+USUAL = UNetSpec()  # what a spec has that says nothing of its model
+
+
 class Denoiser(Generator):
     """A network that tells pictures from noise, with its path and its sampler.
 

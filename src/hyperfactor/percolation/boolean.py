@@ -84,8 +84,7 @@ def _add(centres, side, occupied, axis):
     way = np.zeros(n, dtype=np.int32)  # to the parent, in turns round the square
     largest = np.zeros(len(occupied), dtype=np.int64)
     second = np.zeros(len(occupied), dtype=np.float64)
-    most, squares = 0, 0
-    at = 1 if occupied[0] == 0 else 0
+    most, squares, at = 0, 0, int(occupied[0] == 0)
     for disc in range(n):
         squares += 1
         x, y = centres[disc]

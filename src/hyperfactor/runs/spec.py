@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.encoding import Encoding, Sinusoidal
 from hyperfactor.generators.base import ModelSpec
-from hyperfactor.generators.denoiser import UNetSpec
+from hyperfactor.generators.denoiser import USUAL
 from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
 from hyperfactor.images.task import TRAIN, DataSpec, Task
 from hyperfactor.store.named import named_path
@@ -41,7 +41,7 @@ class RunSpec(Strict):
     seed: Integer = Field(default=0, ge=0, lt=2**32)
     data: DataSpec = DataSpec()
     encoding: Encoding = Sinusoidal()
-    model: ModelSpec = UNetSpec()
+    model: ModelSpec = USUAL
     diffusion: DiffusionSpec = DiffusionSpec()
     training: TrainingSpec = TrainingSpec()
     sampling: SamplingSpec = SamplingSpec()
