@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hyperfactor.experiments.base import Result
     from hyperfactor.experiments.claims import Claim
     from hyperfactor.experiments.rounds import Rounds
+    from hyperfactor.measures.battery import Battery
     from hyperfactor.measures.representation import Axis, Kind, Representation
     from hyperfactor.store.store import Entry, Store
     from hyperfactor.store.verify import Problem
@@ -306,6 +307,25 @@ def sample(
     print(f"{len(images)} pictures of {images.shape[2]} x {images.shape[3]} pixels: {out}")
 
 
+StepOption = Annotated[int | None, typer.Option(help="Of training, one that the run kept; the end where left out.")]
+SourceOption = Annotated[str, typer.Option(help="trajectory (the model's own drawings) or truth (noised).")]
+DrawingsOption = Annotated[
+    int,
+    typer.Option(
+        help="How many times to draw each point of the lattice of a run, with seeds 0, 1, ... With 2 or more, geometry and "
+        "participation ratio are corrected for noise; topology, intrinsic dimension and spectrum are those of the mean "
+        "drawing."
+    ),
+]
+KindsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The factors of an array, in the order of its axes: x:periodic,size:open,shape:categorical. Default: all "
+        "periodic. A run knows its own factors."
+    ),
+]
+
+
 @app.command()
 def analyse(
     what: Annotated[
@@ -313,27 +333,10 @@ def analyse(
     ],
     layer: Annotated[str, typer.Option(help="Of the run's network.")] = "up1",
     timestep: Annotated[int, typer.Option(help="Of diffusion; 0 for the finished picture.")] = 0,
-    step: Annotated[
-        int | None, typer.Option(help="Of training, one that the run kept; the end where left out.")
-    ] = None,
-    source: Annotated[
-        str, typer.Option(help="trajectory (the model's own drawings) or truth (noised).")
-    ] = "trajectory",
-    drawings: Annotated[
-        int,
-        typer.Option(
-            help="How many times to draw each point of the lattice of a run, with seeds 0, 1, ... With 2 or more, "
-            "geometry and participation ratio are corrected for noise; topology, intrinsic dimension and spectrum are "
-            "those of the mean drawing."
-        ),
-    ] = 1,
-    factors: Annotated[
-        str | None,
-        typer.Option(
-            help="The factors of an array, in the order of its axes: x:periodic,size:open,shape:categorical. Default: all "
-            "periodic. A run knows its own factors."
-        ),
-    ] = None,
+    step: StepOption = None,
+    source: SourceOption = "trajectory",
+    drawings: DrawingsOption = 1,
+    factors: KindsOption = None,
     landmarks: Annotated[int, typer.Option(help="Points for persistent homology.")] = 300,
     max_dim: Annotated[int, typer.Option(help="Largest dimension of homology.")] = 2,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers here.")] = None,
@@ -351,13 +354,10 @@ def analyse(
     if figure_file is not None and figure_file.suffix not in (".svg", ".pdf"):
         raise RequestError(f"figure: got {figure_file}, needs a name that ends with .svg or .pdf")
     check_writable(json_file, figure_file)
-    if what.lower().endswith(".npy"):
-        if drawings > 1:
-            raise RequestError(f"drawings: got {drawings} for an array, needs a run: an array is one reading")
+    _check_analysed(what, factors, drawings)
+    if _is_array(what):
         R, width, title = _read_lattice(Path(what), factors), 1.0, what
     else:
-        if factors is not None:
-            raise RequestError(f"factors: got {factors!r} for a run, needs an array: a run knows its own factors")
         R, width = _representation(store, what, layer, timestep, step, source, drawings)
         title = f"run {what}, layer {layer}, timestep {timestep}" + (f", {drawings} drawings" if drawings > 1 else "")
     if not quiet:
@@ -367,12 +367,29 @@ def analyse(
     if json_file:
         write_whole(json_file, dump_json({"of": title, **found.to_json()}, indent=1).encode())
     if figure_file:
-        from hyperfactor.figures import style
-        from hyperfactor.figures.battery import figure
-
-        with style.context():
-            write_whole(figure_file, style.save(figure(found, title), figure_file.suffix[1:]))
+        _write_figure(figure_file, found, title)
     print(f"{found.seconds:.1f} s")
+
+
+def _is_array(what: str) -> bool:
+    return what.lower().endswith(".npy")
+
+
+def _check_analysed(what: str, factors: str | None, drawings: int) -> None:
+    """Raise RequestError for options that an array, or a run, does not have."""
+    if _is_array(what) and drawings > 1:
+        raise RequestError(f"drawings: got {drawings} for an array, needs a run: an array is one reading")
+    if not _is_array(what) and factors is not None:
+        raise RequestError(f"factors: got {factors!r} for a run, needs an array: a run knows its own factors")
+
+
+def _write_figure(path: Path, found: "Battery", title: str) -> None:
+    from hyperfactor.figures import style
+    from hyperfactor.figures.battery import figure
+    from hyperfactor.store.named import write_whole
+
+    with style.context():
+        write_whole(path, style.save(figure(found, title), path.suffix[1:]))
 
 
 def _print_cost(R: "Representation", title: str, max_dim: int, landmarks: int) -> None:
@@ -582,12 +599,7 @@ def percolate(
         raise RequestError(
             f"size: got {size} for a reach of {steps:.4g} lattice steps, needs an integer of at least {least}"
         )
-    visits = size**2 * max(around, 1) * (1 + (2 * seeds * 21 / 16 if around else 0))
-    if visits > MOST_VISITS:
-        raise RequestError(
-            f"size, seeds: got {size} and {seeds}, which visit {visits:.2g} neighbours of sites, needs at most "
-            f"{MOST_VISITS:.2g}, some hours: a smaller size, fewer seeds or a shorter reach"
-        )
+    _check_visits(size, seeds, around)
     curve = site_percolation((size, size), steps, seed)
     print(f"bumps of sigma {sigma:g} overlap by {threshold:g} up to {steps * spacing:.3f} pixels: {around} neighbours")
     found = {"reach": steps * spacing, "neighbours": around}
@@ -601,6 +613,16 @@ def percolate(
     if json_file:
         found |= {"fraction": curve.fraction.tolist(), "largest": curve.largest.tolist(), "sites": curve.sites}
         write_whole(json_file, dump_json(found).encode())
+
+
+def _check_visits(size: int, seeds: int, around: int) -> None:
+    """Raise RequestError for lattices that would take hours."""
+    visits = size**2 * max(around, 1) * (1 + (2 * seeds * 21 / 16 if around else 0))
+    if visits > MOST_VISITS:
+        raise RequestError(
+            f"size, seeds: got {size} and {seeds}, which visit {visits:.2g} neighbours of sites, needs at most "
+            f"{MOST_VISITS:.2g}, some hours: a smaller size, fewer seeds or a shorter reach"
+        )
 
 
 @runs_app.command("list", context_settings={"allow_extra_args": True})
