@@ -130,9 +130,11 @@ def participation_ratio_of_weighted(
     luck = noise_variance(X) if len(X) > 1 else 0.0
 
     def ratio(weights: Float[np.ndarray, " n"]) -> float:
-        w = weights / weights.sum()
-        to_mean = products @ w, np.swapaxes(products, 2, 3) @ w
-        K = products - to_mean[0][..., None] - to_mean[1][..., None, :] + (to_mean[0] @ w)[..., None, None]
+        drawn = np.flatnonzero(weights)  # a bootstrap over lines draws two points in five
+        w = weights[drawn] / weights.sum()
+        K = products[:, :, drawn[:, None], drawn]
+        to_mean = K @ w, np.swapaxes(K, 2, 3) @ w
+        K -= to_mean[0][..., None] + to_mean[1][..., None, :] - (to_mean[0] @ w)[..., None, None]
         squares, lengths = _across_readings(K, luck)
         return _ratio(w @ lengths, w @ squares @ w)
 
