@@ -456,6 +456,20 @@ def test_analyse_a_run_and_an_array(run: Run, store: Path, tmp_path: Path):
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
 
 
+def test_analyse_a_slice_of_a_run_of_other_layers(tiny: RunSpec, store: Path, tmp_path: Path):
+    """Factors with one value are no axes of the representation; the layer is the generator's own choice."""
+    plain = tiny.model_dump(mode="json")
+    spec = RunSpec.parse({**plain, "data": {**plain["data"], "test": {}, "test_fixed": {"x": 3.0}}})
+    run = train(spec, store, threads=1)
+    done = hyperfactor(
+        "analyse", run.id[:6], "--landmarks", 20, "--max-dim", 1, "--json", "run.json", "--store", store, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "run.json").read_text())
+    assert document["shape"] == [22, 128]
+    assert document["of"].endswith(f"layer {run.model.default_layer}, timestep 0")
+
+
 def test_analyse_several_drawings_of_a_run(run: Run, store: Path, tmp_path: Path):
     done = hyperfactor(
         "analyse", run.id[:6], "--drawings", 2, "--timestep", 50, "--source", "truth", "--landmarks", 40,

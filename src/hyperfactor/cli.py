@@ -331,7 +331,9 @@ def analyse(
     what: Annotated[
         str, typer.Argument(metavar="RUN|ARRAY.npy", help="A finished run, or an array of shape (n_1, ..., n_k, d).")
     ],
-    layer: Annotated[str, typer.Option(help="Of the run's network.")] = "up1",
+    layer: Annotated[
+        str | None, typer.Option(help="Of the run's network. Default: its generator's own choice.")
+    ] = None,
     timestep: Annotated[int, typer.Option(help="Of diffusion; 0 for the finished picture.")] = 0,
     step: StepOption = None,
     source: SourceOption = "trajectory",
@@ -358,8 +360,7 @@ def analyse(
     if _is_array(what):
         R, width, title = _read_lattice(Path(what), factors), 1.0, what
     else:
-        R, width = _representation(store, what, layer, timestep, step, source, drawings)
-        title = f"run {what}, layer {layer}, timestep {timestep}" + (f", {drawings} drawings" if drawings > 1 else "")
+        R, width, title = _representation(store, what, layer, timestep, step, source, drawings)
     if not quiet:
         _print_cost(R, title, max_dim, landmarks)
     found = battery(R, landmarks=landmarks, max_dim=max_dim, width=width)
@@ -404,11 +405,13 @@ def _print_cost(R: "Representation", title: str, max_dim: int, landmarks: int) -
 
 
 def _representation(
-    store: str, prefix: str, layer: str, timestep: int, step: int | None, source: str, drawings: int
-) -> "tuple[Representation, float]":
-    """The representation of a run's lattice, a reading a drawing, and the width of a bump in lattice steps."""
+    store: str, prefix: str, layer: str | None, timestep: int, step: int | None, source: str, drawings: int
+) -> "tuple[Representation, float, str]":
+    """The representation of a run over the factors that vary, a reading a drawing; the width of tuning curves in lattice
+    steps; and a title."""
     import numpy as np
 
+    from hyperfactor.factors.space import FactorSpace
     from hyperfactor.images.gaussian import Gaussian
     from hyperfactor.measures.representation import Representation
     from hyperfactor.runs.run import Run
@@ -420,15 +423,18 @@ def _representation(
             f"drawings: got {drawings} of the true pictures at timestep 0, where they have no noise, needs 1"
         )
     run = Run.open(store, prefix)
-    data = run.spec.data
+    data, layer = run.spec.data, layer or run.model.default_layer
     truth = run.spec.task.render(data.test_lattice()) if source == "truth" else None
-    if drawings > 1:
-        R = run.activations(layer, timestep, step=step, pictures=truth, seed=range(drawings))[layer]
-    else:
-        R = run.activations(layer, timestep, step=step, pictures=truth)[layer]
-    found = Representation.of(R, data.picture.space(), lattice=data.test_axes())
-    apart = float(np.diff(data.test_axes()[0])[0])
-    return found, data.picture.widths[0] / apart if isinstance(data.picture, Gaussian) else 1.0
+    seed = range(drawings) if drawings > 1 else 0
+    found = cast(Any, run.activations(layer, timestep, step=step, pictures=truth, seed=cast(Any, seed))[layer])
+    varies = [k for k, axis in enumerate(data.test_axes()) if len(axis) > 1]
+    axes = [data.test_axes()[k] for k in varies]
+    space = FactorSpace(tuple(run.space.factors[k] for k in varies))
+    readings = [R.reshape(*map(len, axes), -1) for R in (found if drawings > 1 else [found])]
+    R = Representation.of(readings if drawings > 1 else readings[0], space, lattice=axes)
+    width = data.picture.widths[varies[0]] if isinstance(data.picture, Gaussian) and varies else 1.0
+    title = f"run {prefix}, layer {layer}, timestep {timestep}" + (f", {drawings} drawings" if drawings > 1 else "")
+    return R, width / float(np.diff(axes[0])[0]) if varies else 1.0, title
 
 
 def _read_lattice(path: Path, factors: str | None) -> "Representation":
