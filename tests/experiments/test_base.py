@@ -16,7 +16,7 @@ def test_no_two_models_of_a_seed_share_an_id_unless_they_are_the_same():
 def test_presets_are_valid_and_laptop_is_the_defaults():
     assert preset_spec("laptop", 0) == RunSpec()
     paper = preset_spec("paper", 2)
-    assert (paper.model.width, paper.diffusion.prediction, paper.seed) == (64, "epsilon", 2)
+    assert (paper.model.model_dump()["width"], paper.diffusion.prediction, paper.seed) == (64, "epsilon", 2)
     assert preset_spec("smoke", 0, data={"fraction": 0.5}).data.fraction == 0.5
     assert set(PRESETS) == {"smoke", "laptop", "paper"}
     with pytest.raises(RequestError, match="preset: got 'huge', needs one of smoke, laptop, paper"):

@@ -1,3 +1,4 @@
+# pyright: reportArgumentType=false
 """What is stored of a run, read without torch; and a run as a subject."""
 
 import subprocess

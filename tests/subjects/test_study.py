@@ -1,3 +1,5 @@
+# pyright: reportOptionalMemberAccess=false, reportOptionalOperand=false, reportOptionalSubscript=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
 """Studies whose outcome is known: a module that draws the truth, one that ignores a factor, and ideal shapes."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 """What a module that a user brings is asked for, and what is said where it cannot be studied."""
 
 from typing import Any
