@@ -177,7 +177,7 @@ def test_a_run_whose_pictures_are_not_finite_has_failed(tiny: RunSpec, tmp_path:
     ("changes", "what"),
     [
         (
-            {"data": {"spacing": 0.2, "test_points": 5, "picture": {"size": 64}}, "model": {"attention": []}},
+            {"data": {"spacing": 0.2, "test_points": 5}, "encoding": {"kind": "one-hot", "spacing": 0.01}},
             r"pictures trained on \(data.spacing, encoding\)",
         ),
         ({"model": {"width": 40000}}, r"weights \(model.width, encoding\)"),
