@@ -4,10 +4,10 @@ import importlib.util
 import sys
 from typing import Any
 
-from hyperfactor.errors import HyperfactorError, RequestError, machine_fault
+from hyperfactor.errors import RequestError
 from hyperfactor.store.named import named_path
 from hyperfactor.subjects.array import ArraySubject
-from hyperfactor.subjects.base import Model
+from hyperfactor.subjects.base import Model, told
 
 
 def load_subject(name: str) -> Model | ArraySubject:
@@ -37,19 +37,13 @@ def load_subject(name: str) -> Model | ArraySubject:
     sys.modules[spec.name] = module  # where dataclasses and pickles of the file look for it
     sys.path.insert(0, str(file.parent))
     try:
-        spec.loader.exec_module(module)
-        if not hasattr(module, attribute):
-            raise RequestError(
-                f"{path}: got no {attribute}, needs the name of a subject, or of a function that makes one"
-            )
-        found = _made(getattr(module, attribute))
-    except HyperfactorError:
-        raise
-    except Exception as error:
-        if fault := machine_fault(error):
-            raise fault from error
-        said = " ".join(str(error).split())
-        raise RequestError(f"{path}: {type(error).__name__}: {said}, needs a file that can be run") from error
+        with told(path, "a file that can be run"):
+            spec.loader.exec_module(module)
+            if not hasattr(module, attribute):
+                raise RequestError(
+                    f"{path}: got no {attribute}, needs the name of a subject, or of a function that makes one"
+                )
+            found = _made(getattr(module, attribute))
     finally:
         sys.path.remove(str(file.parent))
     if not isinstance(found, Model | ArraySubject):

@@ -10,12 +10,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hyperfactor import rng
-from hyperfactor.errors import HyperfactorError, RequestError, machine_fault
+from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import FactorSpace, PositiveByFactor
 from hyperfactor.images.family import Reading
 from hyperfactor.measures import arrays
 from hyperfactor.measures.accuracy import Accuracy, measure_by_reading
 from hyperfactor.measures.activations import check_layers, collect, watch
+from hyperfactor.subjects.base import told
 from hyperfactor.subjects.read import Fitted
 
 BATCH = 64  # pictures drawn at a time
@@ -138,7 +139,7 @@ class TorchSubject:
         """Which drawings show what was asked for, by `read`; RequestError without it."""
         if self.read is None:
             raise RequestError("read: got none, needs a function that tells the factor values of pictures")
-        with _told("read"):
+        with told("read"):
             reading = self.read(images)
         if not isinstance(reading, Reading):
             raise RequestError(f"read: got {type(reading).__name__}, needs a Reading")
@@ -164,7 +165,7 @@ class TorchSubject:
             raise RequestError("factors: got no rows, needs at least one")
         for i in range(0, len(points), BATCH):
             batch = points[i : i + BATCH]
-            with torch.no_grad(), _evaluating(self.module), self._seeded(seed, i), _told("call"):
+            with torch.no_grad(), _evaluating(self.module), self._seeded(seed, i), told("call"):
                 drawn = self.call(self.module, batch.copy())
             yield _pictures(drawn, len(batch))
 
@@ -192,17 +193,3 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in before:
             part.training = training
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """An exception of the user's code becomes a RequestError of one line, with the exception as its cause."""
-    try:
-        yield
-    except HyperfactorError:
-        raise
-    except Exception as error:
-        if fault := machine_fault(error):
-            raise fault from error
-        said = " ".join(str(error).split())
-        raise RequestError(f"{what}: {type(error).__name__}: {said}, needs one that works") from error
