@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from hyperfactor.experiments.base import Result
     from hyperfactor.experiments.claims import Claim
     from hyperfactor.experiments.rounds import Rounds
-    from hyperfactor.measures.battery import Battery
     from hyperfactor.measures.representation import Axis, Kind, Representation
     from hyperfactor.store.store import Entry, Store
     from hyperfactor.store.verify import Problem
+    from hyperfactor.subjects.layout import Layout
 
 app = typer.Typer(
     help="Does a generative model learn the factors of what it draws, and can it compose them?",
@@ -348,9 +348,9 @@ def analyse(
 ) -> None:
     """Geometry, dimension and topology of one layer of a run, or of an array."""
     from hyperfactor.measures import arrays
-    from hyperfactor.measures.battery import battery
     from hyperfactor.store.named import check_writable, write_whole
     from hyperfactor.strict import dump_json
+    from hyperfactor.subjects.layout import laid_out
 
     drawings = arrays.whole(drawings, "drawings", 1)
     if figure_file is not None and figure_file.suffix not in (".svg", ".pdf"):
@@ -363,13 +363,15 @@ def analyse(
         R, width, title = _representation(store, what, layer, timestep, step, source, drawings)
     if not quiet:
         _print_cost(R, title, max_dim, landmarks)
-    found = battery(R, landmarks=landmarks, max_dim=max_dim, width=width)
+    began = time.perf_counter()
+    found = laid_out(R, landmarks=landmarks, max_dim=max_dim, width=width)
+    seconds = time.perf_counter() - began
     _print_table(found.printed(), title)
     if json_file:
-        write_whole(json_file, dump_json({"of": title, **found.to_json()}, indent=1).encode())
+        write_whole(json_file, dump_json({"of": title, **found.to_json(), "seconds": seconds}, indent=1).encode())
     if figure_file:
         _write_figure(figure_file, found, title)
-    print(f"{found.seconds:.1f} s")
+    print(f"{seconds:.1f} s")
 
 
 def _is_array(what: str) -> bool:
@@ -384,9 +386,9 @@ def _check_analysed(what: str, factors: str | None, drawings: int) -> None:
         raise RequestError(f"factors: got {factors!r} for a run, needs an array: a run knows its own factors")
 
 
-def _write_figure(path: Path, found: "Battery", title: str) -> None:
+def _write_figure(path: Path, found: "Layout", title: str) -> None:
     from hyperfactor.figures import style
-    from hyperfactor.figures.battery import figure
+    from hyperfactor.figures.layout import figure
     from hyperfactor.store.named import write_whole
 
     with style.context():
@@ -513,7 +515,7 @@ def study_(
         subject = _model_subject(what, store)
         points = _points(factors or [], subject.space.names) if factors else None
     found = study(subject, layers=layer or None, factors=points, seed=seed, landmarks=landmarks, max_dim=max_dim)
-    _print_table(found.table(), found.subject)
+    _print_table(found.printed(), found.subject)
     if json_file:
         write_whole(json_file, dump_json(found.to_json(), indent=1).encode())
     print(f"{found.seconds:.1f} s")

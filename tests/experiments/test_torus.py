@@ -3,14 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
 
 from hyperfactor import RequestError
 from hyperfactor.experiments import torus
 from hyperfactor.experiments.torus import View, specs
 from hyperfactor.images.gaussian import Bump
-from hyperfactor.measures.battery import battery
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import (
     additivity,
@@ -74,24 +72,3 @@ def test_models_differ_in_their_code_alone():
     assert max(specs("smoke", 0)["torus"].training.snapshots) == specs("smoke", 0)["torus"].training.steps
     with pytest.raises(RequestError, match="preset"):
         specs("none", 0)
-
-
-def test_the_battery_of_a_known_shape():
-    found = battery(clifford_torus(20), landmarks=150)
-    assert found.persistence.betti() == (1, 2, 1)
-    assert found.comparison.nearest == "Clifford torus"
-    assert found.participation_ratio == pytest.approx(4)
-    values = dict(found.table().iter_rows())
-    assert values["variance explained by x"] == pytest.approx(0.5)
-    assert values["Betti number 1"] == 2
-    assert found.to_json()["topology"]["betti"] == [1, 2, 1]
-    assert isinstance(found.table(), pl.DataFrame)
-
-
-def test_the_battery_takes_one_factor_and_three():
-    angle = 2 * np.pi * np.arange(30) / 30
-    ring = battery(np.stack([np.cos(angle), np.sin(angle)], axis=1), max_dim=1)
-    assert ring.persistence.betti() == (1, 1)
-    assert battery(clifford_torus((4, 5, 6)), landmarks=60, max_dim=1).names == ("x", "y", "z")
-    with pytest.raises(RequestError, match="factors: got 1, needs one for each of 2"):
-        battery(Representation.of(clifford_torus(6), ["x"]))

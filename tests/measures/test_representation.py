@@ -5,7 +5,6 @@ import pytest
 
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import Factor, FactorSpace
-from hyperfactor.measures.battery import battery
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
 from hyperfactor.measures.embedding import pca
 from hyperfactor.measures.geometry import additivity, clifford_torus, compare, displacement_cosines
@@ -70,7 +69,6 @@ def test_periodic_has_one_default_everywhere():
     cosines = displacement_cosines(S, periodic=True)
     assert np.array_equal(displacement_cosines(S).within[0], cosines.within[0])
     assert compare(S, bootstrap=2).total == compare(S, True, bootstrap=2).total
-    assert battery(S, max_dim=1).to_json()["displacement_cosines"] == cosines.to_json()
 
 
 def test_places_of_values_that_are_not_equally_spaced():

@@ -4,9 +4,9 @@ Every measure that the subject allows is taken. One that it does not allow is na
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,17 +14,12 @@ from jaxtyping import Float
 
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import FactorSpace
-from hyperfactor.measures import geometry
 from hyperfactor.measures.accuracy import Accuracy
-from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
 from hyperfactor.measures.representation import Representation
-from hyperfactor.measures.sampled import LeastSquares, Sampled, least_squares_additivity
-from hyperfactor.measures.topology import Persistence, over_fields
+from hyperfactor.measures.sampled import Sampled
 from hyperfactor.subjects.array import LAYER, ArraySubject
 from hyperfactor.subjects.base import Model
-
-Found = TypeVar("Found")
-AXES = 15  # of the spectrum that JSON has
+from hyperfactor.subjects.layout import Layout, Row, attempt, laid_out
 
 
 @dataclass(frozen=True)
@@ -62,103 +57,14 @@ class Drawings:
             "reading_errors": self.reading_errors,
         }  # fmt: skip
 
-    def rows(self) -> list[tuple[str, float | None, str]]:
-        """Measure, value, and the reason where there is none."""
-        rows: list[tuple[str, float | None, str]] = [
-            (f"correct in {n}", share, "") for n, share in self.correct.items()
-        ]
-        rows += [("correct in all", self.all, ""), ("valid", self.valid, ""), ("right", self.right, "")]
+    def table_rows(self) -> list[Row]:
+        """The rows of a table: shares of drawings, and error rates of the reading."""
+        rows = [Row(f"correct in {name}", share) for name, share in self.correct.items()]
+        rows += [Row("correct in all", self.all), Row("valid", self.valid), Row("right", self.right)]
         if self.reading_errors is None:
-            return [
-                *rows,
-                ("error rate of the reading", None, "not measured: it was not learnt from labelled pictures"),
-            ]
-        return rows + [(f"error rate of the reading: {name}", share, "") for name, share in self.reading_errors.items()]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How factors are laid out in one representation. None: not measured, for the reason that `missing` gives.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The factors.
-    sizes : tuple of int
-        The number of values of each.
-    conditions : int
-        How many combinations of them are there.
-    rows : tuple of int
-        The fewest and the most rows of one combination.
-    additivity, cosines, comparison : Additivity or LeastSquares, DisplacementCosines, Comparison
-        See `measures.geometry`; of a table without some combinations, `measures.sampled`.
-    participation_ratio, intrinsic_dimension : float
-        See `measures.dimension`.
-    spectrum : (r,)
-        Shares of the variance along the principal axes.
-    topology : dict of int to Persistence
-        By the field of coefficients.
-    missing : dict of str to str
-        Measure to reason.
-    """
-
-    names: tuple[str, ...]
-    sizes: tuple[int, ...]
-    conditions: int
-    rows: tuple[int, int]
-    additivity: geometry.Additivity | LeastSquares | None
-    cosines: geometry.DisplacementCosines | None
-    comparison: geometry.Comparison | None
-    participation_ratio: float | None
-    intrinsic_dimension: float | None
-    spectrum: np.ndarray | None
-    topology: dict[int, Persistence] | None
-    missing: dict[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        axes, topology = self.spectrum, self.topology
-        return {
-            "factors": list(self.names),
-            "sizes": list(self.sizes),
-            "conditions": self.conditions,
-            "rows_of_a_condition": list(self.rows),
-            "additivity": self.additivity.to_json() if self.additivity else None,
-            "displacement_cosines": self.cosines.to_json() if self.cosines else None,
-            "comparison": self.comparison.to_json() if self.comparison else None,
-            "participation_ratio": self.participation_ratio,
-            "intrinsic_dimension": self.intrinsic_dimension,
-            "spectrum": None if axes is None else axes[:AXES].tolist(),
-            "topology": {str(order): of.to_json() for order, of in topology.items()} if topology else None,
-            "not_measured": self.missing,
-        }
-
-    def rows_of_table(self) -> list[tuple[str, float | None, str]]:
-        """Measure, value, and the reason where there is none."""
-        rows: list[tuple[str, float | None, str]] = []
-        if found := self.additivity:
-            not_estimable = "not estimable: " + "; ".join(getattr(found, "inestimable", ()))
-            rows += [
-                (f"variance explained by {name}", share, not_estimable)
-                for name, share in zip(self.names, found.main, strict=True)
-            ]
-            if isinstance(found, LeastSquares):
-                rows.append(("variance of factors that go together", found.shared, ""))
-            rows.append(("variance explained only together", found.interaction, not_estimable))
-        if self.cosines:
-            cross = self.cosines.to_json()["cross"]["mean_magnitude"]
-            rows.append(("steps of two factors: mean magnitude of the cosine", cross, "not measured: too few steps"))
-        rows += [
-            ("participation ratio", self.participation_ratio, ""),
-            ("intrinsic dimension", self.intrinsic_dimension, ""),
-        ]
-        for order, of in (self.topology or {}).items():
-            betti = enumerate(of.to_json()["betti"])
-            rows += [(f"Betti number {k} over the field of {order}", n, "cannot be told") for k, n in betti]
-        if self.comparison:
-            nearest, total = self.comparison.nearest, self.comparison.total
-            rows.append((f"distance to the {nearest} (nearest)", total[nearest], ""))
-        rows = [row for row in rows if row[1] is not None or row[2]]
-        return rows + [(measure, None, f"not measured: {reason}") for measure, reason in self.missing.items()]
+            reason = "not measured: the reading was not learnt from labelled pictures"
+            return [*rows, Row("error rate of the reading", None, reason)]
+        return rows + [Row(f"error rate of the reading: {name}", share) for name, share in self.reading_errors.items()]
 
 
 @dataclass(frozen=True)
@@ -199,15 +105,21 @@ class Study:
         }
 
     def table(self) -> pl.DataFrame:
-        """A row a measure: of what, measure, value, and the reason where there is none."""
-        parts = [("drawings", self.drawings.rows())] if self.drawings else []
-        parts += [(name, layout.rows_of_table()) for name, layout in self.layers.items()]
-        rows = [
-            (of, m, None if v is None else float(v), "" if v is not None else why) for of, p in parts for m, v, why in p
-        ]
-        rows += [(of, "", None, f"not measured: {why}") for of, why in self.missing.items()]
+        """One row a measure: what it is of, its name, its value, and the reason if it has no value."""
+        rows = [(of, row.measure, row.number, row.reason if row.value is None else "") for of, row in self._rows()]
         schema = {"of": pl.String, "measure": pl.String, "value": pl.Float64, "reason": pl.String}
         return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def printed(self) -> pl.DataFrame:
+        """The table as text: the value, or the reason."""
+        rows = [(of, row.measure, row.text) for of, row in self._rows()]
+        return pl.DataFrame(rows, schema={"of": pl.String, "measure": pl.String, "value": pl.String}, orient="row")
+
+    def _rows(self) -> list[tuple[str, Row]]:
+        parts = {"drawings": self.drawings.table_rows()} if self.drawings else {}
+        parts |= {name: layout.table_rows() for name, layout in self.layers.items()}
+        rows = [(of, row) for of, part in parts.items() for row in part]
+        return rows + [(of, Row("", None, f"not measured: {why}")) for of, why in self.missing.items()]
 
 
 def study(
@@ -252,11 +164,11 @@ def study(
 
     if isinstance(subject, Model):
         points = _points(subject, factors)
-        assessed = _attempt(missing, "drawings", lambda: subject.assess(subject.sample(points, seed), points))
+        assessed = attempt(missing, "drawings", lambda: subject.assess(subject.sample(points, seed), points))
         if assessed:
             drawings = Drawings.of(assessed, subject.space.names, subject.reading_errors())
         given = _representations(subject, layers, points, missing)
-        found = {name: got for name, of in given.items() if (got := _attempt(missing, name, lambda of=of: look(of)))}
+        found = {name: got for name, of in given.items() if (got := attempt(missing, name, lambda of=of: look(of)))}
     else:
         subject = _array(subject, layers, factors)
         found = {LAYER: look(subject.given)}
@@ -304,58 +216,11 @@ def _representations(
     space = FactorSpace(tuple(subject.space.factors[k] for k in varied))
     put_out = subject.activations(names, factors=points)
     found = {
-        name: _attempt(missing, name, lambda of=of: Sampled.of(of, points[:, varied], space))
+        name: attempt(missing, name, lambda of=of: Sampled.of(of, points[:, varied], space))
         for name, of in put_out.items()
     }
     return {name: of for name, of in found.items() if of is not None}
 
 
 def _can_be_seen(subject: Model, name: str, point: np.ndarray, missing: dict[str, str]) -> bool:
-    return _attempt(missing, name, lambda: subject.activations([name], factors=point)) is not None
-
-
-def laid_out(given: Representation | Sampled, seed: int = 0, landmarks: int = 300, max_dim: int = 2) -> Layout:
-    """Every measure that a representation allows.
-
-    Parameters
-    ----------
-    given : Representation or Sampled
-        A complete lattice, or samples. Of samples the mean of each condition is looked at; where all conditions have
-        as many rows, two or more, the rows are readings, and measures are corrected for noise as far as they can be.
-    seed, landmarks, max_dim : int
-        As for `study`.
-    """
-    missing: dict[str, str] = {}
-    lattice = _attempt(missing, "displacement cosines", given.complete) if isinstance(given, Sampled) else given
-    if lattice is None:
-        missing["comparison with ideal shapes"] = missing["displacement cosines"]
-    points = given.means if isinstance(given, Sampled) else given.points
-
-    def along(measure: str, take: Callable[[Representation], Found]) -> Found | None:
-        return None if lattice is None else _attempt(missing, measure, lambda R=lattice: take(R))
-
-    additive = (
-        _attempt(missing, "additivity", lambda: least_squares_additivity(given))
-        if lattice is None and isinstance(given, Sampled)
-        else along("additivity", geometry.additivity)
-    )
-    rows = (int(given.counts.min()), int(given.counts.max())) if isinstance(given, Sampled) else (1, 1)
-    return Layout(
-        given.names, given.sizes, len(points), rows, additive,
-        along("displacement cosines", lambda R: geometry.displacement_cosines(R, seed=seed)),
-        along("comparison with ideal shapes", lambda R: geometry.compare(R, seed=seed)),
-        _attempt(missing, "participation ratio", lambda: participation_ratio(points if lattice is None else lattice)),
-        _attempt(missing, "intrinsic dimension", lambda: levina_bickel(points)),
-        _attempt(missing, "spectrum", lambda: spectrum(points)),
-        _attempt(missing, "topology", lambda: over_fields(points, max_dim=max_dim, landmarks=landmarks, seed=seed)),
-        missing,
-    )  # fmt: skip
-
-
-def _attempt(missing: dict[str, str], measure: str, take: Callable[[], Found]) -> Found | None:
-    """What `take` gives; where it refuses, None, and the reason in `missing`."""
-    try:
-        return take()
-    except RequestError as error:
-        missing[measure] = str(error)
-        return None
+    return attempt(missing, name, lambda: subject.activations([name], factors=point)) is not None

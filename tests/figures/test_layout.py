@@ -1,12 +1,14 @@
+# pyright: reportOptionalMemberAccess=false, reportOptionalOperand=false, reportOptionalSubscript=false
 """The page of one representation shows the numbers of a flat torus, which are known."""
 
 import numpy as np
 import pytest
 
 from hyperfactor.figures import style
-from hyperfactor.figures.battery import figure
-from hyperfactor.measures.battery import battery
+from hyperfactor.figures.layout import figure
 from hyperfactor.measures.geometry import clifford_torus
+from hyperfactor.measures.representation import Representation
+from hyperfactor.subjects.layout import laid_out
 
 from . import reading
 
@@ -15,7 +17,7 @@ SIDE = 8
 
 @pytest.fixture(scope="module")
 def found():
-    return battery(clifford_torus(SIDE))
+    return laid_out(Representation.of(clifford_torus(SIDE)))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def test_the_variance_lies_along_four_axes(page, found):
 
 
 def test_the_cloud_lies_at_the_principal_coordinates(page, found):
-    assert np.array_equal(reading.cloud(reading.panels(page)[0]), found.coordinates)
+    assert np.array_equal(reading.cloud(reading.panels(page)[0]), found.coordinates.reshape(SIDE, SIDE, 3))
 
 
 def test_bars_are_in_radii_and_one_component_never_dies(page, found):
@@ -76,7 +78,7 @@ def test_the_nearest_shape_is_the_flat_torus(page, found):
 
 
 def test_one_factor_is_drawn_flat():
-    ring = battery(clifford_torus(24)[:, 0, :2], max_dim=1)
+    ring = laid_out(Representation.of(clifford_torus(24)[:, 0, :2]), max_dim=1)
     with style.context():
         page = figure(ring, "ring")
     axes = reading.panels(page)[0]
@@ -89,7 +91,7 @@ def test_one_factor_is_drawn_flat():
 def test_of_several_readings_the_steps_are_means():
     generator = np.random.default_rng(0)
     R = np.pad(clifford_torus(SIDE), ((0, 0), (0, 0), (0, 60)))
-    found = battery([R + 0.09 * generator.normal(size=R.shape) for _ in range(2)])
+    found = laid_out(Representation.of([R + 0.09 * generator.normal(size=R.shape) for _ in range(2)]))
     assert max(np.abs(values).max() for values in found.cosines.within) > 1.2
     with style.context():
         axes = reading.panels(figure(found, "noisy"))[3]
