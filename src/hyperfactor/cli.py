@@ -347,7 +347,7 @@ def analyse(
     quiet: QuietOption = False,
 ) -> None:
     """Geometry, dimension and topology of one layer of a run, or of an array."""
-    from hyperfactor.measures import arrays
+    from hyperfactor import arrays
     from hyperfactor.store.named import check_writable, write_whole
     from hyperfactor.strict import dump_json
     from hyperfactor.subjects.layout import laid_out

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import Field
 
+from hyperfactor import arrays
 from hyperfactor.errors import RequestError
 from hyperfactor.strict import BY_NAME, EACH, NAMED, Number
 
@@ -234,7 +235,7 @@ class FactorSpace:
         Raises RequestError for what is not an array of numbers of shape (n, k), and for the first value that is not in
         the space.
         """
-        given = np.array(_numbers(points), dtype=np.float64)
+        given = arrays.numbers(points, "factors")
         if given.ndim != 2 or given.shape[1] != len(self):
             raise RequestError(
                 f"factors: got an array of shape {given.shape}, needs (n, {len(self)}) for {', '.join(self.names)}"
@@ -275,20 +276,3 @@ class FactorSpace:
     def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """a - b factor by factor, shape broadcast to (..., k); periodic factors by the shorter way."""
         return np.stack([f.difference(a[..., k], b[..., k]) for k, f in enumerate(self.factors)], axis=-1)
-
-
-def _numbers(given: Any) -> np.ndarray:
-    """An array of real numbers, from tensors of torch too, or RequestError."""
-    try:
-        if hasattr(given, "detach"):
-            given = given.detach().cpu()
-            given = given.double() if given.is_floating_point() else given
-        array = np.ma.asanyarray(given) if isinstance(given, np.ma.MaskedArray) else np.asarray(given)
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise RequestError(f"factors: got {type(given).__name__} ({reason}), needs an array of numbers") from None
-    if array.dtype.kind not in "iuf" and array.size:
-        raise RequestError(f"factors: got {type(given).__name__} of {array.dtype}, needs an array of numbers")
-    if np.ma.is_masked(array):
-        raise RequestError("factors: got masked values, needs numbers without a mask")
-    return np.asarray(array)

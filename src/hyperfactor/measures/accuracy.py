@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from hyperfactor import arrays
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.images.family import Family, Reading, correlation
-from hyperfactor.measures import arrays
 
 VALID_CORRELATION = 0.9
 COMPARED = 2**22  # numbers compared at a time, of requests with trained points

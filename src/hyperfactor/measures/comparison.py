@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import wasserstein_distance
 
-from hyperfactor import rng
+from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
-from hyperfactor.measures import arrays
+from hyperfactor.measures.normalised import Normalised
 from hyperfactor.measures.readings import noise_share, products
 from hyperfactor.measures.references import references
 from hyperfactor.measures.representation import Given, Lattice, Periodic, Representation
@@ -186,7 +186,7 @@ def compare(
     return _compared(grouped, ideal, missing, bootstrap, seed, noise_share(whole.values), ceiling)
 
 
-def _checked(ideal: Lattice, name: str, sizes: tuple[int, ...]) -> arrays.Normalised:
+def _checked(ideal: Lattice, name: str, sizes: tuple[int, ...]) -> Normalised:
     reference = Representation.of(ideal, name=name)
     if reference.sizes != sizes:
         raise RequestError(f"{name}: got a lattice of {reference.sizes}, needs that of R, {sizes}")
@@ -225,7 +225,7 @@ def _compared(
 
 
 def _statistics(
-    whole: arrays.Normalised, given: Representation, seed: int, name: str | None = None
+    whole: Normalised, given: Representation, seed: int, name: str | None = None
 ) -> dict[str, list[np.ndarray]]:
     """Each statistic of `compare` as a list of groups of values: those of one curve, or of one step.
 
@@ -271,7 +271,7 @@ def _joined(grouped: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _shuffled(
-    whole: arrays.Normalised, given: Representation, measured: Sequence[str], seed: int
+    whole: Normalised, given: Representation, measured: Sequence[str], seed: int
 ) -> dict[str, dict[str, np.ndarray]]:
     """The statistics of R's points in random order, where all that are measured of R have a value."""
     if len(given.axes) == 1:
@@ -286,7 +286,7 @@ def _shuffled(
     return {SHUFFLED: found} if all(found[name].size for name in measured) else {}
 
 
-def _ceiling(whole: arrays.Normalised, given: Representation, seed: int) -> dict[str, float]:
+def _ceiling(whole: Normalised, given: Representation, seed: int) -> dict[str, float]:
     """For each statistic of `compare`, what one reading shows of equal steps, or of equal curves.
 
     Of two factors it is the geometric mean for steps, and the mean for curves.
@@ -308,7 +308,7 @@ def _same_curves(curves: Float[np.ndarray, "m c n d"]) -> float:
     return float(np.mean([1 - np.diag(overlaps(a, b, VARIANCE)) for a, b in pairs]))
 
 
-def _noise(whole: arrays.Normalised, seed: int) -> Float[np.ndarray, "s d"]:
+def _noise(whole: Normalised, seed: int) -> Float[np.ndarray, "s d"]:
     """The noise of one reading, at NOISE lattice points: half the difference of two readings times the root of 2."""
     flat = whole.values.reshape(len(whole.values), -1, whole.values.shape[-1])
     chosen = some(np.arange(flat.shape[1]), NOISE, rng.stream(seed, "geometry.noise"))
@@ -322,7 +322,7 @@ def _mean(cosines: Float[np.ndarray, "n *c"]) -> Float[np.ndarray, "*c"]:
     return np.where(counts, np.where(defined, cosines, 0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
-def _varied_curves(R: arrays.Normalised, factor: int, seed: int) -> Float[np.ndarray, "m c n d"]:
+def _varied_curves(R: Normalised, factor: int, seed: int) -> Float[np.ndarray, "m c n d"]:
     """The curves of a factor along which R varies; CURVES of them at most."""
     moved = np.moveaxis(R.values, factor + 1, -2)
     curves = moved.reshape(len(moved), -1, *moved.shape[-2:])

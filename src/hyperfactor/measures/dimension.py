@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hyperfactor.errors import RequestError
-from hyperfactor.measures import arrays
+from hyperfactor.measures.normalised import distinct, normalised, normalised_readings
 from hyperfactor.measures.readings import noise_variance
 from hyperfactor.measures.representation import Given, Representation, checked_points
 
@@ -37,7 +37,7 @@ def spectrum(points: Given) -> Float[np.ndarray, " r"]:
     RequestError
         For what is no cloud of points.
     """
-    variance = _variances(arrays.normalised(checked_points(points)).values)
+    variance = _variances(normalised(checked_points(points)).values)
     return variance / variance.sum()
 
 
@@ -75,7 +75,7 @@ def participation_ratio(points: Given, corrected: bool = False) -> float:
         if len(readings) > 1:
             return _of_readings(readings.reshape(len(readings), -1, readings.shape[-1]))
     points = checked_points(points, least=4 if corrected else 2)
-    variance = _variances(arrays.normalised(points).values)
+    variance = _variances(normalised(points).values)
     trace, square = variance.sum(), np.sum(variance**2)
     if corrected:
         N = len(points) - 1
@@ -90,7 +90,7 @@ def _of_readings(given: Float[np.ndarray, "m n d"]) -> float:
     m, n, d = given.shape
     if n <= d:
         return participation_ratio_of_weighted(list(given))(np.ones(n))
-    centred = arrays.normalised_readings(given).values
+    centred = normalised_readings(given).values
     weight = (1 - np.eye(m)) / (m * (m - 1))
     covariance = np.einsum("ab,bnd->and", weight, centred).reshape(-1, d).T @ centred.reshape(-1, d)
     own = np.einsum("and,bnd->nab", centred, centred)  # of each point in two readings
@@ -125,7 +125,7 @@ def participation_ratio_of_weighted(
     RequestError
         For what is no cloud of points; and by the function, for readings that are noise only.
     """
-    X = arrays.normalised_readings(np.stack([checked_points(R) for R in readings])).values
+    X = normalised_readings(np.stack([checked_points(R) for R in readings])).values
     products = np.array([[a @ b.T for b in X] for a in X])  # (m, m, n, n)
     luck = noise_variance(X) if len(X) > 1 else 0.0
 
@@ -232,8 +232,8 @@ def levina_bickel(points: Given, neighbours: int = 20) -> float:
 
 
 def _distinct(points: Given, least: int) -> Points:
-    values = arrays.normalised(checked_points(points)).values
-    kept = arrays.distinct(values)
+    values = normalised(checked_points(points)).values
+    kept = distinct(values)
     if len(kept) < least:
         raise RequestError(f"distinct points: got {len(kept)}, needs at least {least}")
     return values[kept]

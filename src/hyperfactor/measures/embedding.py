@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
-from hyperfactor.measures import arrays
+from hyperfactor.measures.normalised import normalised
 from hyperfactor.measures.representation import Given, checked_points
 
 
@@ -47,7 +47,7 @@ def pca(points: Given, components: int = 3) -> Principal:
     RequestError
         For what is no cloud of points, and for a number of components out of range.
     """
-    found = arrays.normalised(checked_points(points))
+    found = normalised(checked_points(points))
     most = min(found.values.shape)
     if not 1 <= components <= most:
         raise RequestError(f"components: got {components}, needs an integer in 1..{most}")
@@ -83,7 +83,7 @@ def umap(
         For fewer than components + 3 points, and for a number of neighbours out of range.
     """
     seed = rng.check_seed(seed)
-    cloud = arrays.normalised(checked_points(points, least=components + 3)).values
+    cloud = normalised(checked_points(points, least=components + 3)).values
     if not 2 <= neighbours < len(cloud):
         raise RequestError(f"neighbours: got {neighbours}, needs an integer in 2..{len(cloud) - 1}")
     from umap import UMAP  # up to 20 s to import and compile the first time

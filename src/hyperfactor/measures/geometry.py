@@ -26,8 +26,8 @@ import numpy as np
 from jaxtyping import Float
 
 from hyperfactor.errors import RequestError
-from hyperfactor.measures import arrays
 from hyperfactor.measures.comparison import Comparison, compare
+from hyperfactor.measures.normalised import normalised
 from hyperfactor.measures.readings import inner, noise_share, products
 from hyperfactor.measures.references import clifford_torus, hyper_factorized_torus, torus_3d
 from hyperfactor.measures.representation import Given, Periodic, Representation, checked_points
@@ -213,5 +213,5 @@ def subspace_overlap(A: Float[np.ndarray, "n d"], B: Float[np.ndarray, "m d"], v
         raise RequestError(f"A and B: got {A.shape[1]} and {B.shape[1]} dimensions, needs the same")
     if not 0 < variance <= 1:
         raise RequestError(f"variance: got {variance}, needs a number above 0 and at most 1")
-    A, B = arrays.normalised(A).values, arrays.normalised(B).values
+    A, B = normalised(A).values, normalised(B).values
     return float(overlaps(A[None], B[None], variance)[0, 0])

@@ -26,8 +26,8 @@ from itertools import product
 import numpy as np
 from jaxtyping import Float
 
+from hyperfactor import arrays
 from hyperfactor.errors import RequestError
-from hyperfactor.measures import arrays
 from hyperfactor.measures.representation import Axis, Lattice
 
 Code = Float[np.ndarray, "n c"]

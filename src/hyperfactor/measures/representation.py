@@ -14,9 +14,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
+from hyperfactor import arrays
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import FactorSpace
-from hyperfactor.measures import arrays
+from hyperfactor.measures.normalised import Normalised, normalised_readings, varied
 
 Kind = Literal["open", "periodic", "categorical"]
 KINDS = get_args(Kind)
@@ -183,9 +184,9 @@ class Representation:
         """Whether there are two or more readings, so that measures are corrected for noise."""
         return len(self.readings) > 1
 
-    def normalised(self) -> arrays.Normalised:
+    def normalised(self) -> Normalised:
         """The readings in one unit, each with centre 0."""
-        return arrays.normalised_readings(self.readings)
+        return normalised_readings(self.readings)
 
 
 Given = Representation | Lattice | Sequence[Lattice]  # what measures of a lattice take
@@ -206,7 +207,7 @@ def checked_points(given: Any, name: str = "points", least: int = 2) -> Float[np
         raise RequestError(f"{name}: got an array of shape {values.shape}, needs (n, d)")
     if len(values) < least:
         raise RequestError(f"{name}: got {len(values)}, needs at least {least}")
-    return arrays.varied(values, name)
+    return varied(values, name)
 
 
 def _lattice(array: Any, name: str) -> Lattice:
@@ -216,7 +217,7 @@ def _lattice(array: Any, name: str) -> Lattice:
     for k, n in enumerate(values.shape[:-1]):
         if n < 2:
             raise RequestError(f"{name}, factor {k}: got {n} lattice value, needs at least 2")
-    return arrays.varied(values, name)
+    return varied(values, name)
 
 
 def _readings(given: Any, name: str) -> Float[np.ndarray, "m ..."]:

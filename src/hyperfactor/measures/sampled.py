@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from hyperfactor import arrays
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import ROUNDING, FactorSpace
-from hyperfactor.measures import arrays
+from hyperfactor.measures.normalised import normalised, varied
 from hyperfactor.measures.representation import Axis, Factors, Representation
 
 MOST_VALUES = 2000  # of all factors together, for least squares
@@ -66,7 +67,7 @@ class Sampled:
         values = arrays.finite(arrays.numbers(values, "array"), "array")
         if values.ndim < 2 or not values.size:
             raise RequestError(f"array: got shape {values.shape}, needs (n, d), a row a sample")
-        values = arrays.varied(values.reshape(len(values), -1), "array")
+        values = varied(values.reshape(len(values), -1), "array")
         table = arrays.finite(arrays.numbers(table, "factors"), "factors")
         if table.ndim != 2 or len(table) != len(values):
             raise RequestError(
@@ -221,7 +222,7 @@ def least_squares_additivity(samples: Sampled) -> LeastSquares:
             f"factors: got {sum(samples.sizes):,} values of {', '.join(samples.names)}, needs at most {MOST_VALUES:,}: "
             "values that come again"
         )
-    given = arrays.normalised(samples.means).values
+    given = normalised(samples.means).values
     whole, factors = float(np.sum(given**2)), range(len(samples.sizes))
     explained, rank = _fit(samples, given, factors)
     main, lines = [], []

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from hyperfactor import rng
+from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
-from hyperfactor.measures import arrays
+from hyperfactor.measures.normalised import Normalised
 from hyperfactor.measures.readings import inner, squared_lengths
 
 PAIRS = 2**17  # of steps, of each kind
 
 
-def unit_steps(R: arrays.Normalised, wraps: Sequence[bool], lag: int, name: str = "R") -> list[np.ndarray]:
+def unit_steps(R: Normalised, wraps: Sequence[bool], lag: int, name: str = "R") -> list[np.ndarray]:
     """The steps of each factor as unit vectors, (m, n, ..., d) with the axis of the factor after the readings.
 
     A step without length is NaN.  Of several readings a step is in units of the length of its signal.

@@ -7,7 +7,7 @@ elements: over 2 a Klein bottle is like a torus, over 3 it has (1, 1, 0).  `over
 
 Computed by gudhi on *landmarks*, the points that a maxmin walk picks, of which each is the farthest
 from those before it, in a child process with a limit on memory and time.  Repeated points count once (see
-`arrays.distinct`), and the order of the points does not matter.
+`distinct`), and the order of the points does not matter.
 
 Few points show few bars, and few bars do not tell noise from shape: a circle of 12 points is no clearer than what
 12 points at random may show.  `Persistence.told` says for each dimension whether its Betti number is known.
@@ -31,9 +31,9 @@ from jaxtyping import Float, Int
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 
-from hyperfactor import rng
+from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
-from hyperfactor.measures import arrays
+from hyperfactor.measures.normalised import distinct, normalised
 from hyperfactor.measures.representation import Given, checked_points
 
 Points = Float[np.ndarray, "n d"]
@@ -300,9 +300,9 @@ class _Cloud:
     @classmethod
     def of(cls, points: Given) -> "_Cloud":
         sorted_, first = np.unique(checked_points(points), axis=0, return_index=True)
-        once = arrays.normalised(sorted_)
-        kept = arrays.distinct(once.values)
-        again = arrays.normalised(once.values[kept])
+        once = normalised(sorted_)
+        kept = distinct(once.values)
+        again = normalised(once.values[kept])
         far = _rounded(np.linalg.norm(again.values, axis=1) / again.radius)
         by_coordinates = np.lexsort(_rounded(again.values / again.radius).T[::-1])
         shuffled = rng.stream(0, "topology.order").permutation(by_coordinates)

@@ -14,13 +14,12 @@ from jaxtyping import Float
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from hyperfactor import rng
+from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.regions import Region
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.generators.base import Generator
 from hyperfactor.generators.paths import SamplingSpec
-from hyperfactor.measures import arrays
 from hyperfactor.measures.accuracy import Accuracy, measure
 from hyperfactor.measures.activations import Pool, check_layers, collect
 from hyperfactor.measures.activations import size as measure_size

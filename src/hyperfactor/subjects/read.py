@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from hyperfactor import rng
+from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import Factor, FactorSpace
 from hyperfactor.images.family import Reading, correlation
-from hyperfactor.measures import arrays
 from hyperfactor.measures.accuracy import measure_by_reading
 
 HELD_OUT = 0.2  # of the labelled pictures, which measure the error

@@ -9,11 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hyperfactor import rng
+from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import FactorSpace, PositiveByFactor
 from hyperfactor.images.family import Reading
-from hyperfactor.measures import arrays
 from hyperfactor.measures.accuracy import Accuracy, measure_by_reading
 from hyperfactor.measures.activations import check_layers, collect, watch
 from hyperfactor.subjects.base import told

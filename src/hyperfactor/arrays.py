@@ -1,0 +1,111 @@
+"""The arrays and whole numbers that functions are given, checked at the border.
+
+Numbers are taken if float64 holds them exactly, whatever their type and layout. All others are refused: a masked array
+with something masked, complex numbers, text, integers beyond 2^53 that float64 would round.
+"""
+
+import operator
+import sys
+from typing import Any
+
+import numpy as np
+
+from hyperfactor.errors import RequestError
+
+EXACT = 2**53  # float64 holds every integer up to here
+
+
+def numbers(array: Any, name: str) -> np.ndarray:
+    """The array as float64, in any shape, finite or not.
+
+    Parameters
+    ----------
+    array
+        An array, a tensor, or a list of numbers or arrays.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    RequestError
+        For what float64 does not hold (see the module).
+    """
+    try:
+        given = _plain(array, name)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, RequestError):
+            raise
+        raise RequestError(f"{name}: got what is not an array of numbers, needs one") from None
+    if given.dtype.kind == "O":
+        _check_objects(given, name)
+    elif given.dtype.kind not in "fiub":
+        kind = {"U": "text", "S": "text", "c": "complex numbers"}.get(given.dtype.kind, f"values of type {given.dtype}")
+        raise RequestError(f"{name}: got what is not an array of numbers but of {kind}, needs real numbers")
+    try:
+        with np.errstate(over="ignore"):
+            values = given.astype(np.float64)
+    except OverflowError:
+        raise RequestError(f"{name}: got an integer that float64 does not hold, needs numbers that it does") from None
+    if (rounded := _rounded(given, values)).any():
+        where = _first(rounded)
+        raise RequestError(f"{name}: got {given[where]} at {where}, needs numbers that float64 holds exactly")
+    return values
+
+
+def whole(value: Any, name: str, least: int) -> int:
+    """The value as an integer, or RequestError unless it is one of at least `least`."""
+    try:
+        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise RequestError(f"{name}: got {value!r}, needs an integer of at least {least}")
+    return number
+
+
+def finite(values: np.ndarray, name: str) -> np.ndarray:
+    """The values, or RequestError with the first that is not finite."""
+    bad = ~np.isfinite(values)
+    if bad.any():
+        where = _first(bad)
+        raise RequestError(f"{name}: got {values[where]} at {where}, needs finite numbers")
+    return values
+
+
+def _plain(array: Any, name: str) -> np.ndarray:
+    """A numpy array of what is given, tensors of torch, masked arrays and lists of them among it."""
+    tensors = (sys.modules["torch"].Tensor,) if "torch" in sys.modules else ()
+    if isinstance(array, tensors):
+        tensor = array.detach().cpu()
+        tensor = tensor.to_dense() if str(tensor.layout) != "torch.strided" else tensor
+        return (tensor.double() if tensor.is_floating_point() else tensor.resolve_conj()).numpy()
+    if isinstance(array, np.ma.MaskedArray):
+        if hidden := int(np.ma.getmaskarray(array).sum()):
+            raise RequestError(f"{name}: got a masked array with {hidden} numbers masked, needs none masked")
+        return np.asarray(array.data)
+    if isinstance(array, list | tuple):
+        checked = (list, tuple, np.ma.MaskedArray, *tensors)
+        array = [_plain(part, name) if isinstance(part, checked) else part for part in array]
+    return np.asarray(array)
+
+
+def _check_objects(given: np.ndarray, name: str) -> None:
+    for where, value in np.ndenumerate(given):
+        if not isinstance(value, int | float | np.integer | np.floating | np.bool_):
+            what = "None" if value is None else type(value).__name__
+            raise RequestError(f"{name}: got what is not an array of numbers but {what} at {where}, needs real numbers")
+
+
+def _rounded(given: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Where a conversion to float64 has changed a number."""
+    if given.dtype.kind == "f":
+        return (values.astype(given.dtype) != given) & ~np.isnan(values)
+    changed = np.zeros(values.shape, dtype=bool)
+    for where in map(tuple, np.argwhere(np.abs(values) >= EXACT)):
+        whole = isinstance(given[where], int | np.integer)
+        changed[where] = int(given[where]) != int(values[where]) if whole else given[where] != values[where]
+    return changed
+
+
+def _first(where: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(where)[0])

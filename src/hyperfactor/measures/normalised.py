@@ -1,0 +1,113 @@
+"""The form in which measures see values: the centre is 0, and the largest is of order 1.
+
+An exact power of two, the *unit*, brings the largest value to between 1 and 4. So neither the scale of what is given
+matters, from 1e-300 to 1e300, nor where it lies. float64 holds 16 digits of each number, so a cloud that lies s of its
+radii from 0 keeps 16 - log10(s) digits.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.spatial import KDTree
+
+from hyperfactor import rng
+from hyperfactor.errors import RequestError
+
+NEAR = 1e-5  # of the radius of a cloud: points nearer than this to each other are one
+SIDES = 4  # dimensions in which near points are sought
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """Values with the centre 0 and the largest between 1 and 4.
+
+    Parameters
+    ----------
+    values
+        What was given, less its centre, divided by `unit`.
+    unit
+        A power of two, in units of the numbers given.
+    rounding
+        How far float64 may have rounded a value, in units.
+    """
+
+    values: np.ndarray
+    unit: float
+    rounding: float
+
+    @property
+    def radius(self) -> float:
+        """Root mean square distance of the points from their mean, in units."""
+        return math.sqrt(np.mean(np.sum(self.values**2, axis=-1)))
+
+    @property
+    def least(self) -> float:
+        """Points nearer than this to each other, in units, may be equal but for rounding."""
+        return max(1e-12 * self.radius, 8 * self.rounding * math.sqrt(self.values.shape[-1]))
+
+
+def normalised(values: Float[np.ndarray, "*n d"]) -> Normalised:
+    """The values with centre 0 and of order 1."""
+    first = _exponent(values)
+    scaled = np.ldexp(values, -first)
+    centred = scaled - scaled.mean(axis=tuple(range(values.ndim - 1)))
+    second = min(_exponent(centred), 1023 - first)  # 2^1024 is infinite
+    rounding = math.ldexp(np.finfo(np.float64).eps, -second)
+    return Normalised(np.ldexp(centred, -second), math.ldexp(1.0, first + second), rounding)
+
+
+def normalised_readings(values: Float[np.ndarray, "m *n d"]) -> Normalised:
+    """The readings in one unit, each with centre 0."""
+    found = normalised(values)
+    if len(values) == 1:
+        return found
+    return replace(found, values=found.values - found.values.mean(axis=tuple(range(1, values.ndim - 1)), keepdims=True))
+
+
+def distinct(values: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " m"]:
+    """Indices of points that are no repetitions of others, in an order that does not depend on the order given.
+
+    A point counts once, and so do points nearer to each other than NEAR times the radius of the cloud, the root mean
+    square distance of its points from their mean.  Of such points the first in lexicographic order is kept.
+
+    Parameters
+    ----------
+    values
+        Normalised.
+    """
+    _, kept = np.unique(values, axis=0, return_index=True)
+    cloud = values[kept]
+    within = NEAR * np.sqrt(np.mean(np.sum((cloud - cloud.mean(axis=0)) ** 2, axis=1)))
+    seen = cloud
+    if cloud.shape[1] > SIDES:  # a projection makes no distance longer
+        directions = rng.stream(0, "arrays.projection").normal(size=(cloud.shape[1], SIDES))
+        seen = cloud @ np.linalg.qr(directions)[0]
+    tree = KDTree(seen)
+    alive = np.ones(len(cloud), dtype=bool)
+    for i in np.flatnonzero(tree.query(seen, k=2)[0][:, 1] <= within):
+        if alive[i]:
+            others = np.array(tree.query_ball_point(seen[i], within))
+            others = others[others > i]
+            alive[others[np.linalg.norm(cloud[others] - cloud[i], axis=1) <= within]] = False
+    return kept[alive]
+
+
+def _exponent(values: np.ndarray) -> int:
+    """e such that the largest magnitude lies in 2^e .. 2^(e + 1); 0 where all are 0."""
+    largest = max(float(values.max()), -float(values.min()))
+    return math.frexp(largest)[1] - 1 if largest else 0
+
+
+def varied(values: np.ndarray, name: str) -> np.ndarray:
+    """The values (..., d), or RequestError where all points are equal."""
+    flat = values.reshape(-1, values.shape[-1])
+    if (flat == flat[0]).all():
+        raise RequestError(f"{name}: got points that are all equal, needs some that differ")
+    small = normalised(flat)
+    if small.radius <= small.least:
+        raise RequestError(
+            f"{name}: got points that are all equal but for the rounding of float64, needs some that differ"
+        )
+    return values
