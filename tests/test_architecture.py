@@ -167,3 +167,12 @@ def test_no_function_but_the_training_loop_is_over_45_lines():
                 if lines > 45:
                     found[f"{path.relative_to(ROOT)}:{node.name}"] = lines
     assert set(found) == {"training/loop.py:fit"}
+
+
+def test_no_room_has_18_percent_of_the_lines():
+    lines = {}
+    for path in MODULES:
+        room = path.relative_to(ROOT).parts[0]
+        lines[room] = lines.get(room, 0) + len(path.read_text().splitlines())
+    total = sum(lines.values())
+    assert {room: count for room, count in lines.items() if count >= 0.18 * total} == {}

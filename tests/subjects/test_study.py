@@ -128,11 +128,13 @@ def test_least_squares_says_what_is_not_estimable():
 
 
 def test_least_squares_of_all_conditions_is_the_analysis_of_variance():
-    from hyperfactor.measures.sampled import Sampled, least_squares_additivity
+    from hyperfactor.measures.additivity import least_squares_additivity
+    from hyperfactor.subjects.sampled import Sampled
 
     values = np.random.default_rng(1).normal(size=(5, 4, 3, 6))
     points = np.stack(np.meshgrid(*map(np.arange, (5, 4, 3)), indexing="ij"), axis=-1).reshape(-1, 3)
-    found = least_squares_additivity(Sampled.of(values.reshape(60, 6), points, "abc"))
+    samples = Sampled.of(values.reshape(60, 6), points, "abc")
+    found = least_squares_additivity(samples.means, samples.conditions, samples.names)
     expected = additivity(values)
     assert found.main == pytest.approx(expected.main)
     assert found.shared == pytest.approx(0, abs=1e-9)

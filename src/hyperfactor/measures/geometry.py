@@ -26,9 +26,10 @@ import numpy as np
 from jaxtyping import Float
 
 from hyperfactor.errors import RequestError
+from hyperfactor.measures.additivity import Additivity, additivity
 from hyperfactor.measures.comparison import Comparison, compare
 from hyperfactor.measures.normalised import normalised
-from hyperfactor.measures.readings import inner, noise_share, products
+from hyperfactor.measures.readings import noise_share, products
 from hyperfactor.measures.references import clifford_torus, hyper_factorized_torus, torus_3d
 from hyperfactor.measures.representation import Given, Periodic, Representation, checked_points
 from hyperfactor.measures.steps import defined, matched, part, same_steps, unit_steps
@@ -38,58 +39,6 @@ __all__ = [
     "Additivity", "Comparison", "DisplacementCosines", "additivity", "clifford_torus", "compare",
     "displacement_cosines", "hyper_factorized_torus", "subspace_overlap", "torus_3d",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Additivity:
-    """Shares of the variance of R over the lattice, which sum to 1.
-
-    Parameters
-    ----------
-    main
-        For each factor the share that it explains alone.
-    interaction
-        The share that no sum of functions of single factors explains.
-    noise
-        Share of a reading's variance that is noise, and in none of the others; None for a single array.
-    """
-
-    main: tuple[float, ...]
-    interaction: float
-    noise: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {"main": list(self.main), "interaction": self.interaction, "noise": self.noise}
-
-
-def additivity(R: Given) -> Additivity:
-    """Analysis of variance of R over its lattice.
-
-    With m_k the mean of R over all factors but k and m the mean over all,
-        main[k] = sum |m_k - m|^2 / sum |R - m|^2,    interaction = 1 - sum_k main[k]
-    where sums run over the lattice (Fisher, Statistical Methods for Research Workers, 1925).  Of several readings
-    squares are taken across them.
-
-    Parameters
-    ----------
-    R
-        Shape (n_1, ..., n_k, d), a list of two or more readings of that shape, or a `Representation`.
-
-    Raises
-    ------
-    RequestError
-        For what is no representation, and for readings that are noise only.
-    """
-    centred = Representation.of(R).normalised().values
-    factors = range(1, centred.ndim - 1)
-    total = np.mean(inner(centred, centred))
-    if not total > 0:
-        raise RequestError("R: got readings that have no variance in common, needs more of them or less noise")
-    main = []
-    for k in factors:
-        effect = centred.mean(axis=tuple(other for other in factors if other != k))  # (m, n_k, d)
-        main.append(float(np.mean(inner(effect, effect)) / total))
-    return Additivity(tuple(main), 1.0 - sum(main), noise_share(centred))
 
 
 @dataclass(frozen=True)

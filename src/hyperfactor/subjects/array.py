@@ -10,7 +10,7 @@ from jaxtyping import Float
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import Factor, FactorSpace
 from hyperfactor.measures.representation import Axis, Factors, Representation
-from hyperfactor.measures.sampled import Sampled
+from hyperfactor.subjects.sampled import Sampled
 
 LAYER = "values"
 

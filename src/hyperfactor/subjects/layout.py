@@ -19,11 +19,12 @@ from jaxtyping import Float
 
 from hyperfactor.errors import RequestError
 from hyperfactor.measures import geometry
+from hyperfactor.measures.additivity import LeastSquares, least_squares_additivity
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
 from hyperfactor.measures.embedding import pca
 from hyperfactor.measures.representation import Representation
-from hyperfactor.measures.sampled import LeastSquares, Sampled, least_squares_additivity
 from hyperfactor.measures.topology import Persistence, over_fields
+from hyperfactor.subjects.sampled import Sampled
 
 Found = TypeVar("Found")
 AXES = 15  # of the spectrum, in JSON
@@ -252,7 +253,7 @@ def laid_out(
         return None if lattice is None else attempt(missing, measure, lambda R=lattice: take(R))
 
     additive = (
-        attempt(missing, "additivity", lambda: least_squares_additivity(given))
+        attempt(missing, "additivity", lambda: least_squares_additivity(given.means, given.conditions, given.names))
         if lattice is None and isinstance(given, Sampled)
         else along("additivity", geometry.additivity)
     )

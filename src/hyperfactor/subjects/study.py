@@ -16,10 +16,10 @@ from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.measures.accuracy import Accuracy
 from hyperfactor.measures.representation import Representation
-from hyperfactor.measures.sampled import Sampled
 from hyperfactor.subjects.array import LAYER, ArraySubject
 from hyperfactor.subjects.base import Model
 from hyperfactor.subjects.layout import Layout, Row, attempt, laid_out
+from hyperfactor.subjects.sampled import Sampled
 
 
 @dataclass(frozen=True)

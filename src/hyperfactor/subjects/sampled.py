@@ -7,7 +7,6 @@ lattice cannot be taken.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,10 +17,8 @@ from jaxtyping import Float, Int
 from hyperfactor import arrays
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import ROUNDING, FactorSpace
-from hyperfactor.measures.normalised import normalised, varied
+from hyperfactor.measures.normalised import varied
 from hyperfactor.measures.representation import Axis, Factors, Representation
-
-MOST_VALUES = 2000  # of all factors together, for least squares
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,78 +170,3 @@ def _placed(axis: Axis, levels: Float[np.ndarray, " m"]) -> Axis:
     """The axis with its values, where its kind allows: those of a periodic factor mean nothing without its period."""
     known = axis.kind != "periodic" or axis.period is not None
     return replace(axis, values=tuple(map(float, levels)) if known else None)
-
-
-@dataclass(frozen=True)
-class LeastSquares:
-    """Shares of the variance of the conditions that are there; those that are numbers sum to 1.
-
-    Attributes
-    ----------
-    main : tuple of float or None
-        For each factor the share that it explains beside the others. None: not estimable.
-    shared : float
-        The share that sums of functions of single factors explain, and that belongs to no one of them, because their
-        values go together in the table. It is 0 where all conditions are there.
-    interaction : float or None
-        The share that no sum of functions of single factors explains. None: not estimable.
-    inestimable : tuple of str
-        A line on each that is None.
-    """
-
-    main: tuple[float | None, ...]
-    shared: float
-    interaction: float | None
-    inestimable: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "main": list(self.main), "shared": self.shared, "interaction": self.interaction,
-            "inestimable": list(self.inestimable), "noise": None,
-        }  # fmt: skip
-
-
-def least_squares_additivity(samples: Sampled) -> LeastSquares:
-    """Additivity where conditions are missing, by least squares on the mean of each condition.
-
-    With S(A) what the best sum of functions of the factors A leaves of the sum of squares S around the mean,
-        main[k] = (S(all but k) - S(all)) / S,    interaction = S(all) / S,
-    the fitted squares of F. Yates, J. Amer. Statist. Assoc. 29 (1934) 51. With all conditions it is
-    `geometry.additivity`.
-
-    Raises
-    ------
-    RequestError
-        Where the factors have more than MOST_VALUES values together.
-    """
-    if sum(samples.sizes) > MOST_VALUES:
-        raise RequestError(
-            f"factors: got {sum(samples.sizes):,} values of {', '.join(samples.names)}, needs at most {MOST_VALUES:,}: "
-            "values that come again"
-        )
-    given = normalised(samples.means).values
-    whole, factors = float(np.sum(given**2)), range(len(samples.sizes))
-    explained, rank = _fit(samples, given, factors)
-    main, lines = [], []
-    for k, (name, size) in enumerate(zip(samples.names, samples.sizes, strict=True)):
-        without, lower = _fit(samples, given, [other for other in factors if other != k])
-        if rank - lower < size - 1:
-            main.append(None)
-            lines.append(f"{name}: in this table {rank - lower} of its {size - 1} contrasts are apart from the others")
-        else:
-            main.append(max(0.0, explained - without) / whole)
-    interaction = max(0.0, 1 - explained / whole)
-    if rank == len(given):
-        interaction = None
-        lines.append(f"interaction: {len(given)} conditions leave nothing beside {rank} additive effects")
-    shared = 1 - sum(share for share in (*main, interaction) if share is not None)
-    return LeastSquares(tuple(main), shared, interaction, tuple(lines))
-
-
-def _fit(samples: Sampled, given: Float[np.ndarray, "c d"], factors: Sequence[int]) -> tuple[float, int]:
-    """The sum of squares that the best sum of functions of some factors explains, and how many numbers it takes."""
-    columns = [np.ones((len(given), 1))]
-    columns += [np.eye(samples.sizes[k])[samples.conditions[:, k], 1:] for k in factors]
-    u, s, _ = np.linalg.svd(np.concatenate(columns, axis=1), full_matrices=False)
-    u = u[:, s > s[0] * 1e-10]
-    return float(np.sum((u.T @ given) ** 2)), u.shape[1]
