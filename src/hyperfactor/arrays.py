@@ -16,19 +16,19 @@ EXACT = 2**53  # float64 holds every integer up to here
 
 
 def numbers(array: Any, name: str) -> np.ndarray:
-    """The array as float64, in any shape, finite or not.
+    """Return an array as float64, in its shape, finite or not.
 
     Parameters
     ----------
-    array
+    array : Any
         An array, a tensor, or a list of numbers or arrays.
-    name
-        What messages call it.
+    name : str
+        What error messages call it.
 
     Raises
     ------
     RequestError
-        For what float64 does not hold (see the module).
+        For numbers that float64 does not hold (see the module).
     """
     try:
         given = _plain(array, name)
@@ -53,7 +53,7 @@ def numbers(array: Any, name: str) -> np.ndarray:
 
 
 def whole(value: Any, name: str, least: int) -> int:
-    """The value as an integer, or RequestError unless it is one of at least `least`."""
+    """Return the value as an integer; raise RequestError unless it is an integer of at least `least`."""
     try:
         number = None if isinstance(value, bool | np.bool_) else operator.index(value)
     except TypeError:
@@ -64,7 +64,7 @@ def whole(value: Any, name: str, least: int) -> int:
 
 
 def finite(values: np.ndarray, name: str) -> np.ndarray:
-    """The values, or RequestError with the first that is not finite."""
+    """Return the values; raise RequestError with the first that is not finite."""
     bad = ~np.isfinite(values)
     if bad.any():
         where = _first(bad)
@@ -73,7 +73,7 @@ def finite(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def _plain(array: Any, name: str) -> np.ndarray:
-    """A numpy array of what is given, tensors of torch, masked arrays and lists of them among it."""
+    """Convert arrays, tensors of torch, masked arrays and lists of them to a numpy array."""
     tensors = (sys.modules["torch"].Tensor,) if "torch" in sys.modules else ()
     if isinstance(array, tensors):
         tensor = array.detach().cpu()
@@ -97,7 +97,7 @@ def _check_objects(given: np.ndarray, name: str) -> None:
 
 
 def _rounded(given: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Where a conversion to float64 has changed a number."""
+    """Mark the numbers that the conversion to float64 has changed."""
     if given.dtype.kind == "f":
         return (values.astype(given.dtype) != given) & ~np.isnan(values)
     changed = np.zeros(values.shape, dtype=bool)

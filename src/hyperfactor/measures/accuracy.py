@@ -1,16 +1,16 @@
-"""Is a drawing right?  Accuracy in each factor, validity, and the error to the truth.
+"""Is a drawing right? Accuracy in each factor, validity, and the error to the truth.
 
-Definitions, for a drawing asked for at a point:
-    read       the factor values that the family reads from it
-    correct    in a factor: the value read is within the factor's tolerance of the value asked for (and the resolution of
-               reading), wrap-around and symmetries respected; a category is equal.  A factor that is not visible at the
-               point is not drawn, so it cannot be wrong; what is drawn for it makes the picture invalid
+Definitions, for a drawing requested at a point:
+    read       the factor values that the family reads from the drawing
+    correct    in a factor: the value read is within the factor's tolerance of the requested value, plus the resolution
+               of reading; periods and symmetries are respected, and a category must be equal. A factor that is not
+               visible at the point is not drawn, so it cannot be wrong; anything drawn for it makes the picture invalid
     all        correct in every factor
     valid      the correlation of the drawing with the ideal picture at the values read is at least 0.9, so two bumps,
                or nothing, do not count
     right      all and valid
-    error      sum of squared differences to the true picture, over the sum of squares of the true picture; both relative
-               to the background
+    error      sum of squared differences from the true picture, divided by the sum of squares of the true picture; both
+               are measured from the background
 """
 
 from dataclasses import dataclass
@@ -30,18 +30,18 @@ APART = 1e6  # tolerances between two categories, so that a point of the same ca
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What was found of n drawings of k factors.
+    """The judgement of n drawings of k factors.
 
     Attributes
     ----------
     read : (n, k)
-        The values read, in the factors' units; NaN where a drawing does not tell a factor.
+        Values read, in the factors' units; NaN if a drawing does not show a factor.
     correct : (n, k)
-        Which factors are correct.
+        Whether each drawing is correct in each factor.
     all, valid, right : (n,)
-        Which drawings are correct in every factor, valid, and both.
+        Whether each drawing is correct in every factor, is valid, and both.
     error : (n,)
-        Relative squared error to the truth; NaN where the truth has no closed form.
+        Relative squared error to the truth; NaN if the truth has no closed form.
     """
 
     read: Float[np.ndarray, "n k"]
@@ -58,16 +58,16 @@ def measure(images: Float[np.ndarray, "n c h w"], points: Float[np.ndarray, "n k
     Parameters
     ----------
     images : (n, c, h, w)
-        The drawings, in [0, 1].
+        Drawings, in [0, 1].
     points : (n, k)
-        What they were asked for, in the factors' units.
+        Requested values, in the factors' units.
     family : Family
-        What was drawn.
+        Family of the drawings.
 
     Raises
     ------
     RequestError
-        Where the shapes do not fit.
+        If the shapes do not match.
     """
     images, points = arrays.numbers(images, "images"), arrays.numbers(points, "points")
     needed = (len(points), *family.shape)
@@ -87,21 +87,21 @@ def measure(images: Float[np.ndarray, "n c h w"], points: Float[np.ndarray, "n k
 
 
 def measure_by_reading(reading: Reading, points: Float[np.ndarray, "n k"], space: FactorSpace) -> Accuracy:
-    """Judge drawings that have no closed form, by what was read from them.
+    """Judge drawings that have no closed form by the values read from them.
 
     Parameters
     ----------
     reading : Reading
-        Of the n drawings. Its fit stands for the correlation with the ideal picture.
+        Values read from the n drawings. Its fit stands for the correlation with the ideal picture.
     points : (n, k)
-        What they were asked for, in the factors' units.
+        Requested values, in the factors' units.
     space : FactorSpace
-        The factors, with their tolerances.
+        Factors, with their tolerances.
 
     Raises
     ------
     RequestError
-        Where the shapes do not fit.
+        If the shapes do not match.
     """
     values, fit = arrays.numbers(reading.values, "read: values"), arrays.numbers(reading.fit, "read: fit")
     if values.shape != points.shape or fit.shape != points.shape[:1]:
@@ -123,10 +123,24 @@ def _close(difference: Float[np.ndarray, "n k"], family: Family, resolution: flo
 def copying_baseline(
     points: Float[np.ndarray, "n k"], trained: Float[np.ndarray, "m k"], family: Family
 ) -> Bool[np.ndarray, "n k"]:
-    """Which factors a model gets right that draws the nearest trained point (the first of equals).
+    """Find which factors a model that draws the nearest trained point gets right.
 
-    Near is measured in units of the factors' tolerances, so that a point of another category, or one that is off in a
-    factor without tolerance, is farther than any other.
+    Distances are measured in units of the factors' tolerances. A point of another category, or one that differs in a
+    factor without tolerance, is therefore farther than any other. Of equally near points the first is drawn.
+
+    Parameters
+    ----------
+    points : (n, k)
+        Requested values, in the factors' units.
+    trained : (m, k)
+        Trained points.
+    family : Family
+        Family of the drawings.
+
+    Returns
+    -------
+    (n, k)
+        Whether the copy is correct in each factor.
     """
     factors = family.space().factors
     exact = [factor.kind == "categorical" or factor.tolerance == 0 for factor in factors]

@@ -1,10 +1,10 @@
-"""What the layers of a network put out: hooks on named modules of any torch module.
+"""The outputs of the layers of a network, recorded by hooks on the named modules of any torch module.
 
     with watch(network, ("up1", "head")) as seen:
         network(x)
-    seen["up1"]                       # its output of the last call
+    seen["up1"]                       # its output at the last call
 
-`capture` does this over batches and gathers arrays; `collect` does it for calls that somebody else makes.
+`capture` does this over batches and returns arrays; `collect` does it for calls that other code makes.
 """
 
 import math
@@ -25,7 +25,7 @@ Key = TypeVar("Key")
 
 
 def check_layers(module: nn.Module, layers: Sequence[str]) -> tuple[str, ...]:
-    """The names as given, or RequestError for one that the module does not have."""
+    """Return the names of layers as a tuple; raise RequestError for one that the module does not have."""
     named = dict(module.named_modules(remove_duplicate=False))
     if not isinstance(layers, Iterable):
         raise RequestError(f"layers: got {layers!r}, needs the name of a layer, or several")
@@ -41,21 +41,22 @@ def check_layers(module: nn.Module, layers: Sequence[str]) -> tuple[str, ...]:
 
 @contextmanager
 def watch(module: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Record what layers put out: within the block the dict holds the output of each layer at its last call.
+    """Record the outputs of layers: within the block the dict holds the output of each layer at its last call.
 
-    Outputs are copied when the layer returns, so that later code may change them in place: an activation, a
-    sum into a residual, a buffer used again.  The hooks are removed after the block, whatever happens.
+    Outputs are copied when the layer returns, so later code may change them in place (an activation, a sum into a
+    residual, a reused buffer). The hooks are removed after the block, also after an exception.
 
     Parameters
     ----------
-    module: the network.
-    layers: names of modules within it.
+    module : torch.nn.Module
+        The network.
+    layers : sequence of str
+        Names of modules within it.
 
     Raises
     ------
     RequestError
-        For an unknown layer, and during a call for one whose output is not a tensor of real numbers with a
-        row for each sample.
+        For an unknown layer. During a call: for an output that is not a tensor of real numbers with one row a sample.
     """
     names = check_layers(module, layers)
     seen: dict[str, Tensor] = {}
@@ -84,19 +85,24 @@ def watch(module: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor
 def collect(
     module: nn.Module, layers: Sequence[str], visits: Iterable[Key], pool: Pool | None = None
 ) -> dict[Key, dict[str, Float[np.ndarray, "n d"]]]:
-    """The outputs of the layers at each visit to the module, gathered by the visits' keys.
+    """Gather the outputs of layers at each visit to the module, by the keys of the visits.
 
     Parameters
     ----------
-    module: the network.
-    layers: names of modules within it.
-    visits: an iterator that calls the module and then stops, with a key such as the timestep.  The output of a layer
-        at its last call before the stop is kept.  Equal keys may come again, with more samples.
-    pool: as for `capture`.
+    module : torch.nn.Module
+        The network.
+    layers : sequence of str
+        Names of modules within it.
+    visits : iterable
+        An iterator that calls the module, then stops and yields a key such as the timestep. The output of a layer at
+        its last call before the stop is kept. A key may come again, with more samples.
+    pool : {"mean", "max"}, optional
+        As for `capture`.
 
     Returns
     -------
-    For each key and layer an array of shape (n, d), float32.
+    dict
+        For each key and layer an array (n, d), float32.
 
     Raises
     ------
@@ -124,28 +130,34 @@ def capture(
     pool: Pool | None = None,
     call: Callable[..., object] | None = None,
 ) -> dict[str, Float[np.ndarray, "n d"]]:
-    """The outputs of the layers over all batches, from one forward pass for each batch.
+    """Gather the outputs of layers over all batches, with one forward pass a batch.
 
-    Only the requested outputs are kept, so the memory needed is that of the result and of one batch.  For a
-    module that one forward pass calls several times, the last call counts.
+    Only the requested outputs are kept, so the memory needed is that of the result and of one batch. If a forward pass
+    calls a module several times, the last call counts.
 
     Parameters
     ----------
-    module: the network.
-    layers: names of modules within it.
-    batches: the arguments of each call.  The first axis of every output is the sample.
-    pool: "mean" or "max" over all axes after the channels (the second axis), so that d is the number of
-        channels.  Without it an output is flattened, row by row of each channel.
-    call: what is called; the module itself where left out.
+    module : torch.nn.Module
+        The network.
+    layers : sequence of str
+        Names of modules within it.
+    batches : iterable of tuple
+        Arguments of each call. The first axis of every output is the sample.
+    pool : {"mean", "max"}, optional
+        Pooling over all axes after the channels (the second axis), so that d is the number of channels. Default: none;
+        an output is flattened.
+    call : function, optional
+        Function that is called with the arguments. Default: the module.
 
     Returns
     -------
-    For each layer an array of shape (n, d), float32.
+    dict
+        For each layer an array (n, d), float32.
 
     Raises
     ------
     RequestError
-        As `watch` does, for a layer that no forward pass calls, and where there are no batches.
+        As `watch` does, for a layer that no forward pass calls, and if there are no batches.
     """
 
     def called() -> Iterator[None]:
@@ -168,7 +180,15 @@ def _flat(output: Tensor, pool: Pool | None) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Size:
-    """shapes: of each layer's output for one sample; bytes: of all float32 results together."""
+    """Size of a result of `capture`.
+
+    Attributes
+    ----------
+    shapes : dict
+        Shape of each layer's output for one sample.
+    bytes : int
+        Size of all float32 results together.
+    """
 
     shapes: dict[str, tuple[int, ...]]
     bytes: int
@@ -183,7 +203,7 @@ def size(
     pool: Pool | None = None,
     call: Callable[..., object] | None = None,
 ) -> Size:
-    """How large the result of `capture` would be over `samples`, from one call with a small batch."""
+    """Predict the size of the result of `capture` over a number of samples, from one call with a small batch."""
     with watch(module, layers) as seen:
         (call or module)(*arguments)
     shapes = {name: tuple(output.shape[1:]) for name, output in seen.items()}

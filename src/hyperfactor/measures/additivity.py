@@ -1,4 +1,4 @@
-"""How much of the variance of a representation each factor explains alone."""
+"""The share of the variance of a representation that each factor explains alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ MOST_VALUES = 2000  # of all factors together, for least squares
 class Additivity:
     """Shares of the variance of R over the lattice, which sum to 1.
 
-    Parameters
+    Attributes
     ----------
-    main
-        For each factor the share that it explains alone.
-    interaction
-        The share that no sum of functions of single factors explains.
-    noise
-        Share of a reading's variance that is noise, and in none of the others; None for a single array.
+    main : tuple of float
+        Share that each factor explains alone.
+    interaction : float
+        Share that no sum of functions of single factors explains.
+    noise : float or None
+        Share of a reading's variance that is noise, and is in none of the others; None for a single reading.
     """
 
     main: tuple[float, ...]
@@ -38,22 +38,22 @@ class Additivity:
 
 
 def additivity(R: Given) -> Additivity:
-    """Analysis of variance of R over its lattice.
+    """Analyse the variance of R over its lattice.
 
-    With m_k the mean of R over all factors but k and m the mean over all,
+    With m_k the mean of R over all factors but k, and m the mean over all,
         main[k] = sum |m_k - m|^2 / sum |R - m|^2,    interaction = 1 - sum_k main[k]
-    where sums run over the lattice (Fisher, Statistical Methods for Research Workers, 1925).  Of several readings
+    where sums run over the lattice (Fisher, Statistical Methods for Research Workers, 1925). With several readings,
     squares are taken across them.
 
     Parameters
     ----------
-    R
-        Shape (n_1, ..., n_k, d), a list of two or more readings of that shape, or a `Representation`.
+    R : (n_1, ..., n_k, d), list of such arrays, or Representation
+        A representation, or two or more readings of it.
 
     Raises
     ------
     RequestError
-        For what is no representation, and for readings that are noise only.
+        If R is no representation, and for readings that contain only noise.
     """
     centred = Representation.of(R).normalised().values
     factors = range(1, centred.ndim - 1)
@@ -69,19 +69,19 @@ def additivity(R: Given) -> Additivity:
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """Shares of the variance of the conditions that are there; those that are numbers sum to 1.
+    """Shares of the variance of the conditions that are there. The shares that are not None sum to 1.
 
     Attributes
     ----------
     main : tuple of float or None
-        For each factor the share that it explains beside the others. None: not estimable.
+        Share that each factor explains beside the others. None: not estimable.
     shared : float
-        The share that sums of functions of single factors explain, and that belongs to no one of them, because their
-        values go together in the table. It is 0 where all conditions are there.
+        Share that sums of functions of single factors explain but that belongs to no single factor, because the
+        factors' values go together in the table. It is 0 if all conditions are there.
     interaction : float or None
-        The share that no sum of functions of single factors explains. None: not estimable.
+        Share that no sum of functions of single factors explains. None: not estimable.
     inestimable : tuple of str
-        A line on each that is None.
+        The reason for each None.
     """
 
     main: tuple[float | None, ...]
@@ -99,18 +99,19 @@ class LeastSquares:
 def least_squares_additivity(
     means: Float[np.ndarray, "c d"], conditions: Int[np.ndarray, "c k"], names: Sequence[str]
 ) -> LeastSquares:
-    """Additivity if some combinations of factor values are missing, by least squares.
+    """Analyse the variance by least squares if some combinations of factor values are missing.
 
-    With S(A) what the best sum of functions of the factors A leaves of the sum of squares S around the mean,
-        main[k] = (S(all but k) - S(all)) / S,    interaction = S(all) / S,
-    the fitted squares of F. Yates, J. Amer. Statist. Assoc. 29 (1934) 51. With all combinations it is `additivity`.
+    With S the sum of squares around the mean, and S(A) the part of it that the best sum of functions of the factors A
+    leaves,
+        main[k] = (S(all but k) - S(all)) / S,    interaction = S(all) / S
+    (the fitted squares of F. Yates, J. Amer. Statist. Assoc. 29 (1934) 51). With all combinations it is `additivity`.
 
     Parameters
     ----------
     means : (c, d)
         A vector for each combination of factor values that is there.
     conditions : (c, k)
-        The combinations: for each factor the number of its value, from 0; every number is there.
+        These combinations: for each factor the number of its value, from 0, without gaps.
     names : sequence of str
         The factors.
 
@@ -146,7 +147,7 @@ def least_squares_additivity(
 
 
 def _fit(given: Float[np.ndarray, "c d"], effects: Sequence[Float[np.ndarray, "c e"]]) -> tuple[float, int]:
-    """The sum of squares that the best sum of a constant and some effects explains, and its number of parameters."""
+    """Fit a constant and some effects: the sum of squares that they explain, and the number of parameters."""
     design = np.concatenate([np.ones((len(given), 1)), *effects], axis=1)
     u, s, _ = np.linalg.svd(design, full_matrices=False)
     u = u[:, s > s[0] * 1e-10]

@@ -1,7 +1,7 @@
 """Which ideal shape a representation is laid out like.
 
 Statistics of R, over all pairs of curves or steps, are compared with those of ideal shapes (see `references`) and with
-those of R's own points in random order.  Points in random order keep no factor apart, so R is nearest them when its
+those of R's own points in random order. Points in random order keep no factor apart, so R is nearest them when its
 layout has nothing to do with the factors.
 """
 
@@ -54,7 +54,7 @@ class Comparison:
     resampled
         name -> its quantiles at LEVELS in each bootstrap sample, (samples, levels).
     missing
-        Names of the statistics that have no value, because too few curves or steps have a length.  The totals are means
+        Names of the statistics that have no value, because too few curves or steps have a length. The totals are means
         over the others.
     noise
         Share of a reading's variance over the lattice that is noise; None for a single array.
@@ -137,12 +137,12 @@ def compare(
         "x-on-y parallelism", "x-on-x parallelism", ...         cross and across of `geometry.displacement_cosines`
         "x within", ...                                         within of `geometry.displacement_cosines`
 
-    Curves along which R does not vary and steps of length 0 are left out.  A statistic of which nothing is left is
+    Curves along which R does not vary and steps of length 0 are left out. A statistic of which nothing is left is
     named in `missing`, and the comparison is over the others.
 
-    Of several readings each statistic is corrected for noise.  A cosine is then a mean: of two curves over their steps,
+    Of several readings each statistic is corrected for noise. A cosine is then a mean: of two curves over their steps,
     of two steps over the curves, of two factors over the first one's lattice, so that what noise is left in a single
-    one does not widen the distribution; those of the references are the same means.  Noise is independent between
+    one does not widen the distribution; those of the references are the same means. Noise is independent between
     lattice points, so a bootstrap over curves and steps is one over drawings too.
 
     Parameters
@@ -150,7 +150,7 @@ def compare(
     R
         Shape (n_1, ..., n_k, d), a list of two or more readings of that shape, or a `Representation`.
     periodic
-        Whether the factors of an array wrap round: one value for all, or one for each.  None: they do.
+        Whether the factors of an array wrap round: one value for all, or one for each. None: they do.
     width
         Of tuning curves of the references, in lattice steps.
     bootstrap
@@ -159,7 +159,7 @@ def compare(
         Of the bootstrap, of the points in random order, and of the curves that stand for all where there are too many
         (see `steps`).
     against
-        The references: name -> shape (n_1, ..., n_k, c).  None: the ideal shapes of `references` for the kinds of the
+        The references: name -> shape (n_1, ..., n_k, c). None: the ideal shapes of `references` for the kinds of the
         factors and, for two factors or more, R's own points in random order.
 
     Raises
@@ -229,7 +229,7 @@ def _statistics(
 ) -> dict[str, list[np.ndarray]]:
     """Each statistic of `compare` as a list of groups of values: those of one curve, or of one step.
 
-    No list holds a group without values, so that of a statistic without any is empty.  Of several readings cosines are
+    No list holds a group without values, so that of a statistic without any is empty. Of several readings cosines are
     means; those of a reference are the same means.
 
     Parameters
@@ -364,7 +364,7 @@ def _bootstrap(
 def _moved(
     values: np.ndarray, resampled: Float[np.ndarray, "samples levels"], ideal: np.ndarray
 ) -> Float[np.ndarray, " samples"]:
-    """How far the distance of a statistic to an ideal one moves in each bootstrap sample.  Distances are taken between
+    """How far the distance of a statistic to an ideal one moves in each bootstrap sample. Distances are taken between
     quantiles, which is close to the Wasserstein distance and quick."""
     goal = _quantiles(ideal)
     return np.abs(resampled - goal).mean(axis=1) - np.abs(_quantiles(values) - goal).mean()

@@ -1,8 +1,8 @@
 """How many dimensions a cloud of points takes.
 
 `participation_ratio` and `spectrum` describe the linear space around the cloud, `two_nn` and `levina_bickel` the
-manifold on which it lies.  None of them changes when the points are rotated, shifted, scaled, embedded in more
-dimensions or put in another order, as far as float64 holds them (see `arrays`).  The last two do not change when points
+manifold on which it lies. None of them changes when the points are rotated, shifted, scaled, embedded in more
+dimensions or put in another order, as far as float64 holds them (see `arrays`). The last two do not change when points
 are repeated: equal points count once, and so do points nearer to each other than 1e-5 of the radius of the cloud, the
 root mean square distance of its points from their mean.
 """
@@ -46,8 +46,8 @@ def participation_ratio(points: Given, corrected: bool = False) -> float:
 
     It is (sum_i l_i)^2 / sum_i l_i^2 with l_i the variances along the principal axes.
 
-    The points of a whole lattice are all there is, and need no correction.  Few independent samples make the ratio too
-    small.  For n of them, with S their covariance and N = n - 1,
+    The points of a whole lattice are all there is, and need no correction. Few independent samples make the ratio too
+    small. For n of them, with S their covariance and N = n - 1,
         b = N^2 / ((N - 1) (N + 2)) (tr S^2 - (tr S)^2 / N),      a = (tr S)^2 - 2 b / N
     estimate tr C^2 and (tr C)^2 without bias for normal samples of covariance C, and the ratio is a / b
     (Srivastava, J. Japan Statist. Soc. 35 (2005) 251).
@@ -61,7 +61,7 @@ def participation_ratio(points: Given, corrected: bool = False) -> float:
     points
         Shape (n, d), a list of two or more readings, each of shape (n, d) or (n_1, ..., n_k, d), or a `Representation`.
     corrected
-        Whether the points are independent samples.  Several readings allow False only.
+        Whether the points are independent samples. Several readings allow False only.
 
     Raises
     ------
@@ -173,9 +173,9 @@ def _variances(centred: Points) -> Float[np.ndarray, " r"]:
 def two_nn(points: Given) -> float:
     """Intrinsic dimension from the ratio of the distances to the first two neighbours.
 
-    TwoNN (Facco et al., Sci. Rep. 7 (2017) 12140), of scikit-dimension.  Points are taken to be random:
+    TwoNN (Facco et al., Sci. Rep. 7 (2017) 12140), of scikit-dimension. Points are taken to be random:
     on a lattice, where both distances are nearly equal, the estimate is far too large; use
-    `levina_bickel` there.  Repeated points count once (see the module).
+    `levina_bickel` there. Repeated points count once (see the module).
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def levina_bickel(points: Given, neighbours: int = 20) -> float:
     With T_j the distance from a point to its j-th neighbour, k = neighbours, each point gives
         1 / d = 1 / (k - 2) sum_{j < k} ln(T_k / T_j)
     and the inverses are averaged over points (Levina and Bickel, NIPS 2004; the mean of inverses is
-    MacKay and Ghahramani's).  Repeated points count once (see the module).
+    MacKay and Ghahramani's). Repeated points count once (see the module).
 
     Parameters
     ----------

@@ -1,21 +1,21 @@
 """How factors are laid out in a representation.
 
 A representation R has shape (n_1, ..., n_k, d): a vector of d numbers at each point of a lattice of k factors (see
-`representation`).  Its curves and steps are defined in `steps`, ideal shapes in `references`.  No measure here changes
+`representation`). Its curves and steps are defined in `steps`, ideal shapes in `references`. No measure here changes
 when R is rotated, shifted, scaled as a whole, or embedded in more dimensions, as far as float64 holds it (see
 `arrays`).
 
-Noise.  Each measure takes one array, or a list of two or more *readings*: arrays of the same lattice whose noise is
-independent, such as drawings of the same factors with other noise.  Inner products are then taken across readings (see
-`readings`), so that noise cancels in expectation and what is left is the geometry of the signal.  Of one array the
-noise is part of the shape.  With noise of variance tau^2 a point, spread over many dimensions, and steps of length L,
+Noise. Each measure takes one array, or a list of two or more *readings*: arrays of the same lattice whose noise is
+independent, such as drawings of the same factors with other noise. Inner products are then taken across readings (see
+`readings`), so that noise cancels in expectation and what is left is the geometry of the signal. Of one array the
+noise is part of the shape. With noise of variance tau^2 a point, spread over many dimensions, and steps of length L,
 the cosine of equal steps falls to
 
     L^2 / (L^2 + 2 tau^2),
 
 because each step has the noise of its two ends; on a Clifford torus of n values L is 2 sin(pi lag / n), so a share nu
 of noise in the variance, tau^2 = 2 nu / (1 - nu), takes parallelism from 1 to 1 / 2 at nu = L^2 / (L^2 + 4): 1 % for 32
-values.  The *ceiling* of a statistic is what equal steps, or equal curves, of two readings show.
+values. The *ceiling* of a statistic is what equal steps, or equal curves, of two readings show.
 """
 
 from dataclasses import dataclass
@@ -103,13 +103,13 @@ def displacement_cosines(
     lag
         Lattice steps to a step of R.
     periodic
-        Whether the factors of an array wrap round: one value for all, or one for each.  None: they do.
+        Whether the factors of an array wrap round: one value for all, or one for each. None: they do.
     seed
         Of the curves that stand for all where there are too many (see `steps`).
 
     Returns
     -------
-    The cosines.  A step of length 0 has no direction and is left out, so some of the arrays may be empty.
+    The cosines. A step of length 0 has no direction and is left out, so some of the arrays may be empty.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def displacement_cosines(
 def subspace_overlap(A: Float[np.ndarray, "n d"], B: Float[np.ndarray, "m d"], variance: float = VARIANCE) -> float:
     """The share of the variance of the curve A that lies in the leading principal subspace of B.
 
-    Both curves are centred.  It is 1 for curves in one plane, and 0 for orthogonal ones.
+    Both curves are centred. It is 1 for curves in one plane, and 0 for orthogonal ones.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The form in which measures see values: the centre is 0, and the largest is of order 1.
 
-An exact power of two, the *unit*, brings the largest value to between 1 and 4. So neither the scale of what is given
-matters, from 1e-300 to 1e300, nor where it lies. float64 holds 16 digits of each number, so a cloud that lies s of its
+An exact power of two, the *unit*, scales the largest value to between 1 and 4. Neither the scale of the given values
+(from 1e-300 to 1e300) nor their position then matters. float64 holds 16 digits of each number, so a cloud that lies s
 radii from 0 keeps 16 - log10(s) digits.
 """
 
@@ -21,16 +21,16 @@ SIDES = 4  # dimensions in which near points are sought
 
 @dataclass(frozen=True)
 class Normalised:
-    """Values with the centre 0 and the largest between 1 and 4.
+    """Values with centre 0, the largest between 1 and 4.
 
-    Parameters
+    Attributes
     ----------
-    values
-        What was given, less its centre, divided by `unit`.
-    unit
-        A power of two, in units of the numbers given.
-    rounding
-        How far float64 may have rounded a value, in units.
+    values : (..., d)
+        The given values minus their centre, divided by `unit`.
+    unit : float
+        A power of two, in units of the given numbers.
+    rounding : float
+        Largest error of a value by the rounding of float64, in units.
     """
 
     values: np.ndarray
@@ -44,12 +44,12 @@ class Normalised:
 
     @property
     def least(self) -> float:
-        """Points nearer than this to each other, in units, may be equal but for rounding."""
+        """Distance, in units, below which two points may be equal but for rounding."""
         return max(1e-12 * self.radius, 8 * self.rounding * math.sqrt(self.values.shape[-1]))
 
 
 def normalised(values: Float[np.ndarray, "*n d"]) -> Normalised:
-    """The values with centre 0 and of order 1."""
+    """Return the values (n_1, ..., d) with centre 0 and of order 1."""
     first = _exponent(values)
     scaled = np.ldexp(values, -first)
     centred = scaled - scaled.mean(axis=tuple(range(values.ndim - 1)))
@@ -59,7 +59,7 @@ def normalised(values: Float[np.ndarray, "*n d"]) -> Normalised:
 
 
 def normalised_readings(values: Float[np.ndarray, "m *n d"]) -> Normalised:
-    """The readings in one unit, each with centre 0."""
+    """Return readings (m, n_1, ..., d) in one unit, each with centre 0."""
     found = normalised(values)
     if len(values) == 1:
         return found
@@ -67,15 +67,15 @@ def normalised_readings(values: Float[np.ndarray, "m *n d"]) -> Normalised:
 
 
 def distinct(values: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " m"]:
-    """Indices of points that are no repetitions of others, in an order that does not depend on the order given.
+    """Return the indices of the points without repetitions, in an order that does not depend on the given order.
 
-    A point counts once, and so do points nearer to each other than NEAR times the radius of the cloud, the root mean
-    square distance of its points from their mean.  Of such points the first in lexicographic order is kept.
+    Points nearer to each other than NEAR times the radius of the cloud (the root mean square distance of its points
+    from their mean) count once. Of such points the first in lexicographic order is kept.
 
     Parameters
     ----------
-    values
-        Normalised.
+    values : (n, d)
+        Normalised points.
     """
     _, kept = np.unique(values, axis=0, return_index=True)
     cloud = values[kept]
@@ -95,13 +95,13 @@ def distinct(values: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " m"]:
 
 
 def _exponent(values: np.ndarray) -> int:
-    """e such that the largest magnitude lies in 2^e .. 2^(e + 1); 0 where all are 0."""
+    """e such that the largest magnitude lies in 2^e .. 2^(e + 1); 0 if all values are 0."""
     largest = max(float(values.max()), -float(values.min()))
     return math.frexp(largest)[1] - 1 if largest else 0
 
 
 def varied(values: np.ndarray, name: str) -> np.ndarray:
-    """The values (..., d), or RequestError where all points are equal."""
+    """Return the values (..., d); raise RequestError if all points are equal."""
     flat = values.reshape(-1, values.shape[-1])
     if (flat == flat[0]).all():
         raise RequestError(f"{name}: got points that are all equal, needs some that differ")

@@ -1,14 +1,14 @@
-"""Several independent readings of one lattice, and what they say without their noise.
+"""Several independent readings of one lattice, and their geometry without noise.
 
 A reading is a representation R^a = S + E^a: the same signal S at every lattice point, and noise E^a that is independent
-of that of other points and of other readings a = 1 .. m (other drawings of the same factors).  An inner product taken
-across readings,
+of the noise of other points and of other readings a = 1 .. m (other drawings of the same factors). An inner product
+taken across readings,
 
     <u, v> = sum_{a != b} u^a . v^b / (m (m - 1)),
 
 is that of the signals in expectation, because independent noise cancels (the cross-validated inner product of Walther
-et al., NeuroImage 137 (2016) 188).  Taken within a reading it is too large by the variance of the noise where u = v.
-Arrays have the readings as their first axis; a single one is taken as it is.
+et al., NeuroImage 137 (2016) 188). Within one reading it is too large by the variance of the noise if u = v. The first
+axis of an array is the reading; a single reading is taken as it is.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 
 def products(A: Float[np.ndarray, "m *n k d"], B: Float[np.ndarray, "m *n l d"]) -> Float[np.ndarray, "*n k l"]:
-    """<u, v> of every row of A with every row of B."""
+    """Return <u, v> of every row of A with every row of B."""
     if len(A) == 1:
         return A[0] @ np.swapaxes(B[0], -1, -2)
     found = A.sum(axis=0) @ np.swapaxes(B.sum(axis=0), -1, -2)
@@ -26,7 +26,7 @@ def products(A: Float[np.ndarray, "m *n k d"], B: Float[np.ndarray, "m *n l d"])
 
 
 def inner(A: Float[np.ndarray, "m *n d"], B: Float[np.ndarray, "m *n d"]) -> Float[np.ndarray, "*n"]:
-    """<u, v> of each vector of A with that of B at the same place."""
+    """Return <u, v> of each vector of A with the vector of B at the same place."""
     if len(A) == 1:
         return np.sum(A[0] * B[0], axis=-1)
     same = np.einsum("m...d,m...d->...", A, B)
@@ -34,12 +34,12 @@ def inner(A: Float[np.ndarray, "m *n d"], B: Float[np.ndarray, "m *n d"]) -> Flo
 
 
 def noise_share(centred: Float[np.ndarray, "m *n d"]) -> float | None:
-    """The share of the variance over the lattice that is noise; None for a single reading.
+    """Return the share of the variance over the lattice that is noise; None for a single reading.
 
     Parameters
     ----------
-    centred
-        Readings, each of which has the mean 0.
+    centred : (m, n_1, ..., n_k, d)
+        Readings, each with mean 0.
     """
     if len(centred) == 1:
         return None
@@ -47,11 +47,11 @@ def noise_share(centred: Float[np.ndarray, "m *n d"]) -> float | None:
 
 
 def noise_variance(vectors: Float[np.ndarray, "m *n d"]) -> float:
-    """The variance of <u, u> due to noise, averaged over the vectors.
+    """Return the variance of <u, u> due to noise, averaged over the vectors.
 
-    With s the signal and Sigma the covariance of the noise it is 4 s' Sigma s / m + 2 tr Sigma^2 / (m (m - 1)).  The
-    noise at a place is estimated by the difference of two readings, divided by the root of 2.  Its products with the
-    vectors, and with the noise, half the lattice away estimate s' Sigma s and tr Sigma^2.  Where some places have more
+    With s the signal and Sigma the covariance of the noise it is 4 s' Sigma s / m + 2 tr Sigma^2 / (m (m - 1)). The
+    noise at a place is estimated by the difference of two readings, divided by the square root of 2. Its products with
+    the vectors, and with the noise, half the lattice away estimate s' Sigma s and tr Sigma^2. If some places have more
     noise than others, the mean of tr Sigma^2 is larger by E |e|^4 / ((E |e|^2)^2 (1 + 2 / D)), with D = (tr Sigma)^2 /
     tr Sigma^2.
     """
@@ -72,16 +72,16 @@ def noise_variance(vectors: Float[np.ndarray, "m *n d"]) -> float:
 
 
 def squared_lengths(vectors: Float[np.ndarray, "m k *n d"]) -> Float[np.ndarray, "k *n"]:
-    """|s|^2 of each vector's signal; of a single reading |u|^2.
+    """Return |s|^2 of each vector's signal; |u|^2 for a single reading.
 
-    The estimate <u, u> of one vector may be near 0, or below, by chance.  It is shrunk towards the mean of the vectors
-    with the same k, such as the same step on other curves.  That mean is shrunk towards the mean of all vectors.  A
-    result below its standard error becomes 0: noise hides the vector.
+    The estimate <u, u> of one vector may be near 0, or below, by chance. It is shrunk towards the mean of similar
+    vectors, such as the same step on other curves. That mean is shrunk towards the mean of all vectors. A result below
+    its standard error becomes 0: noise hides the vector.
 
     Parameters
     ----------
-    vectors
-        Readings first, then the axis of vectors that are alike.
+    vectors : (m, k, ..., d)
+        Readings first; vectors with the same index on the second axis are similar.
     """
     found = inner(vectors, vectors)
     if len(vectors) == 1:
@@ -97,20 +97,24 @@ def _shrunk(
 ) -> tuple[Float[np.ndarray, "*n"], float]:
     """Shrink values towards means.
 
-    The weight of the means is twice the share of noise in the variance around them, and 1 from a half on.
+    The weight of the means is twice the share of noise in the variance around them, and 1 if that share is at least a
+    half.
 
     Parameters
     ----------
-    values, means
-        The means broadcast against the values.
-    noise
-        Variance of a value due to noise.
-    error
-        Variance of a mean due to noise.
+    values : (...)
+        Values.
+    means : (...)
+        Means, which broadcast against the values.
+    noise, error : float
+        Variance due to noise of a value, and of a mean.
 
     Returns
     -------
-    The shrunk values, and their variance due to noise.
+    values : (...)
+        The shrunk values.
+    error : float
+        Their variance due to noise.
     """
     spread = float(np.mean((values - means) ** 2))
     kept = float(np.clip(1 - 2 * noise / spread, 0, 1)) if spread > 0 else 1.0

@@ -1,8 +1,8 @@
-"""Ideal shapes: what a representation looks like that keeps its factors apart.
+"""Ideal shapes: representations that keep their factors apart.
 
-Each is built factor by factor.  A factor has a code, a curve of its own in dimensions of its own, and the shape is the
-product of the codes: R[i_1, ..., i_k] = (code_1[i_1], ..., code_k[i_k]).  A factor of each kind has a flat code and one
-of tuning curves, one a lattice value, whose limit for a width of 0 is a one-hot code:
+A shape is built factor by factor. Each factor has a code, which is a curve in dimensions of its own, and the shape is
+the product of the codes: R[i_1, ..., i_k] = (code_1[i_1], ..., code_k[i_k]). Each kind of factor has a flat code and a
+code of tuning curves, one a lattice value, whose limit for a width of 0 is a one-hot code:
 
     kind            flat            tuning curves
     periodic        circle          Gaussian ring
@@ -56,7 +56,7 @@ def _gaussian_ring(at: Float[np.ndarray, " n"], width: float) -> Code:
 
 
 def _tuned(distance: Float[np.ndarray, "n n"], width: float) -> Code:
-    """exp(-distance^2 / 2 width^2), or one-hot for a width of 0."""
+    """exp(-distance^2 / 2 width^2); one-hot for a width of 0."""
     width = float(width)
     if not 0 <= width < math.inf:
         raise RequestError(f"width: got {width}, needs a number of at least 0")
@@ -72,25 +72,26 @@ TORI = {"circle": "Clifford torus", "Gaussian ring": "hyper-factorized torus"}  
 
 
 def references(axes: Sequence[Axis], sizes: Sequence[int], width: float = 1.0) -> dict[str, Lattice]:
-    """The ideal shapes for factors of these kinds, by name.
+    """Build the ideal shapes for factors of given kinds.
 
-    Factors of one kind have one code, so there are at most four products: of circles or Gaussian rings with segments
-    or Gaussian rows.  A name joins the codes in the order of the factors, such as "circle x segment"; two or more
-    periodic factors alone make tori, called as in the paper.
+    Factors of one kind have one code, so there are at most four products: of circles or Gaussian rings with segments or
+    Gaussian rows. A name joins the codes in the order of the factors, such as "circle x segment". Two or more periodic
+    factors alone make tori, named as in the paper.
 
     Parameters
     ----------
-    axes
+    axes : sequence of Axis
         The factors.
-    sizes
-        The number of lattice values of each.
-    width
-        Of tuning curves, in lattice steps.
+    sizes : sequence of int
+        Number of lattice values of each factor.
+    width : float
+        Width of the tuning curves, in lattice steps.
 
     Returns
     -------
-    Shapes (n_1, ..., n_k, c).  The 3D torus is among them for two periodic factors of equally many, equally spaced
-    values.
+    dict of str to (n_1, ..., n_k, c)
+        The shapes, by name. The 3D torus is among them for two periodic factors with equally many, equally spaced
+        values.
 
     Raises
     ------
@@ -113,19 +114,21 @@ def references(axes: Sequence[Axis], sizes: Sequence[int], width: float = 1.0) -
 
 
 def torus_3d(n: int, major: float = 2.0, minor: float = 1.0) -> Float[np.ndarray, "n n 3"]:
-    """A doughnut: ((major + minor cos b) cos a, (major + minor cos b) sin a, minor sin b) at n equal angles a, b.
+    """Build a doughnut at n equal angles a and b.
+
+    Its points are ((major + minor cos b) cos a, (major + minor cos b) sin a, minor sin b).
 
     Parameters
     ----------
-    n
-        Values of each factor.
-    major, minor
-        The radii of the ring and of the tube, 0 < minor <= major.
+    n : int
+        Number of values of each factor.
+    major, minor : float
+        Radii of the ring and of the tube, 0 < minor <= major.
 
     Raises
     ------
     RequestError
-        For radii or a number of values that make no torus.
+        For a number of values below 2, or other radii.
     """
     if not 0 < minor <= major:
         raise RequestError(f"torus_3d: got radii {major} and {minor}, needs 0 < minor <= major")
@@ -136,36 +139,37 @@ def torus_3d(n: int, major: float = 2.0, minor: float = 1.0) -> Float[np.ndarray
 
 
 def clifford_torus(n: int | Sequence[int]) -> Lattice:
-    """(cos a, sin a, cos b, sin b, ...) at equal angles.
+    """Build (cos a, sin a, cos b, sin b, ...) at equal angles.
 
     Parameters
     ----------
-    n
-        Values of each of two factors, or n_1, ..., n_k.
+    n : int or sequence of int
+        Number of values of each of two factors, or n_1, ..., n_k.
 
     Returns
     -------
-    Shape (n_1, ..., n_k, 2 k).
+    (n_1, ..., n_k, 2 k)
+        The torus.
     """
     return _product([_circle(np.arange(float(size)), 0.0) for size in _sizes(n)])
 
 
 def hyper_factorized_torus(n: int | Sequence[int], width: float = 1.0) -> Lattice:
-    """Each factor coded by a ring of Gaussian tuning curves, one a lattice value.
+    """Code each factor by a ring of Gaussian tuning curves, one a lattice value.
 
-    With |i - j| taken round the ring the code of value i is exp(-|i - j|^2 / 2 width^2), j = 1 .. n; one-hot for a
-    width of 0.
+    With |i - j| taken round the ring, the code of value i is exp(-|i - j|^2 / 2 width^2) for j = 1 .. n.
 
     Parameters
     ----------
-    n
-        Values of each of two factors, or n_1, ..., n_k.
-    width
-        Of a tuning curve, in lattice steps.
+    n : int or sequence of int
+        Number of values of each of two factors, or n_1, ..., n_k.
+    width : float
+        Width of a tuning curve, in lattice steps; 0 for a one-hot code.
 
     Returns
     -------
-    Shape (n_1, ..., n_k, n_1 + ... + n_k).
+    (n_1, ..., n_k, n_1 + ... + n_k)
+        The torus.
     """
     return _product([_gaussian_ring(np.arange(float(size)), width) for size in _sizes(n)])
 

@@ -1,10 +1,10 @@
 """A representation: a vector of d numbers at each point of a lattice of k factors, which are its named axes.
 
-What a measure is given is checked here, once: a plain array (n_1, ..., n_k, d), a list of two or more readings of it
-(see `readings`), a cloud of points (n, d), or a `Representation`, which has been checked.
+The input of a measure is checked here, once. It is a plain array (n_1, ..., n_k, d), a list of two or more readings of
+it (see `readings`), a cloud of points (n, d), or a `Representation`, which has been checked already.
 
-Nothing in a plain array says what its factors are.  They are called x, y, z, ... and taken to be *periodic* unless the
-caller says otherwise: the last value of a factor is followed by its first.  This default is the same everywhere.
+A plain array does not say what its factors are. They are called x, y, z, ... and taken to be *periodic* unless the
+caller says otherwise: the last value of a factor is followed by its first. This default is the same everywhere.
 """
 
 from collections.abc import Sequence
@@ -32,14 +32,14 @@ class Axis:
 
     Parameters
     ----------
-    name
-        What the factor is called.
-    kind
-        "open", "periodic" or "categorical", as for `factors.space.Factor`.
-    values
-        The factor's value at each of the n places along the axis.  None: unknown, and taken to be equally spaced.
-    period
-        Of a periodic factor whose values are known.
+    name : str
+        Name of the factor.
+    kind : {"open", "periodic", "categorical"}
+        As for `factors.space.Factor`.
+    values : tuple of float, optional
+        The factor's value at each of the n places along the axis. Default: unknown, and taken to be equally spaced.
+    period : float, optional
+        Period of a periodic factor whose values are known.
     """
 
     name: str
@@ -57,12 +57,15 @@ class Axis:
     def wraps(self) -> bool:
         """Whether the last value is followed by the first.
 
-        True for a category too: its values have no order, so none of them is an end.
+        True for categories too: they have no order, so none of them is an end.
         """
         return self.kind != "open"
 
     def positions(self, n: int) -> Float[np.ndarray, " n"]:
-        """Where n values lie, in mean steps from the first: 0, 1, ... for equally spaced ones and for categories."""
+        """Return the places of n values, in mean steps from the first.
+
+        They are 0, 1, ... for equally spaced values and for categories.
+        """
         if self.values is None or self.kind == "categorical":
             return np.arange(float(n))
         from_first = np.subtract(self.values, self.values[0])
@@ -71,7 +74,7 @@ class Axis:
         return np.where(np.abs(steps - nearest) < 1e-9 * n, nearest, steps)
 
     def check(self, n: int) -> None:
-        """RequestError unless the values, where known, are n, and in order."""
+        """Raise RequestError unless the values, if known, are n, and in order."""
         if self.values is None:
             return
         values = arrays.numbers(self.values, f"factor {self.name}")
@@ -91,16 +94,16 @@ Factors = FactorSpace | Sequence[str | Axis]
 class Representation:
     """A vector at each lattice point, read once or several times.
 
-    Make one with `Representation.of`, which checks what it is given.
+    Make one with `Representation.of`, which checks its input.
 
-    Parameters
+    Attributes
     ----------
-    readings
-        Shape (m, n_1, ..., n_k, d), float64: m independent readings of the same lattice, whose noise differs.
-    axes
+    readings : (m, n_1, ..., n_k, d)
+        m independent readings of the same lattice, whose noise differs, float64.
+    axes : tuple of Axis
         The k factors.
-    name
-        What messages call it.
+    name : str
+        What error messages call it.
     """
 
     readings: Float[np.ndarray, "m ..."]
@@ -120,24 +123,23 @@ class Representation:
 
         Parameters
         ----------
-        values
-            Shape (n_1, ..., n_k, d), or a list of two or more readings of that shape, or a Representation, which is
-            returned as it is.
-        factors
-            A factor space, or an axis or a name for each factor.  None: x, y, z, ...
-        periodic
-            Whether factors known by name alone wrap round: one value for all, or one for each.  None: they do.
-        lattice
-            The lattice values of each factor of a factor space.  None: unknown.
-        name
-            What messages call the values.
+        values : (n_1, ..., n_k, d), list of such arrays, or Representation
+            An array; a list of two or more readings of it; or a Representation, which is returned as it is.
+        factors : FactorSpace or sequence of str or Axis, optional
+            A factor space, or an axis or a name for each factor. Default: x, y, z, ...
+        periodic : bool or sequence of bool, optional
+            Whether factors known by name alone wrap round: one value for all, or one for each. Default: they do.
+        lattice : sequence of (n_k,), optional
+            Lattice values of each factor of a factor space. Default: unknown.
+        name : str
+            What error messages call the values.
 
         Raises
         ------
         RequestError
-            For what is no lattice of finite numbers that float64 holds (see `arrays`), has a factor with a single value
-            or only equal points, for readings of different shapes or a list of one, for as many factors as there are
-            not, and for `periodic` where the kinds of the factors are known.
+            For numbers that are not finite or that float64 does not hold; for a factor with a single value; if all
+            points are equal; for readings of different shapes, or a list of one; for a wrong number of factors; and for
+            `periodic` beside factors whose kinds are known.
         """
         if isinstance(values, Representation):
             if factors is not None or periodic is not None:
@@ -152,12 +154,12 @@ class Representation:
 
     @property
     def values(self) -> Lattice:
-        """Shape (n_1, ..., n_k, d): the one reading, or the mean of several."""
+        """Shape (n_1, ..., n_k, d): the single reading, or the mean of several."""
         return self.readings[0] if len(self.readings) == 1 else self.readings.mean(axis=0)
 
     @property
     def points(self) -> Float[np.ndarray, "n d"]:
-        """The values as a cloud of points, in the order of the lattice."""
+        """The values as a cloud of points (n, d), in the order of the lattice."""
         return self.values.reshape(-1, self.readings.shape[-1])
 
     @property
@@ -172,6 +174,7 @@ class Representation:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of the factors."""
         return tuple(axis.name for axis in self.axes)
 
     @property
@@ -185,7 +188,7 @@ class Representation:
         return len(self.readings) > 1
 
     def normalised(self) -> Normalised:
-        """The readings in one unit, each with centre 0."""
+        """Return the readings in one unit, each with centre 0."""
         return normalised_readings(self.readings)
 
 
@@ -193,13 +196,27 @@ Given = Representation | Lattice | Sequence[Lattice]  # what measures of a latti
 
 
 def checked_points(given: Any, name: str = "points", least: int = 2) -> Float[np.ndarray, "n d"]:
-    """A cloud of points, or the points of a representation, as float64 (n, d).
+    """Check a cloud of points, or take the points of a representation.
+
+    Parameters
+    ----------
+    given : (n, d) or Representation
+        The points.
+    name : str
+        What error messages call them.
+    least : int
+        Smallest number of points.
+
+    Returns
+    -------
+    (n, d)
+        The points as float64.
 
     Raises
     ------
     RequestError
-        For numbers that float64 does not hold (see `arrays`) or that are not finite, for what has not two axes or fewer
-        than `least` points, and for points that are all equal.
+        For numbers that are not finite or that float64 does not hold, for another number of axes, for fewer than
+        `least` points, and if all points are equal.
     """
     given = given.points if isinstance(given, Representation) else given
     values = arrays.finite(arrays.numbers(given, name), name)
@@ -221,9 +238,9 @@ def _lattice(array: Any, name: str) -> Lattice:
 
 
 def _readings(given: Any, name: str) -> Float[np.ndarray, "m ..."]:
-    """One lattice, or a list of two or more readings of it.
+    """Check one lattice, or a list of two or more readings of it.
 
-    A list or tuple whose parts are arrays of two or more axes is a list of readings; anything else is one array.
+    A list or tuple of arrays with two or more axes is a list of readings; anything else is one array.
     """
     if not (isinstance(given, list | tuple) and given and all(getattr(part, "ndim", 0) >= 2 for part in given)):
         return _lattice(given, name)[None]

@@ -1,11 +1,11 @@
-"""The steps of a representation along its factors, as unit vectors, and which of them are taken.
+"""The steps of a representation along its factors, as unit vectors, and the choice of those that are compared.
 
-A *curve* of factor p is what R draws when p alone varies: R[:, j] for p = x.  Its *steps* are
-D_x[i, j] = R[i + lag, j] - R[i, j].  Where the factor wraps round, the last values step to the first.
+A *curve* of factor p is what R draws when p alone varies: R[:, j] for p = x. Its *steps* are
+D_x[i, j] = R[i + lag, j] - R[i, j]. If the factor wraps round, the last values step to the first.
 
-Pairs of steps grow as their square.  Where there are more than PAIRS pairs of a kind, a random part of the curves
-stands for all (of the steps, too, where one curve has more than PAIRS pairs); the seed decides which.  Up to 64 x 64,
-or 12 x 12 x 12, all are taken.
+The number of pairs of steps grows with the square of the number of steps. If there are more than PAIRS pairs of a kind,
+a random part of the curves stands for all (and of the steps, if one curve has more than PAIRS pairs); the seed decides
+which. Up to 64 x 64, or 12 x 12 x 12, all are taken.
 """
 
 import math
@@ -23,25 +23,30 @@ PAIRS = 2**17  # of steps, of each kind
 
 
 def unit_steps(R: Normalised, wraps: Sequence[bool], lag: int, name: str = "R") -> list[np.ndarray]:
-    """The steps of each factor as unit vectors, (m, n, ..., d) with the axis of the factor after the readings.
+    """Return the steps of each factor as unit vectors.
 
-    A step without length is NaN.  Of several readings a step is in units of the length of its signal.
+    With several readings, a step is in units of the length of its signal.
 
     Parameters
     ----------
-    R
-        The readings, normalised, (m, n_1, ..., n_k, d).
-    wraps
+    R : Normalised
+        Readings (m, n_1, ..., n_k, d).
+    wraps : sequence of bool
         For each factor whether the last value is followed by the first.
-    lag
-        Lattice steps to a step of R.
-    name
-        What messages call R.
+    lag : int
+        Lattice steps in a step of R.
+    name : str
+        What error messages call R.
+
+    Returns
+    -------
+    list of (m, n, ..., d)
+        The steps of each factor, whose axis follows that of the readings. A step without length is NaN.
 
     Raises
     ------
     RequestError
-        Where a factor has too few values for two steps, or none of its steps has a length.
+        If a factor has too few values for two steps, or none of its steps has a length.
     """
     lag = arrays.whole(lag, "lag", 1)
     steps = []
@@ -67,16 +72,34 @@ def unit_steps(R: Normalised, wraps: Sequence[bool], lag: int, name: str = "R") 
 
 
 def same_steps(steps: Float[np.ndarray, "m n *c d"]) -> float:
-    """The mean cosine of the same step in two readings."""
+    """Return the mean cosine of the same step in two readings."""
     unit = steps / np.linalg.norm(steps, axis=-1, keepdims=True)
     return float(np.nanmean(inner(unit, unit)))
 
 
 def part(u: np.ndarray, factor: int, across: bool, seed: int) -> tuple[Float[np.ndarray, "m n c d"], np.ndarray]:
-    """The steps (m, n, ..., d) of a factor by curve, (m, n, c, d), and their numbers.
+    """Choose steps of a factor for comparison in pairs.
 
-    There are at most PAIRS pairs of equal steps of two curves (`across`), or of two steps of a curve.  Curves without
+    There are at most PAIRS pairs of equal steps of two curves (`across`), or of two steps of one curve. Curves without
     any step are left out.
+
+    Parameters
+    ----------
+    u : (m, n, ..., d)
+        Steps of the factor, as `unit_steps` gives them.
+    factor : int
+        Position of the factor.
+    across : bool
+        Whether pairs are of two curves.
+    seed : int
+        Seed of the choice.
+
+    Returns
+    -------
+    steps : (m, n, c, d)
+        The chosen steps, by curve.
+    numbers : (n,)
+        Their numbers along the curve.
     """
     u = u.reshape(*u.shape[:2], -1, u.shape[-1])
     curves = np.flatnonzero(~np.isnan(u[0, ..., 0]).all(axis=0))
@@ -93,17 +116,17 @@ def part(u: np.ndarray, factor: int, across: bool, seed: int) -> tuple[Float[np.
 
 
 def some(numbers: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:
-    """All the numbers, or `most` of them at random, in order."""
+    """Return all the numbers, or `most` of them at random, in order."""
     return numbers if len(numbers) <= most else np.sort(generator.choice(numbers, most, replace=False))
 
 
 def matched(steps: list[np.ndarray], p: int, q: int) -> np.ndarray:
-    """Cosines of the steps of factors p and q from each lattice point where both have one, in R's order."""
+    """Return the cosines of the steps of factors p and q from each lattice point that has both, in R's order."""
     a, b = np.moveaxis(steps[p], 1, p + 1), np.moveaxis(steps[q], 1, q + 1)
     common = tuple(slice(min(m, n)) for m, n in zip(a.shape[:-1], b.shape[:-1], strict=True))
     return inner(a[common], b[common])
 
 
 def defined(values: np.ndarray) -> np.ndarray:
-    """The values that are not NaN, in one axis."""
+    """Return the values that are not NaN, in one axis."""
     return values[~np.isnan(values)]

@@ -1,6 +1,6 @@
-"""The leading principal subspaces of curves, and how much of other curves lies inside.
+"""The leading principal subspaces of curves, and the share of other curves that lies inside.
 
-Of several readings the share is corrected for noise (see `readings`).
+With several readings, the share is corrected for noise (see `readings`).
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ BLOCK = 2**22  # numbers at a time, for the sake of memory
 
 
 def overlaps(A: Float[np.ndarray, "a n d"], B: Float[np.ndarray, "b l d"], variance: float) -> np.ndarray:
-    """The share of the variance of each curve of A inside the leading subspace of each curve of B, shape (a, b).
+    """Return the share of the variance of each curve of A inside the leading subspace of each curve of B, shape (a, b).
 
     See `geometry.subspace_overlap`.
     """
@@ -27,7 +27,7 @@ def overlaps(A: Float[np.ndarray, "a n d"], B: Float[np.ndarray, "b l d"], varia
 def _leading(
     power: Float[np.ndarray, "b r"], whole: Float[np.ndarray, "b 1"], variance: float
 ) -> Bool[np.ndarray, "b r"]:
-    """The fewest leading directions whose powers come to `variance` of the whole."""
+    """Mark the fewest leading directions whose powers come to `variance` of the whole."""
     before = np.cumsum(power, axis=1) - power
     return np.logical_and.accumulate(before < (variance - 1e-12) * whole, axis=1)
 
@@ -35,7 +35,7 @@ def _leading(
 def _inside(
     A: Float[np.ndarray, "m a n d"], directions: Float[np.ndarray, "b r d"], leading: Bool[np.ndarray, "b r"]
 ) -> Float[np.ndarray, "a b"]:
-    """The variance of each curve of A, times its points, along the leading directions of each subspace."""
+    """Return n times the variance of each curve of A along the leading directions of each subspace."""
     basis = directions * leading[..., None]
     basis = basis[:, : leading.sum(axis=1).max()]  # (b, r', d); the rest is zero
     b, r, d = basis.shape
@@ -50,7 +50,7 @@ def _inside(
 
 
 def _across(along: Float[np.ndarray, "m *n"]) -> Float[np.ndarray, "*n"]:
-    """The squares of numbers, taken across readings."""
+    """Return the squares of numbers, taken across readings."""
     m = len(along)
     return along[0] ** 2 if m == 1 else (along.sum(axis=0) ** 2 - np.sum(along**2, axis=0)) / (m * (m - 1))
 
@@ -58,12 +58,20 @@ def _across(along: Float[np.ndarray, "m *n"]) -> Float[np.ndarray, "*n"]:
 class Subspaces:
     """The leading principal subspaces of curves, from several readings of them.
 
-    The subspace of the mean of all readings but h is turned by their noise.  It holds a share `kept` of the variance
-    that the curve itself has in the subspace without noise, which the reading h measures: its variance along those
-    directions, less the noise that it has there.  Of another curve in the same subspace it holds as much, so dividing
-    by `kept` corrects both. A curve outside leaks in, the less the more readings there are; the leak goes as 1 /
-    readings, and is removed by comparison with the mean of all readings (the jackknife of Quenouille, Biometrika 43
-    (1956) 353).
+    The subspace of the mean of all readings but h is turned by their noise. It holds a share `kept` of the variance
+    that the curve itself has in the subspace without noise. The reading h measures this share: its variance along those
+    directions, minus the noise that it has there. The subspace holds the same share of another curve that lies in the
+    true subspace, so dividing by `kept` corrects both. A curve outside leaks in; the leak falls as 1 / readings, and is
+    removed by comparison with the mean of all readings (the jackknife of Quenouille, Biometrika 43 (1956) 353).
+
+    Parameters
+    ----------
+    B : (m, b, l, d)
+        Readings of b curves of l points.
+    noise : (s, d)
+        Samples of the noise of one reading.
+    variance : float
+        Share of a curve's variance that its subspace holds.
     """
 
     def __init__(self, B: Float[np.ndarray, "m b l d"], noise: Float[np.ndarray, "s d"], variance: float):
@@ -82,7 +90,7 @@ class Subspaces:
         self.kept = float(np.clip(np.sum(held * self.leading) / np.sum(inside), 0.05, 1))
 
     def overlaps(self, A: Float[np.ndarray, "m a n d"]) -> Float[np.ndarray, "a b"]:
-        """The share of the variance of each curve of A inside, without bias to the first order of the noise."""
+        """Return the share of the variance of each curve of A inside, without bias to the first order of the noise."""
         A = A - A.mean(axis=2, keepdims=True)
         fewer = np.mean([_inside(A, directions, self.leading) for directions in self.fewer], axis=0)
         leak = len(A) * (_inside(A, self.all, self.leading) - fewer).clip(max=0)

@@ -1,16 +1,16 @@
 """The shape of a cloud of points: persistent homology, Betti numbers, distance to a reference.
 
-The Vietoris-Rips complex at scale r joins points at most r apart.  As r grows, pieces (H0), loops (H1)
-and hollows (H2) are born and die; a bar is such a life, and a long one is a feature of the shape.  A
-torus has Betti numbers (1, 2, 1), a sphere (1, 0, 1).  Homology is taken over the field of `field`
-elements: over 2 a Klein bottle is like a torus, over 3 it has (1, 1, 0).  `over_fields` takes several fields at once.
+The Vietoris-Rips complex at scale r joins points at most r apart. As r grows, pieces (H0), loops (H1)
+and hollows (H2) are born and die; a bar is such a life, and a long one is a feature of the shape. A
+torus has Betti numbers (1, 2, 1), a sphere (1, 0, 1). Homology is taken over the field of `field`
+elements: over 2 a Klein bottle is like a torus, over 3 it has (1, 1, 0). `over_fields` takes several fields at once.
 
 Computed by gudhi on *landmarks*, the points that a maxmin walk picks, of which each is the farthest
-from those before it, in a child process with a limit on memory and time.  Repeated points count once (see
+from those before it, in a child process with a limit on memory and time. Repeated points count once (see
 `distinct`), and the order of the points does not matter.
 
 Few points show few bars, and few bars do not tell noise from shape: a circle of 12 points is no clearer than what
-12 points at random may show.  `Persistence.told` says for each dimension whether its Betti number is known.
+12 points at random may show. `Persistence.told` says for each dimension whether its Betti number is known.
 
 What is told is told of the points as they are, not of a shape that they were sampled from: a lattice of 4 x 20 points
 of a Clifford torus is a cloud of four circles, far apart.
@@ -113,9 +113,9 @@ class Persistence:
         """The number of features in each dimension, by the gap rule; see `told` for whether it is known.
 
         Bars are counted down from the longest to a gap: a bar at least GAP times as long as the next, or the last of
-        all.  In H1 and above only bars of a p-value of at most SIGNIFICANCE may count, and the last gap among them
-        decides, so that a short loop beside a long one counts as well.  In H0, where the null says nothing,
-        the widest gap within the longer half decides, and the bar that never dies is added.  Points in r dimensions
+        all. In H1 and above only bars of a p-value of at most SIGNIFICANCE may count, and the last gap among them
+        decides, so that a short loop beside a long one counts as well. In H0, where the null says nothing,
+        the widest gap within the longer half decides, and the bar that never dies is added. Points in r dimensions
         have no feature in H_r and above, and the cells of a lattice are none.
         """
         return tuple(count for count, _ in self._counts())
@@ -288,7 +288,7 @@ def _gap_p_value(lifetimes: np.ndarray, cut: int) -> float:
 class _Cloud:
     """Points, each once, normalised, in an order that depends on nothing but the shape.
 
-    They are put in order by their distance from the mean, to 9 decimals of the radius.  Those equally far, as on a
+    They are put in order by their distance from the mean, to 9 decimals of the radius. Those equally far, as on a
     lattice, are put in order by their coordinates and shuffled, so that a walk leaves gaps here and there and not in a
     row.
     """
@@ -334,9 +334,9 @@ def maxmin(points: Given, count: int, seed: int = 0) -> tuple[Int[np.ndarray, " 
     points
         Shape (n, d), or a `Representation`.
     count
-        Landmarks.  Fewer are returned where the distinct points run out.
+        Landmarks. Fewer are returned where the distinct points run out.
     seed
-        Of the first landmark, which is drawn at random.  Each next one is the point farthest from all before it.
+        Of the first landmark, which is drawn at random. Each next one is the point farthest from all before it.
     """
     cloud = _Cloud.of(points)
     chosen, covering = cloud.walk(count, seed)
@@ -357,7 +357,7 @@ def estimate(points: Given, max_dim: int = 2, landmarks: int = 300, seed: int = 
 
     The simplices of dimension 2 to max_dim + 1 (the edges for max_dim 0) are counted at the scale where the complex
     becomes a cone, after the collapse of edges that gudhi makes for max_dim 2 and above, by growing random cliques
-    (Knuth, Math. Comp. 29 (1975) 122).  What a simplex takes was measured on spheres, tori and noise, on one idle core:
+    (Knuth, Math. Comp. 29 (1975) 122). What a simplex takes was measured on spheres, tori and noise, on one idle core:
     40 ns and 5 bytes to H1, 20 ns and 1.2 bytes to H2, and 15 ns and 0.18 bytes times the square of the dimension
     above. Most shapes take less, down to a tenth.
 
@@ -465,7 +465,7 @@ def over_fields(
 ) -> dict[int, Persistence]:
     """Persistent homology over several fields of coefficients, which share the landmarks.
 
-    The fields disagree where the shape has torsion: a surface that closes with a twist, such as a Klein bottle.  The
+    The fields disagree where the shape has torsion: a surface that closes with a twist, such as a Klein bottle. The
     null, which has none, is computed over the first field alone.
 
     Parameters
