@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hyperfactor import DivergedError, RequestError
 from hyperfactor.generators.denoiser import TIME_CODE, Denoiser
 from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
-from hyperfactor.measures.activations import watch
+from hyperfactor.networks.layers import watch
 
 from .closed_forms import levels
 

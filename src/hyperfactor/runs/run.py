@@ -21,8 +21,8 @@ from hyperfactor.factors.space import FactorSpace
 from hyperfactor.generators.base import Generator
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.measures.accuracy import Accuracy, measure
-from hyperfactor.measures.activations import Pool, check_layers, collect
-from hyperfactor.measures.activations import size as measure_size
+from hyperfactor.networks.layers import Pool, check_layers, collect
+from hyperfactor.networks.layers import size as measure_size
 from hyperfactor.runs.record import Record
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.store.store import Store

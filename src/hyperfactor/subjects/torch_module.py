@@ -14,7 +14,7 @@ from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import FactorSpace, PositiveByFactor
 from hyperfactor.images.family import Reading
 from hyperfactor.measures.accuracy import Accuracy, measure_by_reading
-from hyperfactor.measures.activations import check_layers, collect, watch
+from hyperfactor.networks.layers import check_layers, collect, watch
 from hyperfactor.subjects.base import told
 from hyperfactor.subjects.read import Fitted
 

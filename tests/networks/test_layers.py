@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from hyperfactor.errors import RequestError
-from hyperfactor.measures.activations import capture, collect, size, watch
+from hyperfactor.networks.layers import capture, collect, size, watch
 from hyperfactor.networks.unet import UNet
 
 
