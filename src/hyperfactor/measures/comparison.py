@@ -1,7 +1,7 @@
-"""Which ideal shape a representation is laid out like.
+"""The ideal shape that a representation is most like.
 
 Statistics of R, over all pairs of curves or steps, are compared with those of ideal shapes (see `references`) and with
-those of R's own points in random order. Points in random order keep no factor apart, so R is nearest them when its
+those of R's own points in random order. Points in random order keep no factors apart, so R is nearest to them if its
 layout has nothing to do with the factors.
 """
 
@@ -35,32 +35,32 @@ SHUFFLED = "shuffled points"  # R's own, in random order
 class Comparison:
     """R beside the reference shapes.
 
-    Parameters
+    Attributes
     ----------
-    statistics
-        name -> its values for R.
-    references
-        reference -> name -> its values there.
-    distances
-        reference -> name -> Wasserstein distance of the two.
-    total
-        reference -> mean over the statistics.
-    interval
-        reference -> 95 % bootstrap interval of the total.
-    nearest
-        The reference with the smallest total; of equally near ones the first.
-    support
+    statistics : dict of str to (n,)
+        By name, the values of a statistic for R.
+    references : dict of str to dict of str to (m,)
+        By reference and name, its values there.
+    distances : dict of str to dict of str to float
+        By reference and name, the Wasserstein distance of the two.
+    total : dict of str to float
+        By reference, the mean distance over the statistics.
+    interval : dict of str to (float, float)
+        By reference, the 95 % bootstrap interval of the total.
+    nearest : str
+        The reference with the smallest total; the first if several are equally near.
+    support : float
         Share of the bootstrap samples in which it is the nearest.
-    resampled
-        name -> its quantiles at LEVELS in each bootstrap sample, (samples, levels).
-    missing
-        Names of the statistics that have no value, because too few curves or steps have a length. The totals are means
+    resampled : dict of str to (samples, levels)
+        By name, the quantiles of a statistic at LEVELS in each bootstrap sample.
+    missing : tuple of str
+        Names of the statistics without a value, because too few curves or steps have a length. The totals are means
         over the others.
-    noise
-        Share of a reading's variance over the lattice that is noise; None for a single array.
-    ceiling
-        name -> of several readings, what a statistic of one of them shows of equal steps (parallelism and within, at
-        most) or of equal curves (orthogonality, at least).
+    noise : float or None
+        Share of a reading's variance over the lattice that is noise; None for a single reading.
+    ceiling : dict of str to float
+        With several readings, by name, the value of a statistic for equal steps of two readings (parallelism and
+        within, an upper limit) or for equal curves (orthogonality, a lower limit).
     """
 
     statistics: dict[str, np.ndarray]
@@ -76,20 +76,19 @@ class Comparison:
     ceiling: dict[str, float] = field(default_factory=dict)
 
     def margin(self, name: str, nearer: tuple[str, str], farther: tuple[str, str]) -> tuple[float, float, float]:
-        """How much farther a statistic of R is from one ideal statistic than from another.
+        """Measure how much farther a statistic of R is from one ideal statistic than from another.
 
         Parameters
         ----------
-        name
+        name : str
             The statistic of R.
-        nearer, farther
-            The ideal ones, each as a reference and the name of one of its statistics, such as
-            ("3D torus", "x-on-y orthogonality").
+        nearer, farther : (str, str)
+            The ideal statistics, each as a reference and a name, such as ("3D torus", "x-on-y orthogonality").
 
         Returns
         -------
-        value, low, high
-            The difference of the two Wasserstein distances, with its 95 % bootstrap interval.
+        value, low, high : float
+            Difference of the two Wasserstein distances, with its 95 % bootstrap interval.
 
         Raises
         ------
@@ -130,42 +129,42 @@ def compare(
     seed: int = 0,
     against: Mapping[str, Lattice] | None = None,
 ) -> Comparison:
-    """Which ideal shape R is laid out like.
+    """Compare R with ideal shapes.
 
-    Statistics, over all pairs of curves or steps; 1 - overlap is called orthogonality:
+    The statistics are taken over all pairs of curves or steps; 1 - overlap is called orthogonality:
         "x-on-y orthogonality", "x-on-x orthogonality", ...     see `geometry.subspace_overlap`
         "x-on-y parallelism", "x-on-x parallelism", ...         cross and across of `geometry.displacement_cosines`
         "x within", ...                                         within of `geometry.displacement_cosines`
 
-    Curves along which R does not vary and steps of length 0 are left out. A statistic of which nothing is left is
-    named in `missing`, and the comparison is over the others.
+    Curves along which R does not vary and steps of length 0 are left out. A statistic that then has no values is named
+    in `missing`, and the comparison is over the others.
 
-    Of several readings each statistic is corrected for noise. A cosine is then a mean: of two curves over their steps,
-    of two steps over the curves, of two factors over the first one's lattice, so that what noise is left in a single
-    one does not widen the distribution; those of the references are the same means. Noise is independent between
-    lattice points, so a bootstrap over curves and steps is one over drawings too.
+    With several readings each statistic is corrected for noise. A cosine is then a mean: of two curves over their
+    steps, of two steps over the curves, of two factors over the first one's lattice. The remaining noise of single
+    cosines therefore does not widen the distribution. The statistics of the references are the same means. Noise is
+    independent between lattice points, so a bootstrap over curves and steps is also one over drawings.
 
     Parameters
     ----------
-    R
-        Shape (n_1, ..., n_k, d), a list of two or more readings of that shape, or a `Representation`.
-    periodic
-        Whether the factors of an array wrap round: one value for all, or one for each. None: they do.
-    width
-        Of tuning curves of the references, in lattice steps.
-    bootstrap
-        Samples, of whole curves and steps with replacement.
-    seed
-        Of the bootstrap, of the points in random order, and of the curves that stand for all where there are too many
-        (see `steps`).
-    against
-        The references: name -> shape (n_1, ..., n_k, c). None: the ideal shapes of `references` for the kinds of the
-        factors and, for two factors or more, R's own points in random order.
+    R : (n_1, ..., n_k, d), list of such arrays, or Representation
+        A representation, or two or more readings of it.
+    periodic : bool or sequence of bool, optional
+        Whether the factors of an array wrap round: one value for all, or one for each. Default: they do.
+    width : float
+        Width of the tuning curves of the references, in lattice steps.
+    bootstrap : int
+        Number of samples, of whole curves and steps with replacement.
+    seed : int
+        Seed of the bootstrap, of the points in random order, and of the choice of curves if there are too many (see
+        `steps`).
+    against : mapping of str to (n_1, ..., n_k, c), optional
+        References, by name. Default: the ideal shapes of `references` for the kinds of the factors and, with two
+        factors or more, R's own points in random order.
 
     Raises
     ------
     RequestError
-        For what is no representation, as `geometry.displacement_cosines` does, and where no statistic has a value.
+        If R is no representation, as `geometry.displacement_cosines` does, and if no statistic has a value.
     """
     given, bootstrap = Representation.of(R, periodic=periodic), arrays.whole(bootstrap, "bootstrap", 1)
     whole = given.normalised()
@@ -197,7 +196,7 @@ def _compared(
     grouped: dict[str, list[np.ndarray]], ideal: dict[str, dict[str, np.ndarray]], missing: tuple[str, ...],
     bootstrap: int, seed: int, noise: float | None, ceiling: dict[str, float],
 ) -> Comparison:  # fmt: skip
-    """Distances of statistics to those of the references, and how sure the nearest is."""
+    """Compare statistics with those of the references, and measure how certain the nearest is."""
     found = _joined(grouped)
     distances = {
         shape: {name: float(wasserstein_distance(found[name], values)) for name, values in of_shape.items()}
@@ -227,21 +226,21 @@ def _compared(
 def _statistics(
     whole: Normalised, given: Representation, seed: int, name: str | None = None
 ) -> dict[str, list[np.ndarray]]:
-    """Each statistic of `compare` as a list of groups of values: those of one curve, or of one step.
+    """Collect each statistic of `compare` as a list of groups of values: those of one curve, or of one step.
 
-    No list holds a group without values, so that of a statistic without any is empty. Of several readings cosines are
-    means; those of a reference are the same means.
+    No group is empty, so the list of a statistic without values is. With several readings cosines are means; those of a
+    reference are the same means.
 
     Parameters
     ----------
-    whole
+    whole : Normalised
         R, or a reference.
-    given
-        What is compared: its axes say which factors there are.
-    seed
-        Of the curves that stand for all.
-    name
-        What messages call it.
+    given : Representation
+        R: its axes are the factors.
+    seed : int
+        Seed of the choice of curves.
+    name : str, optional
+        What error messages call `whole`.
     """
     names = given.names
     steps = unit_steps(whole, given.wraps, 1, name or given.name)
@@ -273,7 +272,7 @@ def _joined(grouped: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
 def _shuffled(
     whole: Normalised, given: Representation, measured: Sequence[str], seed: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """The statistics of R's points in random order, where all that are measured of R have a value."""
+    """The statistics of R's points in random order, if all that are measured of R have a value."""
     if len(given.axes) == 1:
         return {}
     m, d = len(whole.values), whole.values.shape[-1]
@@ -287,9 +286,9 @@ def _shuffled(
 
 
 def _ceiling(whole: Normalised, given: Representation, seed: int) -> dict[str, float]:
-    """For each statistic of `compare`, what one reading shows of equal steps, or of equal curves.
+    """By statistic of `compare`, the value that one reading shows of equal steps, or of equal curves.
 
-    Of two factors it is the geometric mean for steps, and the mean for curves.
+    For two factors it is the geometric mean for steps, and the mean for curves.
     """
     names = given.names
     steps = [same_steps(u) for u in unit_steps(whole, given.wraps, 1)]
@@ -309,21 +308,21 @@ def _same_curves(curves: Float[np.ndarray, "m c n d"]) -> float:
 
 
 def _noise(whole: Normalised, seed: int) -> Float[np.ndarray, "s d"]:
-    """The noise of one reading, at NOISE lattice points: half the difference of two readings times the root of 2."""
+    """Return the noise of one reading at NOISE lattice points: the difference of two, divided by the root of 2."""
     flat = whole.values.reshape(len(whole.values), -1, whole.values.shape[-1])
     chosen = some(np.arange(flat.shape[1]), NOISE, rng.stream(seed, "geometry.noise"))
     return (flat[0, chosen] - flat[1, chosen]) / math.sqrt(2)
 
 
 def _mean(cosines: Float[np.ndarray, "n *c"]) -> Float[np.ndarray, "*c"]:
-    """Over the first axis, of those defined; NaN where none is."""
+    """Average over the first axis the cosines that are defined; NaN if none is."""
     defined = ~np.isnan(cosines)
     counts = defined.sum(axis=0)
     return np.where(counts, np.where(defined, cosines, 0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def _varied_curves(R: Normalised, factor: int, seed: int) -> Float[np.ndarray, "m c n d"]:
-    """The curves of a factor along which R varies; CURVES of them at most."""
+    """Return the curves of a factor along which R varies, CURVES of them at most."""
     moved = np.moveaxis(R.values, factor + 1, -2)
     curves = moved.reshape(len(moved), -1, *moved.shape[-2:])
     extent = np.linalg.norm(np.ptp(curves.mean(axis=0), axis=1), axis=1)
@@ -331,7 +330,7 @@ def _varied_curves(R: Normalised, factor: int, seed: int) -> Float[np.ndarray, "
 
 
 def _other(cosines: Float[np.ndarray, "g n n"]) -> list[np.ndarray]:
-    """For each of n, its cosines with the others, over all groups."""
+    """Collect, for each of n, its cosines with the others, over all groups."""
     n = cosines.shape[1]
     return [np.delete(cosines[:, i], i, axis=1).ravel() for i in range(n)]
 
@@ -343,7 +342,7 @@ def _quantiles(values: np.ndarray) -> Float[np.ndarray, " levels"]:
 def _bootstrap(
     grouped: dict[str, list[np.ndarray]], samples: int, seed: int
 ) -> dict[str, Float[np.ndarray, "samples levels"]]:
-    """The quantiles of each statistic when its groups are drawn again with replacement."""
+    """Return the quantiles of each statistic when its groups are drawn again with replacement."""
     found = {}
     for number, (name, groups) in enumerate(grouped.items()):
         generator = rng.stream(seed, "geometry.bootstrap", number)
@@ -364,7 +363,9 @@ def _bootstrap(
 def _moved(
     values: np.ndarray, resampled: Float[np.ndarray, "samples levels"], ideal: np.ndarray
 ) -> Float[np.ndarray, " samples"]:
-    """How far the distance of a statistic to an ideal one moves in each bootstrap sample. Distances are taken between
-    quantiles, which is close to the Wasserstein distance and quick."""
+    """Return the change of the distance between a statistic and an ideal one in each bootstrap sample.
+
+    Distances are taken between quantiles, which is close to the Wasserstein distance and quick.
+    """
     goal = _quantiles(ideal)
     return np.abs(resampled - goal).mean(axis=1) - np.abs(_quantiles(values) - goal).mean()

@@ -1,10 +1,10 @@
-"""How many dimensions a cloud of points takes.
+"""The number of dimensions of a cloud of points.
 
 `participation_ratio` and `spectrum` describe the linear space around the cloud, `two_nn` and `levina_bickel` the
 manifold on which it lies. None of them changes when the points are rotated, shifted, scaled, embedded in more
-dimensions or put in another order, as far as float64 holds them (see `arrays`). The last two do not change when points
-are repeated: equal points count once, and so do points nearer to each other than 1e-5 of the radius of the cloud, the
-root mean square distance of its points from their mean.
+dimensions or reordered, within the precision of float64 (see `normalised`). The last two do not change when points are
+repeated: points nearer to each other than 1e-5 of the radius of the cloud (the root mean square distance of its points
+from their mean) count once.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,52 +21,53 @@ Points = Float[np.ndarray, "n d"]
 
 
 def spectrum(points: Given) -> Float[np.ndarray, " r"]:
-    """Shares of the variance along the principal axes, largest first.
+    """Return the shares of the variance along the principal axes, largest first.
 
     Parameters
     ----------
-    points
-        Shape (n, d), or a `Representation`.
+    points : (n, d) or Representation
+        The cloud.
 
     Returns
     -------
-    min(n, d) shares, which sum to 1.
+    (min(n, d),)
+        Shares, which sum to 1.
 
     Raises
     ------
     RequestError
-        For what is no cloud of points.
+        If `points` is no cloud of points.
     """
     variance = _variances(normalised(checked_points(points)).values)
     return variance / variance.sum()
 
 
 def participation_ratio(points: Given, corrected: bool = False) -> float:
-    """How many dimensions the variance takes: from 1 on a line to d where all directions are alike.
+    """Return the number of dimensions over which the variance spreads: 1 on a line, d if all directions are alike.
 
     It is (sum_i l_i)^2 / sum_i l_i^2 with l_i the variances along the principal axes.
 
-    The points of a whole lattice are all there is, and need no correction. Few independent samples make the ratio too
-    small. For n of them, with S their covariance and N = n - 1,
+    The points of a whole lattice are the whole population, and need no correction. A few independent samples make the
+    ratio too small. For n samples, with S their covariance and N = n - 1,
         b = N^2 / ((N - 1) (N + 2)) (tr S^2 - (tr S)^2 / N),      a = (tr S)^2 - 2 b / N
     estimate tr C^2 and (tr C)^2 without bias for normal samples of covariance C, and the ratio is a / b
     (Srivastava, J. Japan Statist. Soc. 35 (2005) 251).
 
-    Of several readings of the same points (see `readings`) it is the ratio of their signal: with C the covariance taken
-    across readings, tr C has no noise, and of tr C^2 = sum_{k,l} <x_k, x_l>^2 / n^2 only the terms k = l have, which
-    are replaced by <x_k, x_k>^2 less the variance of the noise.
+    With several readings of the same points (see `readings`) it is the ratio of their signal: with C the covariance
+    taken across readings, tr C has no noise. In tr C^2 = sum_{k,l} <x_k, x_l>^2 / n^2 only the terms k = l have noise;
+    they are replaced by <x_k, x_k>^2 minus the variance of the noise.
 
     Parameters
     ----------
-    points
-        Shape (n, d), a list of two or more readings, each of shape (n, d) or (n_1, ..., n_k, d), or a `Representation`.
-    corrected
+    points : (n, d), list of (n, d) or (n_1, ..., n_k, d), or Representation
+        The cloud, or two or more readings of it.
+    corrected : bool
         Whether the points are independent samples. Several readings allow False only.
 
     Raises
     ------
     RequestError
-        For fewer than 4 points where it is to be corrected, and for readings that are noise only.
+        For fewer than 4 points if it is to be corrected, and for readings that contain only noise.
     """
     if isinstance(points, list | tuple | Representation):
         readings = Representation.of(points, name="points").readings
@@ -100,7 +101,7 @@ def _of_readings(given: Float[np.ndarray, "m n d"]) -> float:
 
 
 def _ratio(trace: float, square: float) -> float:
-    """trace^2 / square, or RequestError where noise leaves nothing of one."""
+    """Return trace^2 / square; raise RequestError if noise leaves nothing of one."""
     if not (trace > 0 and square > 0):
         raise RequestError("points: got readings that have no variance in common, needs more of them or less noise")
     return float(trace**2 / square)
@@ -109,21 +110,26 @@ def _ratio(trace: float, square: float) -> float:
 def participation_ratio_of_weighted(
     readings: Sequence[Points],
 ) -> Callable[[Float[np.ndarray, " n"]], float]:
-    """A function that gives the participation ratio of points with weights, such as how often a bootstrap draws each.
+    """Make a function that returns the participation ratio of weighted points, such as those of a bootstrap sample.
 
-    With the inner products K of the points, centred on their weighted mean, and w the weights, of sum 1, it is
+    With the inner products K of the points, centred on their weighted mean, and weights w of sum 1, it is
         (sum_k w_k K_kk)^2 / sum_{k,l} w_k w_l K_kl^2.
-    Of several readings the products and their squares are taken across readings, as `participation_ratio` does.
+    With several readings the products and their squares are taken across readings, as in `participation_ratio`.
 
     Parameters
     ----------
-    readings
-        One array (n, d), or several readings of the same points.
+    readings : sequence of (n, d)
+        One array, or several readings of the same points.
+
+    Returns
+    -------
+    function
+        Takes weights (n,), returns the ratio; raises RequestError for readings that contain only noise.
 
     Raises
     ------
     RequestError
-        For what is no cloud of points; and by the function, for readings that are noise only.
+        For a reading that is no cloud of points.
     """
     X = normalised_readings(np.stack([checked_points(R) for R in readings])).values
     products = np.array([[a @ b.T for b in X] for a in X])  # (m, m, n, n)
@@ -144,16 +150,16 @@ def participation_ratio_of_weighted(
 def _across_readings(
     K: Float[np.ndarray, "m m n n"], luck: float
 ) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, " n"]]:
-    """<x_k, x_l>^2 and <x_k, x_k>, from the products of each two readings.
+    """Return <x_k, x_l>^2 and <x_k, x_k>, from the products of each two readings.
 
     With a != c and b != d the readings of points k and l, the products K^ab and K^cd have independent noise.
 
     Parameters
     ----------
-    K
-        The products, for each two readings.
-    luck
-        The variance of <x_k, x_k> by noise.
+    K : (m, m, n, n)
+        Products of the points, for each two readings.
+    luck : float
+        Variance of <x_k, x_k> due to noise.
     """
     m = len(K)
     if m == 1:
@@ -171,21 +177,21 @@ def _variances(centred: Points) -> Float[np.ndarray, " r"]:
 
 
 def two_nn(points: Given) -> float:
-    """Intrinsic dimension from the ratio of the distances to the first two neighbours.
+    """Estimate the intrinsic dimension from the ratio of the distances to the first two neighbours.
 
-    TwoNN (Facco et al., Sci. Rep. 7 (2017) 12140), of scikit-dimension. Points are taken to be random:
-    on a lattice, where both distances are nearly equal, the estimate is far too large; use
-    `levina_bickel` there. Repeated points count once (see the module).
+    This is TwoNN (Facco et al., Sci. Rep. 7 (2017) 12140), by scikit-dimension. It takes points to be random: on a
+    lattice, where both distances are nearly equal, the estimate is far too large; use `levina_bickel` there. Repeated
+    points count once (see the module).
 
     Parameters
     ----------
-    points
-        Shape (n, d), or a `Representation`.
+    points : (n, d) or Representation
+        The cloud.
 
     Raises
     ------
     RequestError
-        For fewer than 10 distinct points, and where the estimate is over 2 d, when no manifold has over d.
+        For fewer than 10 distinct points, and if the estimate is over 2 d; no manifold has over d dimensions.
     """
     from skdim.id import TwoNN  # 2 s to import
 
@@ -200,24 +206,24 @@ def two_nn(points: Given) -> float:
 
 
 def levina_bickel(points: Given, neighbours: int = 20) -> float:
-    """Intrinsic dimension from the growth of the number of neighbours with distance.
+    """Estimate the intrinsic dimension from the growth of the number of neighbours with distance.
 
-    With T_j the distance from a point to its j-th neighbour, k = neighbours, each point gives
+    With T_j the distance from a point to its j-th neighbour and k = neighbours, each point gives
         1 / d = 1 / (k - 2) sum_{j < k} ln(T_k / T_j)
-    and the inverses are averaged over points (Levina and Bickel, NIPS 2004; the mean of inverses is
-    MacKay and Ghahramani's). Repeated points count once (see the module).
+    (Levina and Bickel, NIPS 2004). The inverses are averaged over points, as MacKay and Ghahramani do. Repeated points
+    count once (see the module).
 
     Parameters
     ----------
-    points
-        Shape (n, d), or a `Representation`.
-    neighbours
+    points : (n, d) or Representation
+        The cloud.
+    neighbours : int
         k, at least 3.
 
     Raises
     ------
     RequestError
-        For k distinct points or fewer, and where all are equally far apart.
+        For k distinct points or fewer, and if all are equally far apart.
     """
     from sklearn.neighbors import NearestNeighbors  # 1 s to import
 

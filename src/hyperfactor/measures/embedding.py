@@ -1,4 +1,4 @@
-"""Points -> few coordinates, to look at."""
+"""Few coordinates of points, for pictures."""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,16 @@ from hyperfactor.measures.representation import Given, checked_points
 
 @dataclass(frozen=True)
 class Principal:
-    """What `pca` found.
+    """Principal components of a cloud.
 
-    Parameters
+    Attributes
     ----------
-    coordinates
-        Of the points along the principal axes, (n, c).
-    axes
-        Unit vectors, (c, d).
-    shares
-        Of the variance along each axis, (c,).
+    coordinates : (n, c)
+        Coordinates of the points along the principal axes.
+    axes : (c, d)
+        Unit vectors.
+    shares : (c,)
+        Share of the variance along each axis.
     """
 
     coordinates: np.ndarray
@@ -31,21 +31,21 @@ class Principal:
 
 
 def pca(points: Given, components: int = 3) -> Principal:
-    """The leading principal components.
+    """Find the leading principal components.
 
-    The sign of an axis is fixed: its largest entry is positive.
+    The sign of an axis is fixed: its entry of largest magnitude is positive.
 
     Parameters
     ----------
-    points
-        Shape (n, d), or a `Representation`.
-    components
-        How many, from 1 to the smaller of n and d.
+    points : (n, d) or Representation
+        The cloud.
+    components : int
+        Number of components, from 1 to the smaller of n and d.
 
     Raises
     ------
     RequestError
-        For what is no cloud of points, and for a number of components out of range.
+        If `points` is no cloud of points, and for a number of components out of range.
     """
     found = normalised(checked_points(points))
     most = min(found.values.shape)
@@ -60,22 +60,22 @@ def pca(points: Given, components: int = 3) -> Principal:
 def umap(
     points: Given, components: int = 2, neighbours: int = 15, minimum_distance: float = 0.1, seed: int = 0
 ) -> Float[np.ndarray, "n components"]:
-    """Coordinates by UMAP (McInnes, Healy and Melville, arXiv 1802.03426), of umap-learn.
+    """Embed a cloud by UMAP (McInnes, Healy and Melville, arXiv 1802.03426), of umap-learn.
 
     The same points and seed give the same coordinates; for this it runs on one thread.
 
     Parameters
     ----------
-    points
-        Shape (n, d), or a `Representation`.
-    components
-        Coordinates of a point.
-    neighbours
-        Of each point, whose distances are kept; at least 2 and less than n.
-    minimum_distance
-        Between points that lie close together, in the coordinates.
-    seed
-        Of the optimisation.
+    points : (n, d) or Representation
+        The cloud.
+    components : int
+        Number of coordinates of a point.
+    neighbours : int
+        Number of neighbours of a point whose distances are kept; at least 2 and less than n.
+    minimum_distance : float
+        Distance between points that lie close together, in the new coordinates.
+    seed : int
+        Seed of the optimisation.
 
     Raises
     ------

@@ -1,21 +1,21 @@
 """How factors are laid out in a representation.
 
 A representation R has shape (n_1, ..., n_k, d): a vector of d numbers at each point of a lattice of k factors (see
-`representation`). Its curves and steps are defined in `steps`, ideal shapes in `references`. No measure here changes
-when R is rotated, shifted, scaled as a whole, or embedded in more dimensions, as far as float64 holds it (see
-`arrays`).
+`representation`). Its curves and steps are defined in `steps`, the ideal shapes in `references`. No measure here
+changes when R is rotated, shifted, scaled as a whole, or embedded in more dimensions, within the precision of float64
+(see `normalised`).
 
 Noise. Each measure takes one array, or a list of two or more *readings*: arrays of the same lattice whose noise is
 independent, such as drawings of the same factors with other noise. Inner products are then taken across readings (see
-`readings`), so that noise cancels in expectation and what is left is the geometry of the signal. Of one array the
-noise is part of the shape. With noise of variance tau^2 a point, spread over many dimensions, and steps of length L,
-the cosine of equal steps falls to
+`readings`), so that noise cancels in expectation and the geometry of the signal is left. In a single array the noise is
+part of the shape. With noise of variance tau^2 a point, spread over many dimensions, and steps of length L, the cosine
+of equal steps falls to
 
     L^2 / (L^2 + 2 tau^2),
 
-because each step has the noise of its two ends; on a Clifford torus of n values L is 2 sin(pi lag / n), so a share nu
+because each step has the noise of its two ends. On a Clifford torus of n values L is 2 sin(pi lag / n), so a share nu
 of noise in the variance, tau^2 = 2 nu / (1 - nu), takes parallelism from 1 to 1 / 2 at nu = L^2 / (L^2 + 4): 1 % for 32
-values. The *ceiling* of a statistic is what equal steps, or equal curves, of two readings show.
+values. The *ceiling* of a statistic is its value for equal steps, or equal curves, of two readings.
 """
 
 from dataclasses import dataclass
@@ -43,25 +43,25 @@ __all__ = [
 
 @dataclass(frozen=True)
 class DisplacementCosines:
-    """Cosines between the steps of R; each array is one-dimensional.
+    """Cosines between the steps of R; each array has one axis.
 
-    Of several readings each cosine is without bias but not without noise, and may lie outside -1 .. 1.
+    With several readings each cosine is unbiased but noisy, and may lie outside -1 .. 1.
 
-    Parameters
+    Attributes
     ----------
-    cross
+    cross : (a,)
         Steps of two factors from the same lattice point, over all pairs of factors.
-    across
-        For each factor its equal steps where another factor differs, each pair once.
-    within
+    across : tuple of (b,)
+        For each factor its equal steps at two values of another factor, each pair once.
+    within : tuple of (c,)
         For each factor its steps at two of its values, other factors equal, each pair once.
-    separation
-        For each entry of `within` how far apart the two values are, in lattice steps; the shorter way round where the
-        factor wraps round.
-    noise
-        Share of a reading's variance over the lattice that is noise; None for a single array.
-    ceiling
-        For each factor the mean cosine of equal steps in two readings: what noise leaves of 1.
+    separation : tuple of (c,)
+        For each entry of `within` the distance of the two values, in lattice steps; the shorter way round if the factor
+        wraps round.
+    noise : float or None
+        Share of a reading's variance over the lattice that is noise; None for a single reading.
+    ceiling : tuple of float
+        For each factor the mean cosine of equal steps in two readings, which is 1 without noise.
     """
 
     cross: np.ndarray
@@ -72,7 +72,7 @@ class DisplacementCosines:
     ceiling: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Mean, and mean magnitude, of each kind; None where there are no values."""
+        """Return the number, the mean and the mean magnitude of each kind; None if there are no values."""
 
         def summary(values: np.ndarray) -> dict[str, float | int | None]:
             if not values.size:
@@ -91,31 +91,31 @@ class DisplacementCosines:
 def displacement_cosines(
     R: Given, lag: int = 1, periodic: Periodic | None = None, seed: int = 0
 ) -> DisplacementCosines:
-    """How the steps of R point.
+    """Measure the cosines between the steps of R.
 
-    Truths: on a Clifford torus of n equal angles cross is 0, across 1, within cos(2 pi (i - i') / n);
-    for one-hot codes at lag 1, 0, 1, and -1/2 between neighbours, 0 beyond.
+    On a Clifford torus of n equal angles cross is 0, across 1, and within cos(2 pi (i - i') / n). For one-hot codes at
+    lag 1 they are 0, 1, and -1/2 between neighbours and 0 beyond.
 
     Parameters
     ----------
-    R
-        Shape (n_1, ..., n_k, d), a list of two or more readings of that shape, or a `Representation`.
-    lag
-        Lattice steps to a step of R.
-    periodic
-        Whether the factors of an array wrap round: one value for all, or one for each. None: they do.
-    seed
-        Of the curves that stand for all where there are too many (see `steps`).
+    R : (n_1, ..., n_k, d), list of such arrays, or Representation
+        A representation, or two or more readings of it.
+    lag : int
+        Lattice steps in a step of R.
+    periodic : bool or sequence of bool, optional
+        Whether the factors of an array wrap round: one value for all, or one for each. Default: they do.
+    seed : int
+        Seed of the choice of curves if there are too many (see `steps`).
 
     Returns
     -------
-    The cosines. A step of length 0 has no direction and is left out, so some of the arrays may be empty.
+    DisplacementCosines
+        A step of length 0 has no direction and is left out, so some of the arrays may be empty.
 
     Raises
     ------
     RequestError
-        For what is no representation, where a factor has too few values for two steps, or none of its steps has a
-        length.
+        If R is no representation, a factor has too few values for two steps, or none of its steps has a length.
     """
     given = Representation.of(R, periodic=periodic)
     whole = given.normalised()
@@ -141,21 +141,24 @@ def displacement_cosines(
 
 
 def subspace_overlap(A: Float[np.ndarray, "n d"], B: Float[np.ndarray, "m d"], variance: float = VARIANCE) -> float:
-    """The share of the variance of the curve A that lies in the leading principal subspace of B.
+    """Return the share of the variance of the curve A that lies in the leading principal subspace of B.
 
-    Both curves are centred. It is 1 for curves in one plane, and 0 for orthogonal ones.
+    Both curves are centred. The share is 1 for curves in one plane, and 0 for orthogonal ones.
 
     Parameters
     ----------
-    A, B
-        Points along each curve, shapes (n, d) and (m, d).
-    variance
-        The subspace is the smallest of B's principal subspaces with at least this share of its variance.
+    A : (n, d)
+        Points along a curve.
+    B : (m, d)
+        Points along another curve.
+    variance : float
+        Share of B's variance, in (0, 1]. The subspace is the smallest of its principal subspaces with at least this
+        share.
 
     Raises
     ------
     RequestError
-        For what is no cloud of points, different dimensions, and a share that is not above 0 and at most 1.
+        If A or B is no cloud of points, for different dimensions, and for another `variance`.
     """
     A, B = checked_points(A, "A"), checked_points(B, "B")
     if A.shape[1] != B.shape[1]:

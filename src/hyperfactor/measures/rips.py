@@ -2,8 +2,8 @@
 
     python -m hyperfactor.measures.rips MAX_DIM BYTES FIELD... < distances.npz > diagrams.npz
 
-It may take BYTES of memory beyond what it starts with (where the system can limit this: not on
-macOS or Windows), so that a hopeless request ends this process and not the user's.
+BYTES is the memory that the process may take beyond what it starts with. A request that takes more ends this process
+and not the user's. The limit holds where the system allows one, not on macOS or Windows.
 """
 
 import io
@@ -14,21 +14,23 @@ import numpy as np
 
 
 def diagrams(distances: Mapping[str, np.ndarray], max_dim: int, fields: Sequence[int]) -> dict[str, np.ndarray]:
-    """The persistence diagrams of clouds of points: of all over the first field, of the first over the others too.
+    """Compute the persistence diagrams of clouds of points.
+
+    The first field is taken for all clouds, the others for the first cloud only.
 
     Parameters
     ----------
-    distances
-        For each cloud, by name, the distances of its points from each other, shape (n, n).
-    max_dim
-        The highest dimension of homology.
-    fields
+    distances : mapping of str to (n, n)
+        For each cloud, by name, the distances between its points.
+    max_dim : int
+        Highest dimension of homology.
+    fields : sequence of int
         Primes: the number of elements of each field of coefficients.
 
     Returns
     -------
-    dict
-        Under `<name>.<field>.<dimension>` the births and deaths, shape (bars, 2).
+    dict of str to (bars, 2)
+        Births and deaths, under `<name>.<field>.<dimension>`.
     """
     from gudhi.sklearn.rips_persistence import RipsPersistence
 
