@@ -3,9 +3,9 @@
     python benchmarks/published_network.py [SPEC.yaml] [--device cuda] [--threads 1] [--drawings 4] [--stride 1] [--out FOLDER]
 
 Trains the spec (examples/published.yaml where left out), draws each lattice point several times on the device with the
-model of each snapshot, and reads the layer up1.  Writes FOLDER/geometry.json, one row a step of training: share right,
+model of each snapshot, and reads the layer up1. Writes FOLDER/geometry.json, one row a step of training: share right,
 share of the variance that is noise, figure 3's statistics of one drawing a point and without noise; and for each step
-FOLDER/readings-STEP.npz, the readings in as few dimensions as an isometry leaves, in float16.  Finished runs are not
+FOLDER/readings-STEP.npz, the readings in as few dimensions as an isometry leaves, in float16. Finished runs are not
 trained again.
 
 Two more shares of the variance, of true pictures, tell whether the layer shows the code of the condition itself, which

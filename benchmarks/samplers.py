@@ -1,4 +1,4 @@
-"""Do few deterministic steps lose accuracy?  Samplers and step counts on the same trained model.
+"""Do few deterministic steps lose accuracy? Samplers and step counts on the same trained model.
 
     python benchmarks/samplers.py RUN [--store DIR] [--points N]
 

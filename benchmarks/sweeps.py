@@ -4,7 +4,7 @@
 
 Trains the same N tiny runs three times in one go: in a bare loop, dealt out to two processes of one
 thread that keep nothing (no store, no Dask); as a sweep with two workers; and in a bare loop of one process
-with two threads.  Prints the times and their ratios.  Then lists a store of L recorded runs with the
+with two threads. Prints the times and their ratios. Then lists a store of L recorded runs with the
 command, and prints the time of the whole command.
 """
 

@@ -155,7 +155,7 @@ def test_the_commands_of_the_batch_script_are_known():
 
 @pytest.mark.slow
 def test_a_worker_of_another_machine_dies(tmp_path: Path):
-    """Nobody here can see that its process is gone; only its heartbeats stand still.  Its run goes on here."""
+    """Nobody here can see that its process is gone; only its heartbeats stand still. Its run goes on here."""
     (tmp_path / "elsewhere.py").write_text("import platform\nplatform.node = lambda: 'elsewhere'\n")
     file, processes = tmp_path / "scheduler.json", []
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hyperfactor.subjects.study import Study, study
     from hyperfactor.subjects.torch_module import TorchSubject
 
-# Where the public names live.  They are imported when first used: torch takes seconds.
+# The modules of the public names. A name is imported at its first use, because torch takes seconds.
 _HOMES = {
     "ArraySubject": "hyperfactor.subjects.array",
     "BusyError": "hyperfactor.errors",

@@ -1,50 +1,53 @@
-"""The named exceptions.  Each message is one line: where, what was given, what is allowed."""
+"""Exceptions of Hyperfactor.
+
+Each message is one line. It says where the fault is, what was given, and what is allowed.
+"""
 
 import errno
 import re
 
 
 class HyperfactorError(Exception):
-    """Anything that Hyperfactor itself reports."""
+    """Base class of the errors that Hyperfactor reports."""
 
 
 class RequestError(HyperfactorError, ValueError):
-    """The request was wrong: a bad spec, region, factor value, layer, file or store."""
+    """The request is wrong: a bad spec, region, factor value, layer, file or store."""
 
 
 class StoreError(RequestError):
-    """The store that was named cannot be used: it is none, may not be read, or a file in it is damaged."""
+    """The named store cannot be used: it is not a store, it may not be read, or one of its files is damaged."""
 
 
 class DamagedError(StoreError):
-    """A file of the store is not as it was written."""
+    """A file of the store differs from what was written."""
 
 
 class CheckpointError(StoreError):
-    """A checkpoint is whole, and is not one of this run."""
+    """A checkpoint is intact but belongs to another run."""
 
 
 class WriteError(StoreError):
-    """The store that was named may not be written."""
+    """The named store may not be written."""
 
 
 class MachineError(HyperfactorError):
-    """The machine failed: a disk that is full, read-only or gone, too little memory, a lost connection."""
+    """The machine failed: its disk is full, read-only or gone, it has too little memory, or a connection was lost."""
 
 
 class BusyError(HyperfactorError):
-    """Somebody else holds the run, or has taken it over."""
+    """Another process holds the run, or has taken it over."""
 
 
 class RunError(HyperfactorError):
-    """A run failed by itself."""
+    """A run failed, through no fault of the request or the machine."""
 
 
 class DivergedError(RunError):
-    """The loss was no longer finite; the run stopped at its last good checkpoint."""
+    """The loss is no longer finite. The run stopped at its last good checkpoint."""
 
 
-# What the system answers to a name or a permission that is wrong; every other answer is a fault of the machine.
+# Errors that mean a wrong name or a missing permission. Every other error number is a fault of the machine.
 _REQUEST = {
     errno.EACCES, errno.EBADF, errno.EEXIST, errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT,
     errno.ENOTDIR, errno.ENOTEMPTY, errno.EPERM, errno.ETXTBSY,
@@ -54,13 +57,12 @@ _AMOUNT = re.compile(r"allocate ([\d.]+ (?:bytes|[KMGTPE]i?B))")
 
 
 def is_machine_fault(error: OSError) -> bool:
-    """Whether the system refuses for want of room, memory or a connection, and not because of a name or a
-    permission."""
+    """Whether the cause is a lack of room, memory or connection, and not a wrong name or a missing permission."""
     return error.errno is not None and error.errno not in _REQUEST
 
 
 def machine_fault(error: BaseException) -> MachineError | None:
-    """The fault of the machine that an exception of Python, numpy, torch or the system reports.
+    """Recognise a fault of the machine in an exception of Python, numpy, torch or the system.
 
     Parameters
     ----------
@@ -70,8 +72,8 @@ def machine_fault(error: BaseException) -> MachineError | None:
     Returns
     -------
     MachineError or None
-        One line for memory that ran out and for a system call that failed through no fault of the request;
-        None for everything else, such as a bug.
+        An error with a message of one line if memory ran out or a system call failed through no fault of the request.
+        None for any other exception, such as a bug.
     """
     if isinstance(error, MachineError):
         return error

@@ -1,7 +1,7 @@
-"""What is set in processes that belong to Hyperfactor: the command line, and the workers of a sweep.
+"""Settings of the processes that belong to Hyperfactor: the command line, and the workers of a sweep.
 
-A program that imports the library belongs to its user: there the library sets no environment variable and no memory
-setting, and changes the number of threads within a call of `train` only.
+A program that imports the library belongs to its user. There the library changes no environment variable and no
+setting of memory. It changes the number of threads only during a call of `train`.
 """
 
 import ctypes
@@ -10,8 +10,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-# Numerical libraries get one thread, unless the user's environment says otherwise: two processes with one thread each do
-# more than one process with two.  Threads that wait for each other sleep, so they take no core from anybody else.
+# Numerical libraries get one thread unless the user's environment says otherwise, because two processes with one thread
+# each do more work than one process with two threads. Waiting threads sleep, so that other processes can use the core.
 THREADS = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -19,24 +19,25 @@ THREADS = {
     "NUMBA_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
 }
-MALLOPT = {-1: 2**28, -3: 2**25}  # bytes: M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's mallopt(3)
+MALLOPT = {-1: 2**28, -3: 2**25}  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's mallopt(3), in bytes
 
 
 def prepare_command() -> None:
-    """Set up the process of a command, before numpy, torch, numba or matplotlib is imported in it."""
+    """Set up the process of a command. Call this before numpy, torch, numba or matplotlib is imported."""
     for name, value in THREADS.items():
         os.environ.setdefault(name, value)
-    os.environ["MPLBACKEND"] = "agg"  # figures are files; the user's windows may not work here
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # the user's settings of it are not used, nor complained of
+    os.environ["MPLBACKEND"] = "agg"  # figures are written to files, and there may be no display
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no warnings about the user's settings, which are not used
     _find_caches()
     keep_freed_memory()
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep up to 256 MiB that it has freed, where the C library is glibc.
+    """Let this process keep up to 256 MiB of freed memory, if the C library is glibc.
 
-    Training takes and frees the same memory at every step.  By default large pieces go back to the system each time and
-    come again page by page, filled with zeros.  Dask's workers give back even more: it took a fifth of their time.
+    Each training step allocates and frees the same memory. By default, large blocks return to the system each time, and
+    come back page by page, filled with zeros. The workers of Dask return even more memory, which took a fifth of their
+    time.
     """
     with suppress(OSError, AttributeError):  # another C library
         library = ctypes.CDLL(None)
@@ -45,8 +46,11 @@ def keep_freed_memory() -> None:
 
 
 def room() -> int:
-    """Bytes of memory that this process may still take: what the machine has free, and what is left of the limits of
-    the process (`ulimit -v`) and of its control group."""
+    """Memory that this process may still allocate, in bytes.
+
+    It is the smallest of three numbers: the memory that the machine has available, the rest of the limit of the process
+    (`ulimit -v`), and the rest of the limit of its control group.
+    """
     import psutil
 
     rooms = [psutil.virtual_memory().available]
@@ -63,8 +67,10 @@ def room() -> int:
 
 
 def _find_caches() -> None:
-    """Where the user's own folders cannot be written, let libraries keep compiled functions and lists of fonts in a
-    temporary folder, until this process ends."""
+    """Give libraries a temporary folder for caches if the user's own folders cannot be written.
+
+    The folder holds compiled functions and lists of fonts, and is deleted when this process ends.
+    """
     home = os.path.expanduser("~")
     cache = os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache"
     config = os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
@@ -74,7 +80,7 @@ def _find_caches() -> None:
     import shutil
     import tempfile
 
-    with suppress(OSError):  # no temporary folder either: nothing is kept
+    with suppress(OSError):  # there is no temporary folder either, so nothing is cached
         folder = tempfile.mkdtemp(prefix="hyperfactor-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         os.environ["XDG_CACHE_HOME"] = os.environ["MPLCONFIGDIR"] = folder
@@ -83,10 +89,10 @@ def _find_caches() -> None:
 
 
 def _can_be_written(folder: str) -> bool:
-    """Whether a folder can be written, or made."""
+    """Whether a folder can be written, or can be created."""
     while not os.path.lexists(folder):
         above = os.path.dirname(folder)
-        if above == folder or not above:  # a relative name: no home folder is known
+        if above == folder or not above:  # a relative name, because the home folder is unknown
             return False
         folder = above
     return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)

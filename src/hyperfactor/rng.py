@@ -1,13 +1,12 @@
-"""Streams of randomness.
+"""Streams of random numbers.
 
-There is no global generator.  Every draw names its stream by (seed, purpose, index), so a draw
-depends on nothing that happened before it: not on the batch size, the order of requests, or an
-interruption.
+There is no global generator. Every draw names its stream by (seed, purpose, index). A draw therefore depends on
+nothing that happened before it: not on the batch size, the order of requests, or an interruption.
 
-Two names never share a stream.  A name becomes a list of 32-bit words: four of the seed, one of the
-purpose (its CRC-32), and the index.  Where each number of the index takes one word, these words follow as
-they are.  Where one takes more, the word WIDE comes first, and before each number stands how many words it
-takes; without this, the words of 2^32 would be those of (0, 1).
+Two names never share a stream. A name becomes a list of 32-bit words: four words of the seed, one word of the purpose
+(its CRC-32), and the words of the index. If each number of the index fits into one word, these words follow as they
+are. Otherwise the word WIDE comes first, and the number of words of each index precedes its words. Without these
+counts, the index 2^32 would have the same words as the index (0, 1).
 """
 
 import operator
@@ -23,12 +22,28 @@ from hyperfactor.errors import RequestError
 if TYPE_CHECKING:
     import torch
 
-SEED_BITS = 128  # that numpy mixes into a stream before the words of its name
-WIDE = zlib.crc32(b"rng.wide")  # stands where the word of a purpose does, and is that of none
+SEED_BITS = 128  # numpy mixes these into a stream before the words of its name
+WIDE = zlib.crc32(b"rng.wide")  # takes the place of the word of a purpose; no purpose has this word
 
 
 def check_seed(seed: Any) -> int:
-    """The seed as an integer; RequestError unless it is one of at least 0 and below 2^128."""
+    """Validate a seed.
+
+    Parameters
+    ----------
+    seed : int
+        An integer of Python, numpy or torch, 0 <= seed < 2^128.
+
+    Returns
+    -------
+    int
+        The seed as an integer of Python.
+
+    Raises
+    ------
+    RequestError
+        If the seed is not such an integer.
+    """
     whole = _integer(seed)
     if whole is None or not 0 <= whole < 2**SEED_BITS:
         raise RequestError(f"seed: got {_quoted(seed)}, needs an integer of at least 0 and below 2^{SEED_BITS}")
@@ -36,7 +51,7 @@ def check_seed(seed: Any) -> int:
 
 
 def words(number: int) -> tuple[int, ...]:
-    """The 32-bit words of a number of at least 0, the lowest first; one for 0."""
+    """The 32-bit words of a number of at least 0, lowest word first. The number 0 has one word."""
     parts = [number & 0xFFFFFFFF]
     while number := number >> 32:
         parts.append(number & 0xFFFFFFFF)
@@ -44,7 +59,7 @@ def words(number: int) -> tuple[int, ...]:
 
 
 def _integer(value: Any) -> int | None:
-    """The value where it is an integer of Python, numpy or torch; None for all else, truth values among it."""
+    """The value as an integer of Python, or None if it is not an integer. Truth values are not integers here."""
     if isinstance(value, bool | np.bool_):
         return None
     try:
@@ -71,24 +86,32 @@ def _sequence(seed: int, purpose: str, index: tuple[int, ...]) -> np.random.Seed
 
 
 def stream(seed: int, purpose: str, *index: int) -> np.random.Generator:
-    """The numpy generator of a name.
+    """The numpy generator of a stream.
 
     Parameters
     ----------
-    seed: an integer of at least 0 and below 2^128.
-    purpose: what is drawn.
-    index: integers of at least 0.
+    seed : int
+        0 <= seed < 2^128.
+    purpose : str
+        What is drawn, such as "data.fraction".
+    *index : int
+        Numbers of at least 0 that tell apart the streams of one purpose.
+
+    Returns
+    -------
+    numpy.random.Generator
+        A new generator at the beginning of the stream.
 
     Raises
     ------
     RequestError
-        For another seed or index.
+        If the seed or the index is out of range.
     """
     return np.random.Generator(np.random.PCG64(_sequence(seed, purpose, index)))
 
 
 def torch_stream(seed: int, purpose: str, *index: int) -> "torch.Generator":
-    """The CPU torch generator of a name, as for `stream`."""
+    """The torch generator of a stream, on the CPU. Parameters and errors are those of `stream`."""
     import torch
 
     key = _sequence(seed, purpose, index).generate_state(1, np.uint64)[0]
@@ -97,11 +120,22 @@ def torch_stream(seed: int, purpose: str, *index: int) -> "torch.Generator":
 
 @contextmanager
 def torch_seeded(seed: int, purpose: str, *index: int) -> Iterator[None]:
-    """Within the block, what this thread would draw from torch's global CPU generator comes from this stream.
+    """Within the block, let draws of this thread from torch's global CPU generator use a stream of their own.
 
-    Only for code of torch that takes no generator (the first weights of its modules).  The global generator is
-    neither read nor changed, so other threads may draw meanwhile.  Raises RuntimeError at an operation that cannot be
-    given a generator.
+    Use this only for code of torch that takes no generator, such as the initial weights of its modules. The global
+    generator is neither read nor changed, so other threads may draw from it at the same time.
+
+    Parameters
+    ----------
+    seed, purpose, *index
+        The name of the stream, as for `stream`.
+
+    Raises
+    ------
+    RequestError
+        If the seed or the index is out of range.
+    RuntimeError
+        If an operation draws random numbers and cannot be given a generator.
     """
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode  # the mode of one thread

@@ -1,4 +1,4 @@
-"""The base of every spec section: frozen, closed to unknown keys, with errors of one line; and strict JSON."""
+"""The base classes of all sections of a spec, their error messages of one line, and strict JSON."""
 
 import json
 import math
@@ -29,12 +29,12 @@ else:
 
 
 def _plain(value: Any) -> Any:
-    """A value of numpy as one of Python: float32(0.1) is the number that it holds, 0.10000000149011612."""
-    np = sys.modules.get("numpy")  # who gives a value of numpy has imported it; who lists a store need not
+    """A value of numpy as a value of Python. float32(0.1) becomes the number that it holds, 0.10000000149011612."""
+    np = sys.modules.get("numpy")  # a value of numpy exists only if numpy is imported; listing a store does not need it
     if np is None or not isinstance(value, np.ndarray | np.generic):
         return value
     plain = value.tolist()
-    return float(plain) if isinstance(plain, np.generic) else plain  # a longdouble stays one
+    return float(plain) if isinstance(plain, np.generic) else plain  # `tolist` leaves a longdouble as it is
 
 
 def _whole(value: Any) -> Any:
@@ -51,19 +51,19 @@ def _real(value: Any) -> Any:
     return value
 
 
-# Numbers of a spec: no text and no truth value stands for one, and -0.0 is 0.0, so that equal numbers have equal ids.
+# Numbers of a spec. Text and truth values are refused. -0.0 becomes 0.0, so that equal numbers have equal ids.
 Integer = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_real), AfterValidator(lambda value: value + 0.0)]
 
 
-# A value for each factor: one that stands for all, or a mapping from names of factors to values.  It is spelt
-# Annotated[Annotated[T, EACH] | Annotated[dict[str, T], NAMED], BY_NAME].
+# Tags for a field that takes one value for all factors, or a mapping from names of factors to values. The type of such
+# a field is Annotated[Annotated[T, EACH] | Annotated[dict[str, T], NAMED], BY_NAME].
 EACH, NAMED = Tag("<each>"), Tag("<named>")
 BY_NAME = Discriminator(lambda value: (NAMED if isinstance(value, Mapping) else EACH).tag)
 
 
 class _Called(ModelMetaclass):
-    """Makes a wrong call of a class a `RequestError`; pydantic does not pass here for the sections within."""
+    """Turns the validation error of a direct call into a `RequestError`. Nested sections do not pass here."""
 
     def __call__(self, *args: Any, **values: Any) -> Any:
         try:
@@ -73,9 +73,9 @@ class _Called(ModelMetaclass):
 
 
 class Strict(BaseModel, metaclass=_Called):
-    """A frozen pydantic model that refuses unknown keys and infinities, and raises RequestError.
+    """A section of a spec: a frozen pydantic model that refuses unknown keys, infinities and NaN.
 
-    Values of numpy are taken as those of Python.
+    Values of numpy are converted to values of Python. Invalid values raise `RequestError`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -88,32 +88,66 @@ class Strict(BaseModel, metaclass=_Called):
         return {key: _plain(value) for key, value in data.items()} if isinstance(data, dict) else data
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The keys with their values, so that `dict` of a section leaves out what it caches."""
+        """The pairs of key and value. `dict(section)` therefore leaves out cached properties."""
         yield from ((name, getattr(self, name)) for name in type(self).model_fields)
 
     @classmethod
     def parse(cls, data: Any) -> Self:
-        """Validate plain data; a mistake becomes a `RequestError` of one line."""
+        """Validate plain data.
+
+        Parameters
+        ----------
+        data : mapping
+            Keys and values of the section, as read from YAML or JSON.
+
+        Returns
+        -------
+        Strict
+            The section.
+
+        Raises
+        ------
+        RequestError
+            If a key is unknown or missing, or a value is invalid. The message has one line.
+        """
         try:
             return cls.model_validate(data)
         except ValidationError as error:
             raise RequestError(one_line(error)) from None
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with keys changed, validated like any other; RequestError for a wrong key or value."""
+        """A validated copy with changed keys.
+
+        Parameters
+        ----------
+        update : mapping, optional
+            The changed keys with their values.
+        deep : bool
+            Whether values are copied too, if no key is changed.
+
+        Returns
+        -------
+        Strict
+            The copy.
+
+        Raises
+        ------
+        RequestError
+            If a key is unknown or a value is invalid.
+        """
         if not update:
             return super().model_copy(deep=deep)
         return self.parse({**dict(self), **update})
 
 
-_READ: ContextVar[frozenset[int]] = ContextVar("read", default=frozenset())  # the data that is read now, by its id
+_READ: ContextVar[frozenset[int]] = ContextVar("read", default=frozenset())  # `id` of the data being read
 
 
 class Open(Strict):
-    """A section that comes in kinds, to which anyone may add one.
+    """A section of several kinds, to which any program can add a kind.
 
-    A direct subclass is the section.  It can be the type of a field, and it reads data as the kind that its `tag` names.
-    A subclass of the section registers itself as a kind by giving the tag a value:
+    A direct subclass of `Open` is the section, and can be the type of a field. It reads data as the kind that the field
+    named by `tag` gives. A subclass of the section becomes a kind by giving this field a default:
 
         class Region(Open): ...
         class Ring(Region):
@@ -122,10 +156,10 @@ class Open(Strict):
     Attributes
     ----------
     tag : str
-        Name of the field that tells the kind.
+        Name of the field that names the kind.
     usual : str or None
-        The kind of data without a tag; None where the tag is required.
-    kinds : dict
+        The kind of data without a tag. None: the tag is required.
+    kinds : dict of str to type
         The class of each kind, by name.
     """
 
@@ -162,7 +196,7 @@ class Open(Strict):
 
     @classmethod
     def _read(cls, data: Any) -> Any:
-        """Data as a value of the kind that it names."""
+        """Read data as the kind that it names."""
         if isinstance(data, cls):
             return data
         if not isinstance(data, Mapping):
@@ -185,20 +219,20 @@ class Open(Strict):
 
 
 def changes(value: Any, default: Any) -> Any:
-    """What a value has that its default has not, as plain data.
+    """The part of a value that differs from its default, as plain data.
 
     Parameters
     ----------
     value : Any
-        A section of a spec, or one of its values.
+        A section of a spec, or a value in it.
     default : Any
-        What stands where nothing is given.
+        The default of this value.
 
     Returns
     -------
     Any
-        Of a section the keys that differ from those of the default.  Of a section of another kind than the default, its
-        tag, and the keys that differ from the defaults of its own kind.  Other values as they are.
+        For a section: the keys that differ from those of the default. For a section of another kind than the default:
+        its tag, and the keys that differ from the defaults of its own kind. Any other value is returned as plain data.
     """
     if isinstance(value, Mapping):
         return {name: changes(part, None) for name, part in value.items()}
@@ -216,7 +250,7 @@ def changes(value: Any, default: Any) -> Any:
 
 
 def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested data with their dotted keys, as in `training.steps`."""
+    """The values of nested data with their dotted keys, such as `training.steps`."""
     for key, value in data.items():
         if isinstance(value, dict):
             yield from leaves(value, f"{prefix}{key}.")
@@ -225,7 +259,7 @@ def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def finite(data: Any) -> Any:
-    """Plain data in which every number that is not finite is None: JSON has no name for it."""
+    """Plain data with None in place of NaN and infinities, which JSON cannot express."""
     match data:
         case float():
             return data if math.isfinite(data) else None
@@ -238,22 +272,27 @@ def finite(data: Any) -> Any:
 
 
 def dump_json(data: Any, indent: int | None = None, sort_keys: bool = False) -> str:
-    """JSON that any reader takes.
+    """Write standard JSON, which has no NaN or infinities.
 
     Parameters
     ----------
     data : Any
-        Mappings, lists, text, numbers, truth values and None; a number that is not finite becomes null.
-    indent : int or None
-        Spaces a level; None for one line.
+        Mappings, lists, text, numbers, truth values and None. A number that is not finite becomes null.
+    indent : int, optional
+        Blanks by which each level is indented. Default: the whole text on one line.
     sort_keys : bool
-        Whether keys are put in order.
+        Whether to sort the keys.
+
+    Returns
+    -------
+    str
+        The JSON text.
     """
     return json.dumps(finite(data), indent=indent, sort_keys=sort_keys, allow_nan=False)
 
 
 def one_line(error: ValidationError) -> str:
-    """`where: got what, needs what is allowed`, a clause for each mistake."""
+    """The mistakes that a validation found, in one line: `where: got what, needs what is allowed; ...`."""
     return "; ".join(_clause(dict(details)) for details in error.errors(include_url=False))
 
 
@@ -291,7 +330,7 @@ def _clause(error: dict[str, Any]) -> str:
         "too_short": "at least {min_length} entries",
         "too_long": "at most {max_length} entries",
     }.get(kind)
-    if needs is None:  # a validator of ours: its message says the rest
+    if needs is None:  # one of our own validators, whose message is complete
         return f"{where}: {error['msg'].removeprefix('Value error, ')}"
     needs = needs.format(**context)
     return f"{where}: got {_quote(given)}, needs {needs}"

@@ -74,7 +74,7 @@ def test_three_seeds_have_students_interval_of_their_values():
 
 
 def test_seeds_that_agree_keep_the_interval_of_their_drawings():
-    """Three times 49 of 49: not an interval of length 0.  It is narrower than that of one of them, by the root of 3."""
+    """Three times 49 of 49: not an interval of length 0. It is narrower than that of one of them, by the root of 3."""
     (one,) = shares((49, 49))
     found = over_seeds([one] * 3)
     assert found.interval == pytest.approx((1 - (1 - one.low) / math.sqrt(3), 1))

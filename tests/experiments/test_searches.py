@@ -48,7 +48,7 @@ def test_the_exponent_of_a_power_law():
 
 
 def test_a_difference_of_exponents_has_welchs_interval():
-    """The same scatter about two powers: the error grows by the root of 2 and the degrees of freedom add up.  Beside a
+    """The same scatter about two powers: the error grows by the root of 2 and the degrees of freedom add up. Beside a
     power without scatter it is the interval of the other exponent."""
     sizes = np.array([8.0, 16, 32, 64])
     scatter = np.array([1.1, 0.95, 1.0, 1.05])

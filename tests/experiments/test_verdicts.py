@@ -56,7 +56,7 @@ def test_composition_of_models_that_compose():
 
 
 def test_composition_of_models_that_copy():
-    """The nearest trained picture.  Of pairs that were never seen the 2D+1D model draws another pair, or beside the
+    """The nearest trained picture. Of pairs that were never seen the 2D+1D model draws another pair, or beside the
     window's edge a stripe, which is no valid SOS; the 1D models draw a stripe, or a pair of the rim."""
     claims = composition.analyse(stand_in(COMPOSITION, copies))[0]
     values, said = measured(claims), verdicts(claims)
@@ -204,7 +204,7 @@ def test_onsets_that_follow_percolation_and_that_do_not(monkeypatch: pytest.Monk
 
 
 def test_models_of_bumps_that_copy_score_their_baseline(monkeypatch: pytest.MonkeyPatch):
-    """At lambda 1 every request was trained on.  Of lattices whose largest cluster grows as the fraction, so does the
+    """At lambda 1 every request was trained on. Of lattices whose largest cluster grows as the fraction, so does the
     mean."""
     grows = SimpleNamespace(fraction=[0.0, 1.0], ratio=lambda: [0.0, 1.0])
     monkeypatch.setattr(onset, "site_percolation", lambda *_: grows)
@@ -252,7 +252,7 @@ def trained(R: np.ndarray, rule: Rule = interpolates) -> torus.Trained:
 
 @pytest.fixture(scope="module")
 def noise() -> torus.Trained:
-    """A model that ends as it began, as noise, and draws everything right.  Homology of noise is costly, so it has few
+    """A model that ends as it began, as noise, and draws everything right. Homology of noise is costly, so it has few
     landmarks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torus, "UNTRAINED", 100)
@@ -262,7 +262,7 @@ def noise() -> torus.Trained:
 
 
 def claims_of(R: np.ndarray, noise: torus.Trained) -> list[Claim]:
-    """The claims about a model that ends with R.  All points of R are landmarks, so that every reading is the same, and
+    """The claims about a model that ends with R. All points of R are landmarks, so that every reading is the same, and
     homology, which is costly, is computed once."""
     found = replace(trained(R), first=noise.first)
     assert found.last.landmarks >= len(found.last.points)

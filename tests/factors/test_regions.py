@@ -92,7 +92,7 @@ def test_boxes_that_do_not_fit_are_refused():
 
 
 def exact(region: Region, point: tuple[Fraction, ...], low: Fraction, period: Fraction | None) -> bool:
-    """Membership by the definitions of docs/specs.md, in fractions.  Bounds are hundredths."""
+    """Membership by the definitions of docs/specs.md, in fractions. Bounds are hundredths."""
 
     def number(value: float) -> Fraction:
         return Fraction(round(value * 900), 900)

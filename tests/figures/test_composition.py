@@ -16,7 +16,7 @@ SEEDS = (3, 7)
 
 
 def share(role: str, region: str, seed: int) -> float:
-    """Right in x; right in y is 0.1 more, right and valid 0.05 less.  Copying: 0.2 more, 0.3 more, and in both 0.25
+    """Right in x; right in y is 0.1 more, right and valid 0.05 less. Copying: 0.2 more, 0.3 more, and in both 0.25
     more. Seed 7 has 0.04 more than seed 3, for copying 0.02."""
     return BASE[region] + 0.01 * ROLES.index(role) + 0.04 * (seed == 7)
 

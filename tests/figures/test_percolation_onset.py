@@ -22,7 +22,7 @@ def loss(sigma: float, fraction: float, seed: int) -> float:
 
 
 def made(seeds: tuple[int, ...] = SEEDS) -> Result:
-    """Losses on other points are twice those on trained ones, and none at lambda 1.  Onsets are 0.1 and 0.2 for sigma
+    """Losses on other points are twice those on trained ones, and none at lambda 1. Onsets are 0.1 and 0.2 for sigma
     0.5, and for sigma 2 0.04 and none."""
     rows = [
         {"sigma": s, "fraction": f, "seed": seed, "n": 1024, "right": right(s, f, seed), "copied": f / 2, "error": 0.1,

@@ -8,7 +8,7 @@ from hyperfactor.generators.paths import DiffusionSpec
 def levels(spec: DiffusionSpec) -> tuple[np.ndarray, np.ndarray]:
     """alpha_t and sigma_t of each timestep.
 
-    linear: Ho et al., arXiv 2006.11239, section 4.  squaredcos_cap_v2: Nichol and Dhariwal, arXiv 2102.09672, equation
+    linear: Ho et al., arXiv 2006.11239, section 4. squaredcos_cap_v2: Nichol and Dhariwal, arXiv 2102.09672, equation
     17, a ratio f(t) / f(0) with f(t) = cos^2((t / T + s) / (1 + s) pi / 2), s = 0.008, and no beta above 0.999.
     straight: Lipman et al., arXiv 2210.02747, example II with sigma_min = 0, at sigma = 1 / T, 2 / T, .. 1.
     """

@@ -57,7 +57,7 @@ def means(R) -> dict[str, float]:
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.2])
 @pytest.mark.parametrize("name", SHAPES)
 def test_corrected_measures_are_those_of_the_signal(name, share):
-    """Without bias to 0.02 with two drawings a point at 20 % noise; twelve seeds, so that what is left is bias.  Where
+    """Without bias to 0.02 with two drawings a point at 20 % noise; twelve seeds, so that what is left is bias. Where
     the curves of a code turn through many dimensions, noise hides their subspaces: 0.03 for the orthogonality of the
     hyper-factorized torus, 0.05 for that of the conjunctive code, whose curves have as many dimensions as points."""
     S = SHAPES[name]

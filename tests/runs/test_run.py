@@ -262,7 +262,7 @@ def test_activations_over_the_lattice_and_pooled(run: Run, tiny: RunSpec, monkey
 
 
 class Tell(nn.Module):
-    """Its layer `told` puts out what it was given: the picture, and the timestep's code.  It predicts a flat picture,
+    """Its layer `told` puts out what it was given: the picture, and the timestep's code. It predicts a flat picture,
     `share` of the last number of the condition."""
 
     def __init__(self, share: float):

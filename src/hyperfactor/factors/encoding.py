@@ -1,7 +1,8 @@
-"""Encodings: factor values -> the condition vector that a network is given.
+"""Encodings turn factor values into the condition vector of a network.
 
-The codes of the factors are concatenated, so the condition never mixes two factors.  One encoding stands for all
-factors, except that categories, which have no order, are coded one-hot.  Or each factor has its own, by name:
+The condition of a point is the codes of its factors, side by side, so it never mixes two factors. One encoding serves
+all factors, except that categories, which have no order, are always coded one-hot. Alternatively, each factor has its
+own encoding, by name:
 
     encoding:
       x: {kind: sinusoidal}
@@ -23,10 +24,27 @@ from hyperfactor.strict import Integer, Number, Open
 def sinusoidal(
     values: Float[np.ndarray, " n"], width: int, shortest: float, longest: float
 ) -> Float[np.ndarray, "n width"]:
-    """sin(v f_i), cos(v f_i) with f_i = (shortest / longest)^(2 i / width) / shortest, i = 0 .. width / 2 - 1.
+    """The positional code: sin(v f_i) and cos(v f_i) at geometrically spaced frequencies f_i.
 
-    The positional code of "Attention Is All You Need" (arXiv 1706.03762, section 3.5), where shortest is
-    1 and longest 10,000.  Wavelengths are 2 pi times as long.
+    f_i = (shortest / longest)^(2 i / width) / shortest for i = 0 .. width / 2 - 1, with wavelength 2 pi / f_i.
+
+    Parameters
+    ----------
+    values : (n,)
+        Factor values v.
+    width : int
+        Length of a code, even.
+    shortest, longest : float
+        The shortest wavelength, and an upper bound of all wavelengths, divided by 2 pi, in the unit of the values.
+
+    Returns
+    -------
+    (n, width)
+        All sines, then all cosines.
+
+    References
+    ----------
+    Vaswani et al., "Attention Is All You Need", arXiv 1706.03762, section 3.5, with shortest = 1 and longest = 10,000.
     """
     frequencies = (shortest / longest) ** (2 * np.arange(width // 2) / width) / shortest
     phase = values[:, None] * frequencies
@@ -34,20 +52,56 @@ def sinusoidal(
 
 
 class Encoding(Open):
-    """How factor values become numbers that a network can read.  `kind` names the way."""
+    """A code for factor values that a network can read. `kind` chooses it.
+
+    A subclass gives `code`.
+    """
 
     def code(self, values: Float[np.ndarray, " n"], factor: Factor) -> Float[np.ndarray, "n width"]:
-        """The numbers for values of one factor."""
+        """The codes of values of one factor.
+
+        Parameters
+        ----------
+        values : (n,)
+            Values in the factor's unit.
+        factor : Factor
+            The factor.
+
+        Returns
+        -------
+        (n, width)
+            One code a value.
+
+        Raises
+        ------
+        RequestError
+            If the encoding does not suit the factor's kind.
+        """
         raise NotImplementedError
 
     def of(self, factor: Factor) -> "Encoding":
-        """The encoding of one factor: this one, or one-hot for categories."""
+        """The encoding of one factor. Default: one-hot for a categorical factor, this encoding for any other."""
         return OneHot() if factor.kind == "categorical" else self
 
     def encode(self, points: Float[np.ndarray, "n k"], space: FactorSpace) -> Float[np.ndarray, "n width"]:
-        """The condition of each point, float32; the factors' codes side by side.
+        """The condition of each point.
 
-        Raises RequestError for a factor that the encoding cannot code.
+        Parameters
+        ----------
+        points : (n, k)
+            Factor values, in the factors' units.
+        space : FactorSpace
+            The factors.
+
+        Returns
+        -------
+        (n, width)
+            The codes of all factors side by side, float32.
+
+        Raises
+        ------
+        RequestError
+            If a factor cannot be coded.
         """
         codes = [self.of(factor).code(points[:, k], factor) for k, factor in enumerate(space.factors)]
         return np.concatenate(codes, axis=1).astype(np.float32)
@@ -66,11 +120,17 @@ class Encoding(Open):
 
 
 class Sinusoidal(Encoding):
-    """Positional encoding of `dimensions` numbers a factor, of wavelengths from 2 pi shortest up to, and short
-    of, 2 pi longest, in the factor's units.  It does not wrap round.
+    """The positional code of `sinusoidal`. It does not wrap round.
 
-    The smoother it is the sooner a network learns positions; wavelengths of a few pixels make it slow to
-    find out that neighbours are neighbours.
+    A smoother code lets a network learn positions sooner. With wavelengths of a few pixels, a network takes long to
+    discover which values are neighbours.
+
+    Attributes
+    ----------
+    dimensions : int
+        Length of the code of each factor, even.
+    shortest, longest : float
+        The shortest wavelength, and an upper bound of all wavelengths, divided by 2 pi, in the factor's unit.
     """
 
     kind: Literal["sinusoidal"] = "sinusoidal"
@@ -89,7 +149,13 @@ class Sinusoidal(Encoding):
 
 
 class Periodic(Encoding):
-    """sin and cos of the first `harmonics` multiples of 2 pi v / period.  It wraps round."""
+    """sin and cos of the first multiples of the angle 2 pi (v - low) / period. The code wraps round.
+
+    Attributes
+    ----------
+    harmonics : int
+        Number of multiples; the code is twice as long.
+    """
 
     kind: Literal["periodic"] = "periodic"
     harmonics: Integer = Field(default=4, ge=1)
@@ -102,7 +168,15 @@ class Periodic(Encoding):
 
 
 class OneHot(Encoding):
-    """1 at the nearest of the lattice values spaced by `spacing`, 0 elsewhere; half-way between two, at the lower."""
+    """1 at the lattice value nearest to the factor value, 0 at the others.
+
+    A value halfway between two lattice values belongs to the lower one.
+
+    Attributes
+    ----------
+    spacing : float
+        Step of the lattice, in the factor's unit. A categorical factor always has step 1.
+    """
 
     kind: Literal["one-hot"] = "one-hot"
     spacing: Number = Field(default=1.0, gt=0)
@@ -117,7 +191,7 @@ class OneHot(Encoding):
 
 
 class Ramp(Encoding):
-    """One number a factor: -1 at its low end, 1 at its high end.  It does not wrap round."""
+    """One number a factor, from -1 at its low end to 1 at its high end. It does not wrap round."""
 
     kind: Literal["ramp"] = "ramp"
 
@@ -128,9 +202,14 @@ class Ramp(Encoding):
 
 
 class Bump(Encoding):
-    """A population of Gaussian tuning curves, `spacing` apart and `sigma` wide, in the factor's units.
+    """The responses of Gaussian tuning curves whose centres form a lattice. The code of a periodic factor wraps round.
 
-    The difference to each centre is taken by the shorter way, so it wraps round on a periodic factor.
+    Attributes
+    ----------
+    spacing : float
+        Distance between neighbouring centres, in the factor's unit.
+    sigma : float
+        Standard deviation of a tuning curve, in the factor's unit.
     """
 
     kind: Literal["bump"] = "bump"
@@ -143,7 +222,13 @@ class Bump(Encoding):
 
 
 class ByFactor(Encoding):
-    """An encoding for each factor, by name."""
+    """An encoding for each factor.
+
+    Attributes
+    ----------
+    factors : dict of str to Encoding
+        The encoding of each factor, by name.
+    """
 
     kind: Literal["by factor"] = "by factor"
     factors: dict[str, Encoding] = Field(min_length=1)

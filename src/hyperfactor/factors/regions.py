@@ -1,9 +1,9 @@
-"""Regions: sets of points in factor space, for what is trained on, held out and tested.
+"""Regions are sets of points in factor space, on which models are trained and tested.
 
-A region is a small frozen value that reads and writes as YAML.  `|` joins two, `-` takes one from another.  Bounds are
-a range (low, high) for all factors, or a range for each factor by name, which leaves the other factors free.  They are
-inclusive and compared by `Factor.between`, which allows for the rounding of floating point.  On a periodic factor a
-range goes up from low to high and may cross the seam.
+A region is a small frozen value that is read from and written to YAML. `a | b` is the union of two regions, `a - b`
+their difference. The bounds of a region are one range (low, high) for all factors, or a range for each of some factors
+by name; the other factors are then free. Bounds are inclusive and are compared by `Factor.between`, which allows for
+rounding. The range of a periodic factor runs upwards from low to high, and may pass the end of the period.
 
     window = Rectangle(bounds=(0, 31))
     held_out = Cross(bounds={"x": (13, 19), "y": (13, 19)})
@@ -29,10 +29,31 @@ Bounds = Annotated[Annotated[Range, EACH] | Annotated[dict[str, Range], Field(mi
 
 
 class Region(Open):
-    """A set of points in factor space.  `kind` names the rule."""
+    """A set of points in factor space. `kind` chooses the rule.
+
+    A subclass gives `contains`.
+    """
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
-        """Which points belong to the region."""
+        """Which points belong to the region.
+
+        Parameters
+        ----------
+        points : (n, k)
+            Factor values, in the factors' units.
+        space : FactorSpace
+            The factors.
+
+        Returns
+        -------
+        (n,) of bool
+            True for each point in the region.
+
+        Raises
+        ------
+        RequestError
+            If the region names an unknown factor, or a range is empty.
+        """
         raise NotImplementedError
 
     def __or__(self, other: "Region") -> "Union":
@@ -43,7 +64,7 @@ class Region(Open):
 
 
 def _inside(points: Points, space: FactorSpace, bounds: Mapping[int, Range]) -> Bool[np.ndarray, "n bounded"]:
-    """For each bounded factor, by its position, which points have a value within its bounds."""
+    """Which points have a value within the bounds of each bounded factor. Keys of `bounds` are positions of factors."""
     return np.stack([space.factors[k].between(points[:, k], low, high) for k, (low, high) in bounds.items()], axis=1)
 
 
@@ -60,16 +81,22 @@ class _Bounded(Region):
     bounds: Bounds
 
     def ranges(self, space: FactorSpace) -> dict[int, Range]:
-        """The bounds of each bounded factor, by its position."""
+        """The bounds of each bounded factor, by the factor's position in the space."""
         return space.by_factor(self.bounds)
 
     def given(self) -> list[Range]:
-        """The ranges that were given: one for all factors, or one for each named factor."""
+        """The ranges as given: one for all factors, or one for each named factor."""
         return list(self.bounds.values()) if isinstance(self.bounds, Mapping) else [self.bounds]
 
 
 class Rectangle(_Bounded):
-    """Every bounded factor within its bounds."""
+    """All bounded factors lie within their bounds.
+
+    Attributes
+    ----------
+    bounds : (low, high) or mapping
+        One range for all factors, or ranges by the names of factors.
+    """
 
     kind: Literal["rectangle"] = "rectangle"
 
@@ -78,7 +105,15 @@ class Rectangle(_Bounded):
 
 
 class Strip(Region):
-    """One factor within [low, high]."""
+    """One factor lies within its bounds.
+
+    Attributes
+    ----------
+    factor : str
+        Name of the factor.
+    low, high : float
+        The bounds, in the factor's unit.
+    """
 
     kind: Literal["strip"] = "strip"
     factor: str
@@ -91,7 +126,13 @@ class Strip(Region):
 
 
 class Cross(_Bounded):
-    """At least one bounded factor within its bounds."""
+    """At least one bounded factor lies within its bounds.
+
+    Attributes
+    ----------
+    bounds : (low, high) or mapping
+        One range for all factors, or ranges by the names of factors.
+    """
 
     kind: Literal["cross"] = "cross"
 
@@ -100,7 +141,16 @@ class Cross(_Bounded):
 
 
 class Rim(_Bounded):
-    """Of the box within the bounds, the lattice points nearest its faces: `width` of them at each side."""
+    """The outer layer of a box: its points that are less than `width` away from a face.
+
+    Attributes
+    ----------
+    bounds : (low, high) or mapping
+        The box: one range for all factors, or ranges by the names of factors.
+    width : float
+        Thickness of the layer, in the factors' units; at most half of each side. On a lattice of spacing 1 the layer is
+        `width` points thick.
+    """
 
     kind: Literal["rim"] = "rim"
     width: Positive
@@ -130,7 +180,15 @@ class _Box(_Bounded):
 
 
 class Interior(_Box):
-    """The box of `width` unit-spaced values a side in the middle of the bounds."""
+    """A box in the middle of the bounds.
+
+    Attributes
+    ----------
+    bounds : (low, high) or mapping
+        One range for all factors, or ranges by the names of factors.
+    width : float
+        Number of values along each side of the box, at a spacing of 1.
+    """
 
     kind: Literal["interior"] = "interior"
 
@@ -143,7 +201,15 @@ class Interior(_Box):
 
 
 class Corner(_Box):
-    """The box of `width` unit-spaced values a side at the upper end of every bounded factor."""
+    """A box at the upper end of every bounded factor.
+
+    Attributes
+    ----------
+    bounds : (low, high) or mapping
+        One range for all factors, or ranges by the names of factors.
+    width : float
+        Number of values along each side of the box, at a spacing of 1.
+    """
 
     kind: Literal["corner"] = "corner"
 
@@ -153,7 +219,13 @@ class Corner(_Box):
 
 
 class Union(Region):
-    """In any of the regions."""
+    """The points that are in at least one of several regions.
+
+    Attributes
+    ----------
+    of : tuple of Region
+        The regions.
+    """
 
     kind: Literal["union"] = "union"
     of: tuple[Region, ...] = Field(min_length=1)
@@ -163,7 +235,15 @@ class Union(Region):
 
 
 class Difference(Region):
-    """In `of` and not in `without`."""
+    """The points that are in one region and not in another.
+
+    Attributes
+    ----------
+    of : Region
+        The region to take from.
+    without : Region
+        The region to take away.
+    """
 
     kind: Literal["difference"] = "difference"
     of: Region

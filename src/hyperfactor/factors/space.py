@@ -13,12 +13,12 @@ from hyperfactor import arrays
 from hyperfactor.errors import RequestError
 from hyperfactor.strict import BY_NAME, EACH, NAMED, Number
 
-MOST = 1_000_000  # points of a lattice; all of them are held at once
-ROUNDING = 1e-9  # of a factor's range: values that differ by less are the same value
+MOST = 1_000_000  # points of a lattice; all are in memory at once
+ROUNDING = 1e-9  # share of a factor's range; values that differ by less are the same value
 
 T = TypeVar("T")
 Positive = Annotated[Number, Field(gt=0)]
-# One positive number for all factors, or numbers by the names of factors.
+# One positive number for all factors, or a number for each factor by name.
 PositiveByFactor = Annotated[
     Annotated[Positive, EACH] | Annotated[dict[str, Positive], Field(min_length=1), NAMED], BY_NAME
 ]
@@ -26,20 +26,25 @@ PositiveByFactor = Annotated[
 
 @dataclass(frozen=True)
 class Factor:
-    """One quantity that varies.
+    """A quantity that varies.
 
     Attributes
     ----------
     name : str
-        What it is called in specs, tables and files.
+        Its name in specs, tables and files.
     low, high : float
-        Its ends, in its own unit.
+        The ends of its range, in its own unit.
     kind : {"open", "periodic", "categorical"}
-        open: values in [low, high].  periodic: low and high are the same value, the period is high - low.
-        categorical: the whole numbers low..high, with no order among them.
+        open: any value in [low, high]. periodic: low and high are the same value, and high - low is the period.
+        categorical: the whole numbers from low to high, which have no order.
     tolerance : float
-        How far from the value asked for a correct value may be, in the factor's unit.  A category is correct only where
-        it is equal.
+        Largest difference between a correct value and the value asked for, in the factor's unit. A categorical value is
+        correct only if it is equal.
+
+    Raises
+    ------
+    RequestError
+        If the range is not finite or is empty, or the tolerance is negative or not finite.
     """
 
     name: str
@@ -63,24 +68,40 @@ class Factor:
 
     @property
     def rounding(self) -> float:
-        """The distance below which two values are the same value: `ROUNDING` of the range, and never less than what
-        float64 resolves.  Every comparison of a value with an end or a bound allows it, so that 3 x 0.1 is 0.3."""
+        """Distance below which two values are the same value, in the factor's unit.
+
+        It is `ROUNDING` of the range, and at least what float64 resolves. Every comparison of a value with an end or a
+        bound allows for it, so that 3 x 0.1 equals 0.3.
+        """
         resolved = 8 * np.finfo(float).eps * max(abs(self.low), abs(self.high))
         return max(ROUNDING * (self.high - self.low), resolved)
 
     def count(self, spacing: float = 1.0) -> int:
         """Number of values in `lattice(spacing)`.
 
-        Raises RequestError for a spacing that is not a positive number, does not divide the period of a periodic
-        factor, or makes more than `MOST` values.
+        Parameters
+        ----------
+        spacing : float
+            Step between values, in the factor's unit. A categorical factor always has step 1.
+
+        Returns
+        -------
+        int
+            At least 1.
+
+        Raises
+        ------
+        RequestError
+            If the spacing is not a positive number, does not divide the period of a periodic factor, or makes more than
+            `MOST` values.
         """
         if not 0 < spacing < math.inf:
             raise RequestError(f"factor {self.name}: got spacing {spacing}, needs a number above 0")
         extent, step = self.high - self.low, 1.0 if self.kind == "categorical" else spacing
         if extent / step > MOST:
             raise RequestError(
-                f"factor {self.name}: got spacing {step:g}, which makes {extent / step:.4g} values, needs one that makes "
-                f"at most {MOST:,}"
+                f"factor {self.name}: got spacing {step:g}, which makes {extent / step:.4g} values, "
+                f"needs one that makes at most {MOST:,}"
             )
         if self.kind != "periodic":
             return math.floor((extent + self.rounding) / step) + 1
@@ -92,15 +113,40 @@ class Factor:
         return steps
 
     def lattice(self, spacing: float = 1.0) -> Float[np.ndarray, " n"]:
-        """Values from low in steps of `spacing`: up to high, or short of it for a periodic factor.
+        """Values from low to high in equal steps. A periodic factor leaves out high, which is the same value as low.
 
-        Raises RequestError as `count` does.
+        Parameters
+        ----------
+        spacing : float
+            Step between values, in the factor's unit. A categorical factor always has step 1.
+
+        Returns
+        -------
+        (n,)
+            The values, ascending.
+
+        Raises
+        ------
+        RequestError
+            For the same spacings as `count`.
         """
         step = 1.0 if self.kind == "categorical" else spacing
         return np.minimum(self.low + step * np.arange(self.count(spacing)), self.high)
 
     def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """a - b, by the shorter way round where the factor is periodic; 0 or 1 for categories."""
+        """The difference a - b.
+
+        Parameters
+        ----------
+        a, b : np.ndarray
+            Values of the factor; their shapes broadcast.
+
+        Returns
+        -------
+        np.ndarray
+            In the factor's unit. For a periodic factor, the difference by the shorter way round. For a categorical
+            factor, 0 where the values are equal and 1 elsewhere.
+        """
         if self.kind == "categorical":
             return (np.asarray(a) != np.asarray(b)).astype(float)
         d = np.asarray(a, dtype=float) - b
@@ -109,24 +155,44 @@ class Factor:
         return d
 
     def close(self, difference: np.ndarray, resolution: float = 0.0) -> np.ndarray:
-        """Which differences from the value asked for are those of a correct value.
+        """Which values are correct, given their differences from the values asked for.
 
         Parameters
         ----------
         difference : np.ndarray
-            As `difference` gives them, in the factor's unit.  NaN is never close.
+            Differences as `difference` returns them, in the factor's unit. NaN is never correct.
         resolution : float
-            What the values are known to, in the factor's unit, which is allowed beside the tolerance.
+            Uncertainty of the values, in the factor's unit. The larger of it and `rounding` is added to the tolerance.
+
+        Returns
+        -------
+        np.ndarray of bool
+            True for each correct value.
         """
         if self.kind == "categorical":
             return difference == 0
         return np.abs(difference) <= self.tolerance + max(resolution, self.rounding)
 
     def between(self, values: np.ndarray, low: float, high: float) -> np.ndarray:
-        """Which values lie in [low, high], bounds included, within `rounding`.
+        """Which values lie in [low, high], ends included, within `rounding`.
 
-        On a periodic factor the range goes up from low to high: over the seam where low is above high, and all the way
-        round where high is a period or more above low.  Raises RequestError where low is above high on another factor.
+        Parameters
+        ----------
+        values : np.ndarray
+            Values of the factor.
+        low, high : float
+            The range, in the factor's unit. The range of a periodic factor runs upwards from low to high. It passes the
+            end of the period if low is above high, and covers the whole period if high is a period or more above low.
+
+        Returns
+        -------
+        np.ndarray of bool
+            True for each value in the range.
+
+        Raises
+        ------
+        RequestError
+            If low is above high for a factor that is not periodic.
         """
         span = high - low
         if self.period is None:
@@ -146,7 +212,13 @@ class Factor:
 
 @dataclass(frozen=True)
 class FactorSpace:
-    """Named factors; a point is a row of one value for each, in this order."""
+    """Named factors in a fixed order. A point is a row with one value for each factor.
+
+    Attributes
+    ----------
+    factors : tuple of Factor
+        The factors.
+    """
 
     factors: tuple[Factor, ...]
 
@@ -158,15 +230,28 @@ class FactorSpace:
         return len(self.factors)
 
     def index(self, name: str) -> int:
-        """Position of the factor called `name`; RequestError if there is none."""
+        """Position of the factor called `name`. Raises `RequestError` if there is none."""
         if name not in self.names:
             raise RequestError(f"factor: got {name!r}, needs one of {', '.join(self.names)}")
         return self.names.index(name)
 
     def by_factor(self, given: T | Mapping[str, T]) -> dict[int, T]:
-        """The value of each factor, by its position: the one given for all, or those given by name.
+        """The given value of each factor, by the factor's position.
 
-        Raises RequestError for a name that no factor has.
+        Parameters
+        ----------
+        given : value or mapping
+            One value for all factors, or a value for each of some factors by name.
+
+        Returns
+        -------
+        dict of int to value
+            Factors without a value are left out.
+
+        Raises
+        ------
+        RequestError
+            If no factor has a given name.
         """
         if isinstance(given, Mapping):
             return {self.index(name): value for name, value in given.items()}
@@ -180,14 +265,21 @@ class FactorSpace:
         Parameters
         ----------
         spacing : float or mapping
-            Step between values, in each factor's unit: one for all, or by name, 1 for a factor that is not named.
+            Step between values, in each factor's unit: one number for all factors, or numbers by name. The step of a
+            factor that is not named is 1.
         fixed : mapping, optional
-            Factors that have one value, by name: the others make a slice of the space.
+            The value of each factor that does not vary, by name. The other factors span a slice of the space.
+
+        Returns
+        -------
+        tuple of (n_k,)
+            The values of each factor, ascending.
 
         Raises
         ------
         RequestError
-            For a name that no factor has, a spacing that `Factor.count` refuses, and a fixed value outside its factor.
+            If no factor has a given name, `Factor.count` refuses a spacing, or a fixed value is outside its factor's
+            range.
         """
         held = {self.index(name): self._within(name, value) for name, value in (fixed or {}).items()}
         steps = self.by_factor(spacing)
@@ -197,7 +289,7 @@ class FactorSpace:
         )
 
     def _within(self, name: str, value: float) -> float:
-        """A value of a factor, or RequestError for one outside of it."""
+        """A value moved onto its factor's range if only rounding separates them. Raises `RequestError` if more does."""
         factor = self.factors[self.index(name)]
         inside = factor.low - factor.rounding <= value <= factor.high + factor.rounding
         if not inside or (factor.kind == "categorical" and value != round(value)):
@@ -208,17 +300,24 @@ class FactorSpace:
     def lattice(
         self, spacing: float | Mapping[str, float] = 1.0, fixed: Mapping[str, float] | None = None
     ) -> Float[np.ndarray, "n k"]:
-        """Every lattice point of the space, or of a slice of it; the last factor varies fastest.
+        """All lattice points of the space or of a slice of it. The last factor varies fastest.
 
         Parameters
         ----------
-        spacing, fixed
-            As for `axes`.
+        spacing : float or mapping
+            Step between values, as for `axes`.
+        fixed : mapping, optional
+            The value of each factor that does not vary, as for `axes`.
+
+        Returns
+        -------
+        (n, k)
+            The points.
 
         Raises
         ------
         RequestError
-            As `axes` does, and for more than `MOST` points, before any is made.
+            If `axes` refuses the request, or the lattice has more than `MOST` points.
         """
         axes = self.axes(spacing, fixed)
         counts = [len(axis) for axis in axes]
@@ -230,10 +329,22 @@ class FactorSpace:
         return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
 
     def check(self, points: Any) -> Float[np.ndarray, "n k"]:
-        """The points as float64, values beyond an end by rounding moved onto it.
+        """Validate points, and move values that lie outside a range by rounding onto its end.
 
-        Raises RequestError for what is not an array of numbers of shape (n, k), and for the first value that is not in
-        the space.
+        Parameters
+        ----------
+        points : array of shape (n, k)
+            Numbers of any type that numpy or torch knows, in the factors' units.
+
+        Returns
+        -------
+        (n, k)
+            The points, float64.
+
+        Raises
+        ------
+        RequestError
+            If this is not an array of numbers of this shape, or a value is outside its factor's range.
         """
         given = arrays.numbers(points, "factors")
         if given.ndim != 2 or given.shape[1] != len(self):
@@ -256,7 +367,20 @@ class FactorSpace:
         return given
 
     def among(self, points: Float[np.ndarray, "n k"], others: Float[np.ndarray, "m k"]) -> Bool[np.ndarray, " n"]:
-        """Which points are equal to one of `others`: in every factor, within its `rounding`, periods respected."""
+        """Which points equal one of `others` in every factor, within its `rounding`. Periods are respected.
+
+        Parameters
+        ----------
+        points : (n, k)
+            The points to look for.
+        others : (m, k)
+            The points to compare with.
+
+        Returns
+        -------
+        (n,) of bool
+            True for each point that is among the others.
+        """
         from scipy.spatial import KDTree  # 0.2 s to import
 
         if not len(points) or not len(others):
@@ -267,12 +391,23 @@ class FactorSpace:
         def scaled(values: np.ndarray) -> np.ndarray:
             offset = (values - [factor.low for factor in self.factors]) / unit
             turned = np.mod(offset, period, out=offset, where=period > 0)
-            return np.where((period > 0) & (turned >= period), 0.0, turned)  # a tiny negative number rounds up
+            return np.where((period > 0) & (turned >= period), 0.0, turned)  # a tiny negative offset rounds up to it
 
         tree = KDTree(scaled(others), boxsize=period)
         distance, _ = tree.query(scaled(points), p=np.inf, distance_upper_bound=1.0 + 1e-6)
         return np.isfinite(distance)
 
     def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """a - b factor by factor, shape broadcast to (..., k); periodic factors by the shorter way."""
+        """The differences a - b, factor by factor (see `Factor.difference`).
+
+        Parameters
+        ----------
+        a, b : (..., k)
+            Points whose shapes broadcast.
+
+        Returns
+        -------
+        (..., k)
+            In the factors' units.
+        """
         return np.stack([f.difference(a[..., k], b[..., k]) for k, f in enumerate(self.factors)], axis=-1)

@@ -1,6 +1,6 @@
 """Denoisers: diffusion models and flow matching, which differ in their path and in what they predict.
 
-The noise and the predictions are those of `paths`.  The step of DDIM is here, because diffusers' takes all steps to be
+The noise and the predictions are those of `paths`. The step of DDIM is here, because diffusers' takes all steps to be
 equally long; the samplers DDPM and DPM-Solver++ are diffusers'.
 """
 

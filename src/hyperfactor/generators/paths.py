@@ -5,7 +5,7 @@ With x_0 a picture scaled to [-1, 1], e standard normal noise and t a timestep, 
 A network is given x_t, t and the condition, and predicts one of
     sample: x_0     epsilon: e     v: alpha_t e - sigma_t x_0     velocity: e - x_0
 With x_t each of them gives x_0 and e back. On the straight path, sigma_t = (t + 1) / T and alpha_t = 1 - sigma_t, the
-velocity is dx/dsigma (flow matching, arXiv 2210.02747; rectified flow, arXiv 2209.03003).  The other paths have
+velocity is dx/dsigma (flow matching, arXiv 2210.02747; rectified flow, arXiv 2209.03003). The other paths have
 alpha_t^2 + sigma_t^2 = 1 (DDPM, arXiv 2006.11239; cosine, arXiv 2102.09672; v, arXiv 2202.00512).
 """
 

@@ -1,4 +1,4 @@
-"""What a family of pictures is: it renders factor values, and reads them back from pictures."""
+"""Families of pictures: a family renders factor values as pictures, and reads factor values from pictures."""
 
 import math
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from hyperfactor.strict import Open
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read from n pictures of k factors.
+    """What a family reads from n pictures of k factors.
 
     Attributes
     ----------
     values : (n, k)
-        The nearest factor values, in the factors' units; NaN where a picture does not tell a factor.
+        The nearest factor values, in the factors' units. NaN where a picture does not show a factor.
     fit : (n,)
-        Correlation of each picture with the picture at its values, in [-1, 1].
+        Correlation of each picture with the true picture at its values, in [-1, 1].
     """
 
     values: Float[np.ndarray, "n k"]
@@ -28,14 +28,14 @@ class Reading:
 
 
 class Family(Open):
-    """Pictures of some factors, whose truth is known in closed form.  `family` names it in a spec.
+    """Pictures of some factors, with a closed form. `family` chooses it in a spec.
 
     A subclass gives `shape`, `space`, `render` and `read`.
 
     Attributes
     ----------
     resolution : float
-        How far values read from true pictures may be from the truth, in each factor's unit.
+        Largest error of the values read from true pictures, in each factor's unit.
     """
 
     tag: ClassVar[str] = "family"
@@ -49,7 +49,7 @@ class Family(Open):
 
     @property
     def background(self) -> float:
-        """The brightness where nothing is drawn."""
+        """Brightness where nothing is drawn, in [0, 1]."""
         return 0.0
 
     def space(self) -> FactorSpace:
@@ -57,35 +57,90 @@ class Family(Open):
         raise NotImplementedError
 
     def render(self, points: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n c h w"]:
-        """The true picture at each point, in [0, 1], float64."""
+        """The true picture at each point.
+
+        Parameters
+        ----------
+        points : (n, k)
+            Factor values, in the factors' units.
+
+        Returns
+        -------
+        (n, c, h, w)
+            Pictures in [0, 1], float64.
+        """
         raise NotImplementedError
 
     def read(self, images: Float[np.ndarray, "n c h w"]) -> Reading:
-        """The factor values of each picture, and how well the picture at these values fits it."""
+        """Read the factor values of each picture, and how well the true picture at these values fits it.
+
+        Parameters
+        ----------
+        images : (n, c, h, w)
+            Pictures; values outside [0, 1] are allowed.
+
+        Returns
+        -------
+        Reading
+            Values and fit of each picture.
+        """
         raise NotImplementedError
 
     def shown(self, points: Float[np.ndarray, "n k"]) -> Bool[np.ndarray, "n k"]:
-        """Which factors are visible at each point."""
+        """Which factors are visible at each point. Default: all.
+
+        Parameters
+        ----------
+        points : (n, k)
+            Factor values, in the factors' units.
+
+        Returns
+        -------
+        (n, k) of bool
+            True for each visible factor.
+        """
         return np.ones(points.shape, dtype=bool)
 
     def difference(
         self, values: Float[np.ndarray, "... k"], points: Float[np.ndarray, "... k"]
     ) -> Float[np.ndarray, "... k"]:
-        """How far values are from the points asked for, factor by factor, by the shortest way that a picture allows.
+        """Differences of values from the points asked for, factor by factor.
 
-        A family with symmetries, such as a square that looks the same after a quarter turn, says so here.
+        The default is `FactorSpace.difference`. A family with symmetries, such as a square that looks the same after a
+        quarter turn, overrides this and returns the smallest of the equivalent differences.
+
+        Parameters
+        ----------
+        values, points : (..., k)
+            Values read and values asked for, in the factors' units.
+
+        Returns
+        -------
+        (..., k)
+            values - points.
         """
         return self.space().difference(values, points)
 
 
 def correlation(images: Float[np.ndarray, "n ..."], others: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, " n"]:
-    """Pearson's correlation of each picture with its other, over all channels and pixels; 0 for an even picture."""
+    """Pearson's correlation of each picture with its counterpart, over all channels and pixels.
+
+    Parameters
+    ----------
+    images, others : (n, ...)
+        Pictures of equal shapes.
+
+    Returns
+    -------
+    (n,)
+        In [-1, 1]; 0 if one of the two pictures is uniform.
+    """
     flat = (len(images), math.prod(images.shape[1:]))
     return (unit(images.reshape(flat)) * unit(others.reshape(flat))).sum(axis=1)
 
 
 def unit(rows: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
-    """Each row with mean 0 and norm 1; an even row is all 0."""
+    """Scale each row to mean 0 and norm 1. A uniform row becomes 0."""
     rows = rows - rows.mean(axis=1, keepdims=True)
     norm = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.divide(rows, norm, out=np.zeros_like(rows), where=norm > 1e-9)

@@ -1,13 +1,13 @@
 """Bumps, stripes and sums of stripes in closed form.
 
-Factor values are pixel coordinates of the visible window: x counts columns and y rows, pixel
-centres lie at 0 .. size - 1, and `image[y, x]` is the picture.  The canvas is a larger plane of
-factor values of which only the window is seen; a centre outside the window draws nothing.
+Factor values are pixel coordinates of the visible window: x counts columns, y counts rows, the centres of pixels lie
+at 0 .. size - 1, and `image[y, x]` is the picture. The canvas is a larger plane of factor values around the window. A
+centre outside the window draws nothing.
 
 With g(u) = exp(-u^2 / 2 sigma^2):
     bump     g_x(x - mu_x) g_y(y - mu_y)
     SOS      (g_x(x - mu_x) + g_y(y - mu_y)) / 2
-    stripe   the one term of the SOS whose centre is inside the window; in the bump family, undivided
+    stripe   the one term of the SOS whose centre is inside the window; the bump family does not divide it by 2
 """
 
 from typing import Literal
@@ -21,29 +21,31 @@ from hyperfactor.factors.space import Factor, FactorSpace, PositiveByFactor
 from hyperfactor.images.family import Family, Reading, correlation, unit
 from hyperfactor.strict import Integer
 
-TOLERANCE = 1.0  # pixels
-AXES = "xy"  # the factors, in the order of points
+TOLERANCE = 1.0  # of both factors, in pixels
+AXES = "xy"  # names of the factors, in the order of a point's values
 
 
 class Gaussian(Family):
     """Families of the two factors x and y, drawn with Gaussian profiles.
 
+    A subclass gives `together`.
+
     Attributes
     ----------
     size : int
-        Pixels a side.
+        Rows and columns, in pixels; a multiple of 8.
     canvas : int, optional
-        Factor values a side, at least `size`.  The window lies in its middle, so that a label l = 0 .. canvas - 1 of the
-        canvas is the pixel l - (canvas - size) // 2.
+        Length of each side of the canvas, in pixels; at least `size`. The window lies in its middle, so the label l of
+        0 .. canvas - 1 is the pixel l - (canvas - size) // 2. Default: no canvas around the window.
     sigma : float or mapping
-        Standard deviation, in pixels: one number, or one for each of x and y.
+        Standard deviation, in pixels: one number, or a number for each of x and y.
     boundary : {"open", "periodic"}
-        Whether what leaves the picture at one side enters it at the other.
+        Whether a profile ends at the border or continues at the opposite side.
     polarity : {"bright", "dark"}
         Bright on a dark background, or dark on a bright one.
     """
 
-    resolution = 1 / 512  # pixel; the finest grid of `read`
+    resolution = 1 / 512  # of a pixel: the finest grid of `read`
 
     size: Integer = Field(default=32, ge=8, multiple_of=8)
     canvas: Integer | None = None
@@ -77,11 +79,11 @@ class Gaussian(Family):
 
     @property
     def background(self) -> float:
-        """The brightness where nothing is drawn."""
+        """Brightness where nothing is drawn, 0 or 1."""
         return 0.0 if self.polarity == "bright" else 1.0
 
     def space(self) -> FactorSpace:
-        """The factors x and y: over the window, or over the canvas where there is one."""
+        """The factors x and y, over the canvas if there is one, else over the window."""
         if self.boundary == "periodic":
             return FactorSpace(tuple(Factor(name, 0, self.size, "periodic", TOLERANCE) for name in AXES))
         labels = self.canvas or self.size
@@ -94,18 +96,42 @@ class Gaussian(Family):
 
     def outside_one(self) -> Difference:
         """The region where one centre is inside the window and the other is not visible (1D data)."""
-        seen = (-0.5, self.size - 0.5)  # a centre on the edge is half seen
+        seen = (-0.5, self.size - 0.5)  # a centre on the edge of the window is half visible
         return Cross(bounds=(0, self.size - 1)) - Rectangle(bounds=seen)
 
     def shown(self, points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n 2"]:
-        """Which centres lie inside the window, whose edges are half a pixel outside its outer pixels."""
+        """Which centres lie inside the window. Its edges are half a pixel beyond the centres of its outer pixels.
+
+        Parameters
+        ----------
+        points : (n, 2)
+            Centres (x, y), in pixels.
+
+        Returns
+        -------
+        (n, 2) of bool
+            True for each visible centre.
+        """
         if self.boundary == "periodic":
             return np.ones(points.shape, dtype=bool)
         rounding = self.space().factors[0].rounding
         return (points >= -0.5 - rounding) & (points < self.size - 0.5 - rounding)
 
     def profiles(self, centres: Float[np.ndarray, " n"], axis: int) -> Float[np.ndarray, "n size"]:
-        """g at each pixel along one axis (0: x, 1: y), not cut at the window."""
+        """The Gaussian profile g along one axis, not cut at the window.
+
+        Parameters
+        ----------
+        centres : (n,)
+            Centres, in pixels.
+        axis : int
+            0 for x, 1 for y.
+
+        Returns
+        -------
+        (n, size)
+            g at the centre of each pixel.
+        """
         distance = np.arange(self.size) - centres[:, None]
         if self.boundary == "periodic":
             distance = (distance + self.size / 2) % self.size - self.size / 2
@@ -114,7 +140,20 @@ class Gaussian(Family):
     def together(
         self, columns: Float[np.ndarray, "n size"], rows: Float[np.ndarray, "n size"], shown: Bool[np.ndarray, "n 2"]
     ) -> Float[np.ndarray, "n size size"]:
-        """The picture of two profiles, each of which is 0 where its centre is not shown, bright on 0."""
+        """Combine two profiles to a picture, bright on a background of 0.
+
+        Parameters
+        ----------
+        columns, rows : (n, size)
+            Profiles along x and along y; 0 where the centre is not shown.
+        shown : (n, 2) of bool
+            Which of the two centres are shown.
+
+        Returns
+        -------
+        (n, size, size)
+            Pictures, indexed by y and x.
+        """
         raise NotImplementedError
 
     def render(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 1 size size"]:
@@ -125,10 +164,20 @@ class Gaussian(Family):
         return picture if self.polarity == "bright" else 1 - picture
 
     def read(self, images: Float[np.ndarray, "n 1 size size"]) -> Reading:
-        """The centre of each picture, to `resolution`.
+        """Read the centre of each picture, to `resolution`.
 
-        On each axis it is where the profile, the mean over the other axis, correlates most with a Gaussian of the known
-        width.  An even profile has no centre (NaN) and counts as not shown.
+        The centre on an axis is where the profile, the mean over the other axis, correlates most with a Gaussian of the
+        known width. A uniform profile has no centre (NaN), and its factor counts as not shown.
+
+        Parameters
+        ----------
+        images : (n, 1, size, size)
+            Pictures.
+
+        Returns
+        -------
+        Reading
+            Centres in pixels, and fit.
         """
         signal = images[:, 0] - self.background
         signal = signal if self.polarity == "bright" else -signal
@@ -137,7 +186,7 @@ class Gaussian(Family):
         return Reading(values, correlation(images, self.render(np.where(np.isnan(values), unseen, values))))
 
     def _match(self, profiles: Float[np.ndarray, "n size"], axis: int) -> Float[np.ndarray, " n"]:
-        """Centre of the Gaussian that each profile resembles most: a grid, then two finer ones around its best."""
+        """Centre of the Gaussian that resembles each profile most. Two finer grids follow a coarse one."""
         given = unit(profiles)
         step, edge = 1 / 8, self.size - 0.5
         grid = np.arange(-0.5, edge + step / 2, step)
@@ -154,7 +203,7 @@ class Gaussian(Family):
 
 
 class Bump(Gaussian):
-    """One bump at (x, y).  Where one centre is outside the window, a stripe at the other."""
+    """A bump at (x, y). If one centre is outside the window, it becomes a stripe at the other centre."""
 
     family: Literal["bump"] = "bump"
 
@@ -168,7 +217,7 @@ class Bump(Gaussian):
 
 
 class Sos(Gaussian):
-    """A sum of stripes: a vertical one at x and a horizontal one at y."""
+    """A sum of stripes: a vertical stripe at x and a horizontal stripe at y."""
 
     family: Literal["sos"] = "sos"
 

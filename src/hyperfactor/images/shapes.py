@@ -1,14 +1,14 @@
 """Coloured shapes in closed form: square, ellipse, heart and triangle, of any scale, rotation, place and hue.
 
-A shape is where a signed distance is negative.  A pixel is covered by 1/2 less the distance of its centre to the edge, in
-pixels, cut to [0, 1], which is an edge one pixel wide.  Each shape has its centroid at (x, y) and fits a circle of radius
-scale x size / 5 around it.
+A shape is the set of points with a negative signed distance. The coverage of a pixel is 1/2 minus the distance of its
+centre from the edge, in pixels, clipped to [0, 1], so that the edge is one pixel wide. Each shape has its centroid at
+(x, y) and fits into a circle of radius scale x size / 5 around it.
 
     factor     unit      range
     shape      -         0 square, 1 ellipse (axes 2 : 1), 2 heart, 3 triangle (equilateral)
     scale      -         0.5 .. 1
     rotation   degrees   0 .. 360, periodic, from x towards y; a shape looks the same after 360 / 4, 2, 1, 3 degrees
-    x, y       pixels    far enough from the border that a shape of scale 1 is whole
+    x, y       pixels    at such a distance from the border that a shape of scale 1 is whole
     hue        degrees   0 .. 360, periodic: red, yellow, green, cyan, blue, magenta are 60 degrees apart
 """
 
@@ -24,41 +24,39 @@ from hyperfactor.images.family import Family, Reading, correlation
 from hyperfactor.strict import Integer
 
 NAMES = ("square", "ellipse", "heart", "triangle")
-ORDERS = np.array([4, 2, 1, 3])  # turns after which each shape looks the same, in 360 degrees
-REACH = 1 / 5  # radius of a shape of scale 1, in sizes of the picture
+ORDERS = np.array([4, 2, 1, 3])  # number of rotations within 360 degrees that leave each shape unchanged
+REACH = 1 / 5  # radius of a shape of scale 1, as a share of the picture's size
 ELLIPSE = np.array([1.0, 0.5])  # semi-axes
 READ = 256  # pictures read at a time
-FAINT = (
-    0.25  # coverage below which a pixel does not count for the moments, where many faint pixels weigh more than a shape
-)
-FIRST, THEN = 1, 3  # steps of least squares: for each shape, then for the one that fits best
-MOMENTS = ((4,), (2,), (3, 2), (3,))  # orders of the moments that tell the rotation of each shape
-NUDGES = np.array([0.05, 0.05, 0.05, 0.01])  # for slopes: pixels, pixels, pixels, radians
-LONGEST = np.array([1.0, 1.0, 0.5, 0.2])  # of a step of least squares, in the same units
+FAINT = 0.25  # the moments ignore pixels of less coverage: together they may outweigh the shape
+FIRST, THEN = 1, 3  # steps of least squares: for every shape, then for the shape that fits best
+MOMENTS = ((4,), (2,), (3, 2), (3,))  # orders of the moments that determine the rotation of each shape
+NUDGES = np.array([0.05, 0.05, 0.05, 0.01])  # differences for slopes, of x, y, radius (pixels) and rotation (radians)
+LONGEST = np.array([1.0, 1.0, 0.5, 0.2])  # limits of a step of least squares, in the same units
 
 Pixels = Float[np.ndarray, "n h w 2"]
 Distance = Float[np.ndarray, "n h w"]
 
 
 def _corners(count: int, first: float) -> Float[np.ndarray, "m 2"]:
-    """Corners of a regular polygon in the unit circle, from an angle in radians on."""
+    """Corners of a regular polygon in the unit circle. The first corner is at an angle in radians."""
     angles = first + 2 * math.pi * np.arange(count) / count
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 SQUARE, TRIANGLE = _corners(4, math.pi / 4), _corners(3, 0.0)
-# A heart is a square on its corner with half a disc on each of its two upper sides, which point to -x here.  LOWER is how
-# far its centroid is from the centre of the square, in sides: a half disc has area pi / 8, and its centroid lies
-# 2 / (3 pi) from its side (in sides).
+# A heart is a square that stands on a corner, with half a disc on each of its two upper sides. Here the upper sides face
+# -x. LOWER is the distance between the centroid of the heart and the centre of the square, in sides of the square: half
+# a disc has area pi / 8, and its centroid is 2 / (3 pi) away from the side.
 LOWER = (math.pi / 4) * (1 / 2 + 2 / (3 * math.pi)) / math.sqrt(2) / (1 + math.pi / 4)
-SIDE = 1 / (1 / math.sqrt(2) + LOWER)  # so that the tip is 1 from the centroid
+SIDE = 1 / (1 / math.sqrt(2) + LOWER)  # the distance from the centroid to the tip is then 1
 HEART = SIDE / math.sqrt(2) * _corners(4, 0.0) + np.array([LOWER * SIDE, 0.0])
-LOBES = (HEART[[1, 3]] + HEART[2]) / 2  # centres of the discs: in the middle of the two sides
+LOBES = (HEART[[1, 3]] + HEART[2]) / 2  # centres of the discs: the midpoints of the two sides
 AREAS = np.array([2.0, math.pi / 2, SIDE**2 * (1 + math.pi / 4), 3 * math.sqrt(3) / 4])
 
 
 def _polygon(p: Pixels, corners: Float[np.ndarray, "m 2"]) -> Distance:
-    """Signed distance to a convex polygon whose corners go round from x towards y: that to the nearest of its sides."""
+    """Signed distance to a convex polygon, which is the distance to its nearest side. Corners run from x towards y."""
     inside, nearest = np.ones(p.shape[:-1], dtype=bool), np.full(p.shape[:-1], np.inf)
     for corner, following in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         side, offset = following - corner, p - corner
@@ -71,14 +69,17 @@ def _polygon(p: Pixels, corners: Float[np.ndarray, "m 2"]) -> Distance:
 
 
 def _ellipse(p: Pixels) -> Distance:
-    """Signed distance to an ellipse to first order, exact at its edge: with f = |p / axes|, (f - 1) / |grad f|."""
+    """Signed distance to an ellipse, exact at its edge.
+
+    To first order it is (f - 1) / |grad f| with f = |p / axes|.
+    """
     f = np.linalg.norm(p / ELLIPSE, axis=-1)
     slope = np.linalg.norm(p / ELLIPSE**2, axis=-1)
     return np.divide(f * (f - 1), slope, out=np.full(f.shape, -ELLIPSE.min()), where=slope > 1e-9)
 
 
 def _heart(p: Pixels) -> Distance:
-    """Signed distance to the union of a square and two discs: the least of theirs."""
+    """Signed distance to the union of a square and two discs: the smallest of their distances."""
     discs = [np.linalg.norm(p - lobe, axis=-1) - SIDE / 2 for lobe in LOBES]
     return np.minimum(_polygon(p, HEART), np.minimum(*discs))
 
@@ -97,16 +98,21 @@ def _distance(shape: int, p: Pixels) -> Distance:
 
 
 def coverage(shape: int, placed: Float[np.ndarray, "n 4"], size: int) -> Float[np.ndarray, "n size size"]:
-    """How much of each pixel a shape covers, in [0, 1].
+    """The share of each pixel that a shape covers.
 
     Parameters
     ----------
     shape : int
-        Its place in NAMES.
+        Index of the shape in NAMES.
     placed : (n, 4)
         x, y and radius in pixels, and rotation in radians.
     size : int
-        Pixels a side.
+        Rows and columns, in pixels.
+
+    Returns
+    -------
+    (n, size, size)
+        Coverages in [0, 1], indexed by y and x.
     """
     x, y, radius, angle = (part[:, None, None] for part in placed.T)
     right, down = np.arange(size) - x, np.arange(size)[:, None] - y
@@ -116,13 +122,35 @@ def coverage(shape: int, placed: Float[np.ndarray, "n 4"], size: int) -> Float[n
 
 
 def colour(hue: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 3"]:
-    """Red, green and blue of a hue in degrees, at full saturation and value (HSV)."""
-    away = np.abs((hue[:, None] - np.array([0.0, 120.0, 240.0]) + 180) % 360 - 180)  # from each colour
+    """Red, green and blue of hues, at full saturation and value (HSV).
+
+    Parameters
+    ----------
+    hue : (n,)
+        Hues, in degrees.
+
+    Returns
+    -------
+    (n, 3)
+        In [0, 1].
+    """
+    away = np.abs((hue[:, None] - np.array([0.0, 120.0, 240.0]) + 180) % 360 - 180)  # from red, green and blue
     return (2 - away / 60).clip(0, 1)
 
 
 def hue_of(rgb: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
-    """The hue, in degrees, of colours (HSV); NaN for a grey."""
+    """Hues of colours (HSV).
+
+    Parameters
+    ----------
+    rgb : (n, 3)
+        Red, green and blue, on any scale.
+
+    Returns
+    -------
+    (n,)
+        In degrees; NaN for a grey.
+    """
     high, low = rgb.max(axis=1), rgb.min(axis=1)
     spread = high - low
     top = rgb.argmax(axis=1)
@@ -133,21 +161,26 @@ def hue_of(rgb: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
 
 
 def _clear(covered: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"]:
+    """The coverage, with 0 for faint pixels."""
     return np.where(covered < FAINT, 0.0, covered)
 
 
 def _turned(covered: Float[np.ndarray, "n h w"], order: int) -> Float[np.ndarray, " n"]:
-    """The argument of the sum of w^order over what is covered, w = x + i y from the centroid: it grows with a shape's
-    rotation, `order` times as fast."""
+    """The argument of a moment of the coverage: the sum of w^order, with w = x + i y from the centroid.
+
+    When a shape is rotated, it grows `order` times as fast as the rotation.
+    """
     w = _grid(covered.shape[1]) - _centroid(covered)[:, None, None]
     return np.angle((covered * w**order).sum(axis=(1, 2)))
 
 
 def _centroid(covered: Float[np.ndarray, "n h w"]) -> Complex[np.ndarray, " n"]:
+    """The centroid x + i y, in pixels."""
     return (covered * _grid(covered.shape[1])).sum(axis=(1, 2)) / covered.sum(axis=(1, 2))
 
 
 def _grid(size: int) -> Complex[np.ndarray, "h w"]:
+    """x + i y of each pixel."""
     return np.arange(size) + 1j * np.arange(size)[:, None]
 
 
@@ -163,7 +196,7 @@ class Shapes(Family):
     Attributes
     ----------
     size : int
-        Pixels a side.
+        Rows and columns, in pixels; at least 16.
     """
 
     family: Literal["shapes"] = "shapes"
@@ -174,6 +207,7 @@ class Shapes(Family):
         return 3, self.size, self.size
 
     def space(self) -> FactorSpace:
+        """The factors shape, scale, rotation, x, y and hue."""
         margin = math.ceil(self.size * REACH)
         near, far = margin, self.size - 1 - margin
         return FactorSpace(
@@ -190,7 +224,7 @@ class Shapes(Family):
     def difference(
         self, values: Float[np.ndarray, "... 6"], points: Float[np.ndarray, "... 6"]
     ) -> Float[np.ndarray, "... 6"]:
-        """As for any space, but a rotation is compared within the symmetry of the shape asked for."""
+        """Differences of values from points, with rotations compared within the symmetry of the shape asked for."""
         found = super().difference(values, points)
         asked = np.broadcast_to(points[..., 0], found.shape[:-1]).astype(int)
         period = 360 / ORDERS[asked]
@@ -207,11 +241,21 @@ class Shapes(Family):
         return covered[:, None] * colour(points[:, 5])[:, :, None, None]
 
     def read(self, images: Float[np.ndarray, "n 3 size size"]) -> Reading:
-        """The factor values of each picture.
+        """Read the factor values of each picture.
 
-        The hue is that of the sum of all pixels.  For each shape, place, radius and rotation begin at the moments of the
-        coverage and are fitted by least squares; the shape that fits best is the one read.  An even picture tells
-        nothing (NaN).
+        The hue is the hue of the sum of all pixels. For each shape, moments of the coverage give a first place, radius
+        and rotation, which least squares refines. The shape that fits best is the one that is read. A uniform picture
+        shows no factor (NaN).
+
+        Parameters
+        ----------
+        images : (n, 3, size, size)
+            Pictures.
+
+        Returns
+        -------
+        Reading
+            Values in the factors' units, and fit.
         """
         parts = [self._values(images[i : i + READ]) for i in range(0, len(images), READ)]
         values = np.concatenate(parts) if parts else np.empty((0, 6))
@@ -226,7 +270,7 @@ class Shapes(Family):
         rgb = colour(np.where(seen, hue, 0.0))
         covered = np.einsum("nchw,nc->nhw", images, rgb) / (rgb**2).sum(axis=1)[:, None, None]
         covered = covered.clip(0, 1)
-        seen &= _clear(covered).sum(axis=(1, 2)) > 1  # a pixel
+        seen &= _clear(covered).sum(axis=(1, 2)) > 1  # more than one pixel is covered
         values = np.full((len(images), 6), np.nan)
         if seen.any():
             patches, corner = self._patches(covered[seen])
@@ -241,7 +285,7 @@ class Shapes(Family):
     def _patches(
         self, covered: Float[np.ndarray, "n size size"]
     ) -> tuple[Float[np.ndarray, "n side side"], Float[np.ndarray, "n 2"]]:
-        """The part of each coverage around its centroid that a shape of scale 1 may fill, and its first pixel (x, y)."""
+        """The part of each coverage that a shape of scale 1 around its centroid may fill. Also its first pixel (x, y)."""
         half = math.ceil(1.3 * self.size * REACH)
         padded = np.pad(covered, ((0, 0), (half, half), (half, half)))
         centroid = _centroid(_clear(covered))
@@ -252,7 +296,7 @@ class Shapes(Family):
 
 
 def _placed(covered: Float[np.ndarray, "n side side"]) -> tuple[np.ndarray, Float[np.ndarray, "n 4"]]:
-    """The shape of each coverage that fits best, and where it is, as `coverage` takes it."""
+    """The shape that fits each coverage best, and its place in the form that `coverage` takes."""
     tried = [_fitted(shape, _guess(shape, covered), covered, FIRST) for shape in range(len(NAMES))]
     best = np.argmin([misfit for _, misfit in tried], axis=0)
     placed = np.empty((len(covered), 4))
@@ -264,11 +308,13 @@ def _placed(covered: Float[np.ndarray, "n side side"]) -> tuple[np.ndarray, Floa
 
 
 def _guess(shape: int, covered: Float[np.ndarray, "n side side"]) -> Float[np.ndarray, "n 4"]:
-    """From moments: the centroid, the radius of the same area, and the rotation."""
+    """Estimate a place from moments: the centroid, the radius of the same area, and the rotation."""
     covered = _clear(covered)
     (first, *others), (phase, *phases) = MOMENTS[shape], PHASES[shape]
     angle = (_turned(covered, first) - phase) / first
-    for order, its_phase in zip(others, phases, strict=True):  # tells the turns apart after which the first is the same
+    for order, its_phase in zip(
+        others, phases, strict=True
+    ):  # chooses among rotations that the first cannot tell apart
         turns = angle + 2 * math.pi / first * np.arange(first)[:, None]
         off = np.exp(1j * (order * turns + its_phase - _turned(covered, order)))
         angle = np.take_along_axis(turns, np.real(off).argmax(axis=0)[None], axis=0)[0]
@@ -279,7 +325,7 @@ def _guess(shape: int, covered: Float[np.ndarray, "n side side"]) -> Float[np.nd
 def _fitted(
     shape: int, placed: Float[np.ndarray, "n 4"], covered: Float[np.ndarray, "n side side"], steps: int
 ) -> tuple[Float[np.ndarray, "n 4"], Float[np.ndarray, " n"]]:
-    """After some steps of Gauss and Newton, with slopes by differences: the place, and the sum of squares left."""
+    """The place after some Gauss-Newton steps with numerical slopes, and the remaining sum of squares."""
     side = covered.shape[1]
     for _ in range(steps):
         now = coverage(shape, placed, side)

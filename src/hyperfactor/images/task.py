@@ -1,7 +1,7 @@
-"""A data spec, resolved: which points are trained on and tested, their codes, and their pictures.
+"""A task is a resolved data spec: the points to train on and to test, their codes, and their pictures.
 
-A task computes its training points once.  Pictures of a small set are rendered once and kept; those of a large set are
-rendered each time they are asked for.
+A task computes its training points once. It renders a small set of pictures once and keeps it. Pictures of a large set
+are rendered each time they are asked for.
 """
 
 import math
@@ -22,11 +22,11 @@ from hyperfactor.images.gaussian import Bump, Sos
 from hyperfactor.images.shapes import Shapes
 from hyperfactor.strict import Integer, Number, Strict
 
-FAMILIES = (Bump, Sos, Shapes)  # those that a spec can name without an import of its user
-TRAIN = "train"  # the name of the training region in an evaluation, which no test region may have
-NAME = re.compile(r"[\w+-]+( [\w+-]+)*")  # of a test region: columns of tables are called by it
-KEPT = 2**28  # bytes of pictures that a task keeps; those of a larger set are rendered as they are asked for
-AT_ONCE = 2**20  # numbers of pictures rendered at a time, in float64
+FAMILIES = (Bump, Sos, Shapes)  # the families that a spec can name without an import by its user
+TRAIN = "train"  # name of the training region in an evaluation; no test region may have it
+NAME = re.compile(r"[\w+-]+( [\w+-]+)*")  # names of test regions, which also name columns of tables
+KEPT = 2**28  # size of the largest set of training pictures that a task keeps, in bytes
+AT_ONCE = 2**20  # pixel values rendered at a time, in float64
 
 
 class DataSpec(Strict):
@@ -37,22 +37,21 @@ class DataSpec(Strict):
     picture : Family
         The family of pictures.
     spacing : float or mapping
-        Step of the lattice trained on, in each factor's unit: one number, or numbers by name.
+        Step of the training lattice, in each factor's unit: one number for all factors, or numbers by name.
     fixed : mapping
-        Factors that have one value throughout, by name.
+        The value of each factor that does not vary, by name.
     train : Region
-        The region trained on.
+        The region to train on.
     fraction : float
-        Share of its lattice points drawn at random (lambda).
+        Share of the region's lattice points that is trained on (lambda), drawn at random; 0 < fraction <= 1.
     test : mapping
-        Named regions to test on.
+        The regions to test on, by name.
     test_spacing : float or mapping, optional
-        Step of the lattice that the model is looked at on, for tests and for representations; `spacing` where it is left
-        out.
+        Lattice step used for testing and for representations. Default: `spacing`.
     test_fixed : mapping
-        Further factors that have one value where the model is looked at.
+        Further factors that do not vary in testing and in representations, with their values, by name.
     test_points : int, optional
-        At most so many points a region, drawn at random; all where it is left out.
+        Largest number of points that are tested in a region, drawn at random. Default: all.
     """
 
     picture: Family = Bump()
@@ -78,15 +77,15 @@ class DataSpec(Strict):
         return test
 
     def lattice(self) -> Float[np.ndarray, "n k"]:
-        """The points that may be trained on."""
+        """The lattice points among which the training points are chosen."""
         return self.picture.space().lattice(self.spacing, self.fixed)
 
     def test_axes(self) -> tuple[Float[np.ndarray, " n_k"], ...]:
-        """The values of each factor at which the model is looked at."""
+        """The values of each factor for testing and for representations."""
         return self.picture.space().axes(self.test_spacing or self.spacing, {**self.fixed, **self.test_fixed})
 
     def test_lattice(self) -> Float[np.ndarray, "n k"]:
-        """The points at which the model is looked at."""
+        """The lattice points for testing and for representations."""
         return self.picture.space().lattice(self.test_spacing or self.spacing, {**self.fixed, **self.test_fixed})
 
 
@@ -100,7 +99,14 @@ class Task:
     encoding : Encoding
         How factor values become conditions.
     seed : int
-        Of the points that are drawn at random.
+        Seed of the points that are drawn at random.
+
+    Attributes
+    ----------
+    family : Family
+        The family of pictures.
+    space : FactorSpace
+        The factors.
     """
 
     def __init__(self, data: DataSpec, encoding: Encoding, seed: int):
@@ -112,10 +118,10 @@ class Task:
 
     @cached_property
     def points(self) -> Float[np.ndarray, "n k"]:
-        """The lattice points trained on; RequestError where there is none."""
+        """The lattice points to train on, (n, k). Raises `RequestError` if there are none."""
         lattice = self.data.lattice()
         points = lattice[self.data.train.contains(lattice, self.space)]
-        keep = round(round(self.data.fraction * len(points), 6))  # 0.575 of 100 is 57.5, which floats put below it
+        keep = round(round(self.data.fraction * len(points), 6))  # 0.575 of 100 is 57.5, but less in floating point
         if keep == 0:
             raise RequestError(
                 f"data.train: got {keep} of the {len(lattice)} lattice points, needs a region and a fraction "
@@ -126,19 +132,24 @@ class Task:
         return points
 
     def region(self, region: Region | str, most: int | None = None) -> Float[np.ndarray, "n k"]:
-        """The points of a region to test on.
+        """The lattice points of a region, for testing.
 
         Parameters
         ----------
         region : Region or str
-            The region, or its name: TRAIN, or one of the spec's.
+            The region, or its name: TRAIN, or a key of the spec's `test`.
         most : int, optional
-            At most so many points, drawn at random; the spec's `test_points` where it is left out.
+            Largest number of points, drawn at random. Default: the spec's `test_points`.
+
+        Returns
+        -------
+        (n, k)
+            The points.
 
         Raises
         ------
         RequestError
-            For an unknown name, and for a region without a lattice point.
+            If the name is unknown, or the region has no lattice point.
         """
         lattice = self.data.test_lattice()
         points = lattice[self._region(region).contains(lattice, self.space)]
@@ -158,22 +169,51 @@ class Task:
         return named[region]
 
     def regions(self, most: int | None = None) -> dict[str, Float[np.ndarray, "n k"]]:
-        """The points of the training region and of each test region, by name, `most` of each at most."""
+        """The points of the training region and of each test region, by name.
+
+        Parameters
+        ----------
+        most : int, optional
+            Largest number of points a region, as for `region`.
+
+        Returns
+        -------
+        dict of str to (n, k)
+            The training region comes first.
+
+        Raises
+        ------
+        RequestError
+            If a region has no lattice point.
+        """
         return {name: self.region(name, most) for name in (TRAIN, *self.data.test)}
 
     def judged(self) -> Float[np.ndarray, "n k"]:
-        """The points of all regions, each once: what is drawn when a model is judged."""
+        """The points that are drawn to judge a model: those of all regions, each once, (n, k)."""
         return np.unique(np.concatenate(list(self.regions().values())), axis=0)
 
     def trained_on(self, points: Float[np.ndarray, "n k"]) -> Bool[np.ndarray, " n"]:
-        """Which points were trained on: those equal to a training point within the rounding of each factor.
+        """Which points were trained on: those that equal a training point within the rounding of each factor.
 
-        Raises RequestError for points that are not in the factor space.
+        Parameters
+        ----------
+        points : (n, k)
+            Factor values, in the factors' units.
+
+        Returns
+        -------
+        (n,) of bool
+            True for each training point.
+
+        Raises
+        ------
+        RequestError
+            If a point is outside the factor space.
         """
         return self.space.among(self.space.check(points), self.points)
 
     def encode(self, points: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n width"]:
-        """The condition of each point, float32."""
+        """The conditions of points, (n, k) to (n, width), float32."""
         return self.encoding.encode(points, self.space)
 
     @cached_property
@@ -183,11 +223,11 @@ class Task:
 
     @property
     def keeps(self) -> bool:
-        """Whether the training pictures are kept, and not rendered each time."""
+        """Whether the task keeps its training pictures."""
         return 4 * len(self.points) * math.prod(self.family.shape) <= KEPT
 
     def render(self, points: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n c h w"]:
-        """The true pictures, float32, in [0, 1]."""
+        """The true pictures of points, (n, k) to (n, c, h, w), float32, in [0, 1]."""
         images = np.empty((len(points), *self.family.shape), dtype=np.float32)
         some = max(1, AT_ONCE // math.prod(self.family.shape))
         for i in range(0, len(points), some):
@@ -204,7 +244,18 @@ class Task:
     def batch(
         self, indices: Int[np.ndarray, " b"]
     ) -> tuple[Float[np.ndarray, "b c h w"], Float[np.ndarray, "b width"]]:
-        """Training pictures, float32, in [0, 1], and their conditions, by their indices among `points`."""
+        """Training pictures with their conditions.
+
+        Parameters
+        ----------
+        indices : (b,)
+            Indices into `points`.
+
+        Returns
+        -------
+        (b, c, h, w), (b, width)
+            Pictures in [0, 1] and conditions, both float32.
+        """
         if self.keeps:
             images, conditions = self._kept
             return images[indices], conditions[indices]

@@ -1,8 +1,8 @@
 """Continuum percolation in the plane: discs at random places, which touch where they overlap.
 
-The Poisson Boolean model: discs of equal radius with centres uniform in a periodic square.  The filling
+The Poisson Boolean model: discs of equal radius with centres uniform in a periodic square. The filling
 factor eta = n pi r^2 / area counts overlaps as often as they are covered; discs percolate at 1.12809 (Mertens
-and Moore, Phys. Rev. E 86 (2012) 061109).  A grid of cells of one diameter finds the discs near one.
+and Moore, Phys. Rev. E 86 (2012) 061109). A grid of cells of one diameter finds the discs near one.
 """
 
 import math

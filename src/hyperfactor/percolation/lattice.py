@@ -1,7 +1,7 @@
 """Site percolation: sites of a lattice are occupied one by one, and neighbours join into clusters.
 
 Newman and Ziff's algorithm (Phys. Rev. E 64 (2001) 016706): one random order of the sites gives the
-clusters at every occupation, by union and find, in a time proportional to the number of sites.  One
+clusters at every occupation, by union and find, in a time proportional to the number of sites. One
 array of 32-bit integers holds the forest: a root holds minus the size of its cluster, another site the
 number of its parent.
 """
@@ -106,8 +106,8 @@ def site_percolation(
 ) -> PercolationCurve:
     """Occupy the sites of a lattice in random order; every site within `reach` is a neighbour.
 
-    shape: sites a side, in 1 to 3 dimensions, fewer than 2^31 together.  reach: in lattice units.
-    Memory: 8 bytes a site.  Raises RequestError for another shape, and where a step
+    shape: sites a side, in 1 to 3 dimensions, fewer than 2^31 together. reach: in lattice units.
+    Memory: 8 bytes a site. Raises RequestError for another shape, and where a step
     is as long as a periodic side.
     """
     sides = _sides(shape)
@@ -182,7 +182,7 @@ def _prefetch(_context, array, index):
 @compiled
 def _ask_ahead(forest, order, offsets, count):
     """Ask for the neighbours of a site that is soon occupied, and for the parents of those of a nearer one: most of
-    the time would be spent waiting for them.  A neighbour across a periodic boundary is not asked for."""
+    the time would be spent waiting for them. A neighbour across a periodic boundary is not asked for."""
     if count + 2 * AHEAD < len(order):
         for offset in offsets:
             _prefetch(forest, order[count + 2 * AHEAD] + offset)  # pyright: ignore[reportCallIssue]
@@ -305,10 +305,10 @@ def critical_fraction(
 
     For each size, lattices are filled until a cluster wraps round along one axis, for each axis and seed;
     at the threshold the share that has wrapped is a constant (WRAPPING), whose quantile of the fractions is thus an
-    estimate, with a bias that falls faster than any useful statistics.  The sizes' estimates are averaged
+    estimate, with a bias that falls faster than any useful statistics. The sizes' estimates are averaged
     with weights; the error is the bootstrap's over seeds, widened where the sizes disagree.
 
-    sizes: sites a side, more than twice the reach.  seeds: lattices of each size.  dimensions: 2 or 3.
+    sizes: sites a side, more than twice the reach. seeds: lattices of each size. dimensions: 2 or 3.
     """
     if dimensions not in WRAPPING:
         raise RequestError(f"dimensions: got {dimensions}, needs 2 or 3")

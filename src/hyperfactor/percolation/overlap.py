@@ -14,7 +14,7 @@ def overlap(distance: Float[np.ndarray, "*n"] | float, sigma: float) -> Float[np
 
     Parameters
     ----------
-    distance: between the centres, in pixels.  Real numbers of any type, taken as float64.
+    distance: between the centres, in pixels. Real numbers of any type, taken as float64.
     sigma: width of the bumps, in pixels.
 
     Raises

@@ -168,7 +168,7 @@ def _kept(names: Iterable[str]) -> Iterator[None]:
 
 
 class _Workers:
-    """The processes of the embedded cluster.  Dask starts a worker again that dies, but not one that dies while
+    """The processes of the embedded cluster. Dask starts a worker again that dies, but not one that dies while
     it starts: then its nanny stands idle for good, and is replaced here."""
 
     def __init__(self, cluster: Any):

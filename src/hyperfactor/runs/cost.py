@@ -50,7 +50,7 @@ def parameters(spec: RunSpec) -> int:
 
 def training(spec: RunSpec) -> int:
     """Floating-point operations of training: of convolutions and matrix products, a multiplication and an addition
-    counting as two.  The network is counted and not computed."""
+    counting as two. The network is counted and not computed."""
     return _counted(spec).both * spec.training.steps * spec.training.batch
 
 
@@ -133,7 +133,7 @@ class Memory:
 
 
 def memory(spec: RunSpec) -> Memory:
-    """What training and judging the run of a spec takes on the CPU.  Nothing large is made to say so."""
+    """What training and judging the run of a spec takes on the CPU. Nothing large is made to say so."""
     space, pixels = spec.data.picture.space(), math.prod(spec.data.picture.shape)
     code, weights = spec.encoding.width(space), _parameters(_without_numbers(spec)[0])
     trained, drawn = len(spec.task.points), len(spec.task.judged())

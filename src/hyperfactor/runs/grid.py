@@ -26,7 +26,7 @@ def grid(
     product : every combination of the keys' values.
     zip : the first value of each key, then the second, ...
     list : changes one by one.
-    Where several are given, each of one is combined with each of the others.  Values come as lists, tuples, ranges,
+    Where several are given, each of one is combined with each of the others. Values come as lists, tuples, ranges,
     arrays of numpy or iterators.
 
     Returns
@@ -99,7 +99,7 @@ def _rows(columns: Mapping[str, Sequence[Any]]) -> list[Changes]:
 
 def load_grid(path: str | Path, overrides: Sequence[str] = ()) -> tuple[tuple[RunSpec, ...], tuple[str, ...]]:
     """`grid` of a YAML file with the keys `base` (a spec, or the name of a spec's file beside this one),
-    `product`, `zip` and `list`; overrides change the base.  RequestError for what cannot be read."""
+    `product`, `zip` and `list`; overrides change the base. RequestError for what cannot be read."""
     data = read_yaml(path)
     allowed = ("base", "product", "zip", "list")
     if unknown := [key for key in data if key not in allowed]:

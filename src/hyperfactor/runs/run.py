@@ -132,7 +132,7 @@ def _device(given: str | torch.device) -> torch.device:
 
 
 def draw(model: Generator, spec: RunSpec, points: Float[np.ndarray, "n k"], seed: int) -> Pictures:
-    """One picture a point.  The noise of a picture depends on the seed, its factor values, and on
+    """One picture a point. The noise of a picture depends on the seed, its factor values, and on
     how many equal points come before it, so neither the order nor the batches change a picture."""
     space = spec.data.picture.space()
     device = next(model.parameters()).device
@@ -146,7 +146,7 @@ def draw(model: Generator, spec: RunSpec, points: Float[np.ndarray, "n k"], seed
 def _streams(points: np.ndarray, space: FactorSpace, seed: int) -> Iterator[torch.Generator]:
     """A stream for each point, named by its values; the high end of a periodic factor is its low end.
 
-    A value enters the name as the words of its 64 bits.  Only 0 takes one word and only its last word is 0, so
+    A value enters the name as the words of its 64 bits. Only 0 takes one word and only its last word is 0, so
     read from the end two points never have the same words.
     """
     wrapped = np.where(np.abs(points) < np.finfo(np.float64).tiny, 0.0, points)  # -0.0 and subnormal numbers are 0.0
@@ -365,8 +365,8 @@ class Run(Record):
     ) -> dict[str, Any] | dict[int, dict[str, Any]]:
         """What layers put out when the model draws.
 
-        Several seeds give several readings of the layers: the factors are the same, the noise is not.  Measures of
-        geometry take the list of a layer and correct for noise (see `hyperfactor.measures.geometry`).  Several
+        Several seeds give several readings of the layers: the factors are the same, the noise is not. Measures of
+        geometry take the list of a layer and correct for noise (see `hyperfactor.measures.geometry`). Several
         timesteps are read from the same drawing, which takes hardly longer than one of them.
 
         Parameters
@@ -376,14 +376,14 @@ class Run(Record):
         factors : the points, (n, k); None for the whole lattice.
         step : of training, one that was kept; None for the trained model.
         pictures : in [0, 1], noised to the timestep and looked at in place of the model's own drawings, such as the
-            truth.  Of several seeds one array, which is noised with each seed, or a list with one array for each.
+            truth. Of several seeds one array, which is noised with each seed, or a list with one array for each.
         pool : "mean" or "max" over the pixels, which leaves the channels.
         seed : of the noise; or two or more different seeds.
 
         Returns
         -------
         For each layer an array (n, d), float32, with d its channels x rows x columns; (n_1, ..., n_k, d) for the whole
-        lattice.  Of several seeds a list of such arrays, one a seed: each is what that seed alone gives.  Of several
+        lattice. Of several seeds a list of such arrays, one a seed: each is what that seed alone gives. Of several
         timesteps a dict of these by timestep: each is what that timestep alone gives.
 
         Raises
@@ -421,7 +421,7 @@ class Run(Record):
         """A row a drawing: factors, centres, correct, both, valid, right, error, copying baseline.
 
         region: None for every region recorded, a name for that one; a Region for its lattice points, drawn
-        now.  step: of training, one that was kept, whose model draws now.  Raises RequestError for a name
+        now. step: of training, one that was kept, whose model draws now. Raises RequestError for a name
         that was not recorded, or a region without lattice points.
         """
         if region is not None and not isinstance(region, str):

@@ -1,7 +1,7 @@
 """RunSpec: everything that decides what a run is, and nothing else.
 
 Paths, the device and the number of workers are not in it, so the same spec has the same id
-everywhere.  The defaults are the `laptop` preset.  The id names what differs from the defaults, so a new key with a
+everywhere. The defaults are the `laptop` preset. The id names what differs from the defaults, so a new key with a
 default changes no id.
 """
 

@@ -1,12 +1,12 @@
 """Many specs -> many runs, as independent tasks on Dask.
 
 Each run is one task of a worker process with one thread: two such processes train more pictures than
-one process with two threads, and a run's bits do not depend on how many workers there are.  The
+one process with two threads, and a run's bits do not depend on how many workers there are. The
 workers are an embedded cluster on the cores (or the GPUs) of this machine, or any Dask cluster that
 the store can be reached from.
 
-A task can be repeated: it trains what the store lacks, from the last checkpoint.  So when a worker dies
-its task goes to another one and goes on; when everything dies, the same call goes on.  Who trains a run
+A task can be repeated: it trains what the store lacks, from the last checkpoint. So when a worker dies
+its task goes to another one and goes on; when everything dies, the same call goes on. Who trains a run
 is settled by the store's leases, not by Dask: a run that somebody else is training is left to them, and
 looked at again.
 """
@@ -198,7 +198,7 @@ class _Sweep:
         client.subscribe_topic(TOPIC, self._heard)
 
     def run(self, keep_up: Callable[[], None]) -> dict[str, HyperfactorError]:
-        """Until each run has ended; the errors of those that failed.  keep_up: looks after the workers."""
+        """Until each run has ended; the errors of those that failed. keep_up: looks after the workers."""
         try:
             for run in self.specs:
                 self._submit(run)

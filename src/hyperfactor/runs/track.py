@@ -1,8 +1,8 @@
 """Optional trackers: the history of a run, row by row, to TensorBoard, Weights & Biases or MLflow.
 
 A tracker only watches: the store keeps the history whether there is one or not, and no bit of a run depends
-on it.  It works in a thread of its own, so that training never waits for it.  What goes wrong with it is told in
-one line, once, and training goes on.  A run that goes on after an interruption goes on under its own name.
+on it. It works in a thread of its own, so that training never waits for it. What goes wrong with it is told in
+one line, once, and training goes on. A run that goes on after an interruption goes on under its own name.
 """
 
 import os

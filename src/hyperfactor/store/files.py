@@ -44,7 +44,7 @@ _TORN_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")  # what a Path mak
 
 
 class Files(ABC):
-    """The verbs above.  `url` finds the place again, `where` names it in messages."""
+    """The verbs above. `url` finds the place again, `where` names it in messages."""
 
     url: str
     where: str
