@@ -1,4 +1,4 @@
-"""What draws pictures. The kinds that specs know: each registers itself when its module is imported."""
+"""Generators draw pictures. Each module registers its kind of generator when it is imported."""
 
 from hyperfactor.generators import decoder, denoiser
 

@@ -1,4 +1,4 @@
-"""What a generator is: a network, the loss that trains it, and a way of drawing that can be looked into."""
+"""A generator is a network with the loss that trains it and a way of drawing that can be inspected."""
 
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Self
@@ -11,22 +11,24 @@ from hyperfactor.errors import DivergedError, RequestError
 from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
 from hyperfactor.strict import Open
 
-Shape = tuple[int, int, int]  # of a picture: channels, rows, columns
+Shape = tuple[int, int, int]  # channels, rows and columns of a picture
 
 
 class Generator(nn.Module):
-    """Draws pictures for conditions.
+    """A module that draws pictures for conditions.
+
+    A subclass gives `network`, `default_layer`, `loss` and `visit`.
 
     Attributes
     ----------
     network : Module
-        Its named modules are the layers.
+        The network. Its named modules are the layers.
     default_layer : str
-        The layer that is looked at where none is asked for.
+        The layer that is read if no other is named.
     timesteps : int
-        A drawing can be visited at the timesteps 0 .. timesteps - 1; 0 is the finished picture.
+        Number of timesteps at which a drawing can be visited. Timestep 0 is the finished picture.
     calls : int
-        Calls of the network for one drawing.
+        Number of calls of the network for one drawing.
     """
 
     network: nn.Module
@@ -37,16 +39,21 @@ class Generator(nn.Module):
     def loss(
         self, images: Float[Tensor, "b c h w"], condition: Float[Tensor, "b d"], generator: torch.Generator
     ) -> Float[Tensor, ""]:
-        """What training makes small.
+        """The loss that training minimises.
 
         Parameters
         ----------
-        images : Tensor
-            The true pictures, in [0, 1].
-        condition : Tensor
-            One condition a picture.
+        images : Tensor, (b, c, h, w)
+            True pictures, in [0, 1].
+        condition : Tensor, (b, d)
+            The condition of each picture.
         generator : torch.Generator
-            All randomness of the loss comes from it.
+            Source of all random numbers of the loss.
+
+        Returns
+        -------
+        Tensor, ()
+            The loss, differentiable in the weights.
         """
         raise NotImplementedError
 
@@ -57,65 +64,104 @@ class Generator(nn.Module):
         timesteps: Sequence[int] = (0,),
         pictures: Float[Tensor, "b c h w"] | None = None,
     ) -> Iterator[tuple[int, Float[Tensor, "b c h w"]]]:
-        """Draw, and stop at each timestep asked for.
+        """Draw pictures, and stop at each requested timestep.
 
-        At a stop the last call of the network was that on the state there, so hooks on its layers have seen it. One
-        drawing serves all timesteps, each of which is what a visit of it alone would be.
+        At a stop, the last call of the network was the call on the current state, so hooks on layers have seen it. One
+        drawing serves all timesteps: each stop is the same as in a visit of that timestep alone.
 
         Parameters
         ----------
-        condition : Tensor
-            One condition a picture.
+        condition : Tensor, (b, d)
+            The condition of each picture.
         streams : sequence of torch.Generator
             All noise of picture i comes from streams[i].
         timesteps : sequence of int
             Where to stop; 0 is the finished picture.
-        pictures : Tensor, optional
-            In [0, 1]. Stop at these, noised to each timestep, in place of the generator's own drawings.
+        pictures : Tensor, (b, c, h, w), optional
+            Pictures in [0, 1]. The visit then stops at these pictures, noised to each timestep, and draws none.
 
         Yields
         ------
-        The timestep and the state there, falling from noise to picture. States have the brightness of pictures; the
-        finished picture lies in [0, 1].
+        int, Tensor of shape (b, c, h, w)
+            A timestep and the state there, from noise to picture. States have the brightness of pictures. The finished
+            picture is in [0, 1].
 
         Raises
         ------
         DivergedError
-            Where a state is not finite.
+            If a state is not finite.
         RequestError
-            For pictures, where the generator looks at none.
+            If pictures are given and this generator takes none.
         """
         raise NotImplementedError
 
     def sample(self, condition: Float[Tensor, "b d"], streams: Sequence[torch.Generator]) -> Float[Tensor, "b c h w"]:
-        """One picture in [0, 1] for each condition; arguments and errors as for `visit`."""
+        """One picture in [0, 1] for each condition. Parameters and errors are those of `visit`."""
         ((_, pictures),) = self.visit(condition, streams)
         return pictures
 
     def inputs(self, condition: Float[Tensor, "b d"]) -> tuple[Tensor, ...]:
-        """Arguments of a call of the network, of the right shapes; their values mean nothing."""
+        """Arguments for a call of the network. Only their shapes are meaningful.
+
+        Parameters
+        ----------
+        condition : Tensor, (b, d)
+            Conditions, of any values.
+
+        Returns
+        -------
+        tuple of Tensor
+            The arguments.
+        """
         return (condition,)
 
     def drawing_by(self, sampling: SamplingSpec) -> Self:
         """This generator with another sampler.
 
+        Parameters
+        ----------
+        sampling : SamplingSpec
+            The sampler and its number of steps.
+
+        Returns
+        -------
+        Generator
+            It shares the network of this one.
+
         Raises
         ------
         RequestError
-            Where it has no sampler, or this one cannot be used.
+            If this generator has no sampler, or the sampler cannot be used with it.
         """
         raise RequestError(f"sampling: got {sampling.sampler}, needs none: {type(self).__name__} has no sampler")
 
 
 class ModelSpec(Open):
-    """Which generator a run trains. Its `kind` chooses it; a subclass with a kind of its own works in specs."""
+    """The section of a spec that chooses a generator by `kind`.
+
+    A subclass with a kind of its own works in specs. It gives `build`, and may override `check` and `effort`.
+    """
 
     usual: ClassVar[str | None] = "unet"
 
     def check(self, shape: Shape, diffusion: DiffusionSpec, sampling: SamplingSpec) -> None:
-        """RequestError where `build` could not build this.
+        """Refuse settings from which `build` cannot make a generator.
 
-        Raises it for settings of diffusion and sampling too, unless a kind that obeys them says otherwise.
+        By default, all settings of diffusion and sampling are refused. A kind that obeys them overrides this.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Channels, rows and columns of the pictures.
+        diffusion : DiffusionSpec
+            The diffusion section of the spec.
+        sampling : SamplingSpec
+            The sampling section of the spec.
+
+        Raises
+        ------
+        RequestError
+            If a setting is refused.
         """
         kind = getattr(self, self.tag)
         for name, given in (("diffusion", diffusion), ("sampling", sampling)):
@@ -125,33 +171,55 @@ class ModelSpec(Open):
     def build(
         self, shape: Shape, condition: int, *, background: float, diffusion: DiffusionSpec, sampling: SamplingSpec
     ) -> Generator:
-        """The untrained generator.
+        """Build the untrained generator.
 
         Parameters
         ----------
         shape : tuple of int
             Channels, rows and columns of the pictures.
         condition : int
-            Length of the condition vector.
+            Length of a condition vector.
         background : float
-            The brightness, in [0, 1], where nothing is drawn.
-        diffusion, sampling : DiffusionSpec, SamplingSpec
-            The sections of the spec, for a generator that obeys them.
+            Brightness where nothing is drawn, in [0, 1].
+        diffusion : DiffusionSpec
+            The diffusion section of the spec, for a generator that obeys it.
+        sampling : SamplingSpec
+            The sampling section of the spec, for a generator that obeys it.
+
+        Returns
+        -------
+        Generator
+            With random weights.
         """
         raise NotImplementedError
 
     def effort(self) -> float:
-        """Roughly proportional to the operations a pixel, by which a sweep orders its runs."""
+        """A number roughly proportional to the operations a pixel. A sweep orders its runs by it."""
         return 1.0
 
 
 def emphasis(images: Float[Tensor, "b c h w"], background: float, signal_weight: float) -> Float[Tensor, "b c h w"]:
-    """How often the squared error of each pixel counts: more, the farther the true pixel is from the background."""
+    """The weight of each pixel in a squared error: larger where the true pixel is farther from the background.
+
+    Parameters
+    ----------
+    images : Tensor, (b, c, h, w)
+        True pictures, in [0, 1].
+    background : float
+        Brightness where nothing is drawn, in [0, 1].
+    signal_weight : float
+        Additional weight of a pixel whose distance from the background is 1.
+
+    Returns
+    -------
+    Tensor, (b, c, h, w)
+        1 + signal_weight |images - background|.
+    """
     return 1 + signal_weight * (images - background).abs()
 
 
 def finite(pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    """The pictures, or DivergedError where one is not finite."""
+    """The given pictures. Raises `DivergedError` if one of them is not finite."""
     if not pictures.isfinite().all():
         raise DivergedError("drawing: got a picture that is not finite, needs a model whose pictures are finite")
     return pictures

@@ -16,7 +16,15 @@ from hyperfactor.strict import Integer, Number
 
 
 class DecoderSpec(ModelSpec):
-    """A plain decoder. width: channels of the last block. signal_weight: as in `DiffusionSpec`."""
+    """A plain decoder.
+
+    Attributes
+    ----------
+    width : int
+        Channels of the last block.
+    signal_weight : float
+        Additional weight in the loss of pixels far from the background (see `emphasis`).
+    """
 
     kind: Literal["decoder"] = "decoder"
     width: Integer = Field(default=8, ge=1)
@@ -34,7 +42,17 @@ class DecoderSpec(ModelSpec):
 
 
 class Decoder(Generator):
-    """`network(condition)` is the picture. Its best prediction is the mean of the pictures of a condition."""
+    """A generator with `network(condition)` as the picture. The best prediction is the mean picture of each condition.
+
+    Parameters
+    ----------
+    network : Module
+        Maps conditions (b, d) to pictures (b, c, h, w).
+    signal_weight : float
+        Additional weight in the loss of pixels far from the background (see `emphasis`).
+    background : float
+        Brightness where nothing is drawn, in [0, 1].
+    """
 
     default_layer = "up1"
 

@@ -1,7 +1,7 @@
-"""Denoisers: diffusion models and flow matching, which differ in their path and in what they predict.
+"""Denoisers: diffusion models and flow matching. They differ in their path and in what they predict.
 
-The noise and the predictions are those of `paths`. The step of DDIM is here, because diffusers' takes all steps to be
-equally long; the samplers DDPM and DPM-Solver++ are diffusers'.
+The noise and the predictions are defined in `paths`. The step of DDIM is implemented here because that of diffusers
+assumes steps of equal length. The samplers DDPM and DPM-Solver++ come from diffusers.
 """
 
 import copy
@@ -19,20 +19,20 @@ from hyperfactor.generators.paths import CLEAN, DiffusionSpec, Path, SamplingSpe
 from hyperfactor.networks.unet import BLOCKS, UNet, check_sides
 from hyperfactor.strict import Integer
 
-TIME_CODE = 16  # length of the timestep's code; a long one drowns the factors and slows learning
+TIME_CODE = 16  # length of the timestep's code; a long code outweighs the factors and slows learning
 Block = Literal["down1", "down2", "down3", "up1", "up2", "up3"]
 Step = Callable[[Tensor, Tensor, Tensor, int, int], Tensor]
 
 
 class UNetSpec(ModelSpec):
-    """A denoiser whose network is the published U-Net.
+    """A denoiser with the published U-Net.
 
     Attributes
     ----------
     width : int
-        Channels of the stem.
+        Channels of the first layer; a multiple of 4.
     attention : tuple of str
-        Blocks that self-attention follows. The published network has all six.
+        Blocks that are followed by self-attention. The published network has it after all six.
     """
 
     kind: Literal["unet"] = "unet"
@@ -58,24 +58,27 @@ class UNetSpec(ModelSpec):
         return self.width
 
 
-USUAL = UNetSpec()  # what a spec has that says nothing of its model
+USUAL = UNetSpec()  # the model of a spec that names none
 
 
 class Denoiser(Generator):
-    """A network that tells pictures from noise, with its path and its sampler.
+    """A network that separates pictures from noise, with its path and its sampler.
 
-    The network sees pictures scaled to [-1, 1]; outside of this class they are in [0, 1].
+    The network sees pictures scaled to [-1, 1]. Outside this class pictures are in [0, 1].
 
     Parameters
     ----------
     network : Module
-        Called with noisy pictures (b, c, h, w) and, for each, the code of its timestep followed by its condition.
+        Called with noisy pictures (b, c, h, w) and a code for each, which is the code of the timestep followed by the
+        condition.
     shape : tuple of int
         Channels, rows and columns of the pictures.
-    diffusion, sampling : DiffusionSpec, SamplingSpec
-        The path with what is predicted, and the sampler.
+    diffusion : DiffusionSpec
+        The path, the prediction and the weights of the loss.
+    sampling : SamplingSpec
+        The sampler and its number of steps.
     background : float
-        The brightness, in [0, 1], where nothing is drawn.
+        Brightness where nothing is drawn, in [0, 1].
     """
 
     default_layer = "up1"
@@ -116,7 +119,22 @@ class Denoiser(Generator):
     def forward(
         self, x: Float[Tensor, "b c h w"], timestep: Tensor | int, condition: Float[Tensor, "b d"]
     ) -> Float[Tensor, "b c h w"]:
-        """The prediction for x_t at timesteps (b,), or at one timestep."""
+        """The prediction of the network.
+
+        Parameters
+        ----------
+        x : Tensor, (b, c, h, w)
+            Noisy pictures x_t, scaled to [-1, 1].
+        timestep : Tensor of shape (b,), or int
+            The timestep of each picture, or of all.
+        condition : Tensor, (b, d)
+            The condition of each picture.
+
+        Returns
+        -------
+        Tensor, (b, c, h, w)
+            What `diffusion.prediction` names.
+        """
         return self.network(x, self._coded(timestep, condition))
 
     def inputs(self, condition: Float[Tensor, "b d"]) -> tuple[Tensor, ...]:
@@ -133,7 +151,7 @@ class Denoiser(Generator):
     def loss(
         self, images: Float[Tensor, "b c h w"], condition: Float[Tensor, "b d"], generator: torch.Generator
     ) -> Float[Tensor, ""]:
-        """Weighted mean squared error at random timesteps and noise."""
+        """The weighted mean squared error of the prediction, at random timesteps and with random noise."""
         spec = self.diffusion
         u = torch.rand(len(images), generator=generator).to(images.device)
         timestep = (spec.timesteps * u ** (1 / spec.time_bias)).long().clamp(max=spec.timesteps - 1)
@@ -170,9 +188,9 @@ class Denoiser(Generator):
     def _drawing(
         self, condition: Tensor, streams: Sequence[torch.Generator], asked: Sequence[int]
     ) -> Iterator[tuple[int, Tensor, bool]]:
-        """The timesteps asked for, falling, the state at each, and whether the network has just been called on it.
+        """Draw, and yield each requested timestep, the state there, and whether the network was just called on it.
 
-        A timestep between two of the sampler's is reached from the one before by a step of DDIM.
+        Timesteps fall. A timestep between two of the sampler's is reached by a step of DDIM from the one before.
         """
         x, step = self._noise(condition, streams), self._step(streams)
         last = asked[-1] or CLEAN
@@ -192,7 +210,7 @@ class Denoiser(Generator):
     def _noised(
         self, pictures: Tensor, streams: Sequence[torch.Generator], asked: Sequence[int]
     ) -> Iterator[tuple[int, Tensor, bool]]:
-        """As `_drawing`, with pictures noised in place of drawings; at timestep 0 they have no noise."""
+        """As `_drawing`, with noised pictures in place of drawings. At timestep 0 they have no noise."""
         x0 = 2 * pictures - 1
         noise = self._noise(x0, streams)
         for timestep in asked:
@@ -202,7 +220,7 @@ class Denoiser(Generator):
         return torch.stack([torch.randn(self.shape, generator=stream) for stream in streams]).to(like)
 
     def _step(self, streams: Sequence[torch.Generator]) -> Step:
-        """The sampler's step: from x_0, e and x at a timestep to x at the next."""
+        """A function for the sampler's step, from x_0, e and x at one timestep to x at the next."""
         if self.sampling.sampler == "ddim":
             return lambda x0, noise, _x, _now, after: self._ddim(x0, noise, after)
         scheduler = _scheduler(self.diffusion, self.sampling)
@@ -210,7 +228,7 @@ class Denoiser(Generator):
         return lambda x0, _noise, x, now, _after: scheduler.step(x0, now, x, **fresh).prev_sample
 
     def _ddim(self, x0: Tensor, noise: Tensor, to: int) -> Tensor:
-        """A step of DDIM with eta = 0 to a timestep (arXiv 2010.02502, equation 12), x_0 clipped to [-1, 1].
+        """A step of DDIM with eta = 0, with x_0 clipped to [-1, 1] (arXiv 2010.02502, equation 12).
 
         On the straight path it is a step of Euler's method along the velocity e - x_0.
         """
@@ -218,7 +236,7 @@ class Denoiser(Generator):
 
 
 def _scheduler(diffusion: DiffusionSpec, sampling: SamplingSpec) -> Any:
-    """The diffusers scheduler of DDPM or DPM-Solver++, which is given the predicted picture."""
+    """The scheduler of diffusers for DDPM or DPM-Solver++. It takes the predicted picture."""
     # 3 s to import
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
     from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler

@@ -1,12 +1,13 @@
-"""The path from pictures to noise, what a network may predict along it, and the steps of a drawing.
+"""The path from pictures to noise, the quantities that a network may predict along it, and the steps of a drawing.
 
-With x_0 a picture scaled to [-1, 1], e standard normal noise and t a timestep, 0 .. T - 1:
+With x_0 a picture scaled to [-1, 1], e standard normal noise and t a timestep in 0 .. T - 1:
     x_t = alpha_t x_0 + sigma_t e
 A network is given x_t, t and the condition, and predicts one of
     sample: x_0     epsilon: e     v: alpha_t e - sigma_t x_0     velocity: e - x_0
-With x_t each of them gives x_0 and e back. On the straight path, sigma_t = (t + 1) / T and alpha_t = 1 - sigma_t, the
-velocity is dx/dsigma (flow matching, arXiv 2210.02747; rectified flow, arXiv 2209.03003). The other paths have
-alpha_t^2 + sigma_t^2 = 1 (DDPM, arXiv 2006.11239; cosine, arXiv 2102.09672; v, arXiv 2202.00512).
+Each prediction, together with x_t, determines x_0 and e. On the straight path, sigma_t = (t + 1) / T and
+alpha_t = 1 - sigma_t, and the velocity is dx/dsigma (flow matching, arXiv 2210.02747; rectified flow, arXiv
+2209.03003). The other paths have alpha_t^2 + sigma_t^2 = 1 (DDPM, arXiv 2006.11239; cosine, arXiv 2102.09672; v,
+arXiv 2202.00512).
 """
 
 import math
@@ -22,29 +23,29 @@ from torch import Tensor, nn
 from hyperfactor.errors import RequestError
 from hyperfactor.strict import Integer, Number, Strict
 
-CLEAN = -1  # where the last step of a drawing leads: below timestep 0, without noise
+CLEAN = -1  # the timestep without noise, to which the last step of a drawing leads
 Prediction = Literal["sample", "epsilon", "v", "velocity"]
 
 
 class DiffusionSpec(Strict):
-    """The path, what is predicted along it, and how the loss weighs it.
+    """The path, the prediction, and the weights of the loss.
 
     Attributes
     ----------
-    prediction : str
-        What the network predicts: "sample", "epsilon", "v" or "velocity".
+    prediction : {"sample", "epsilon", "v", "velocity"}
+        What the network predicts.
     timesteps : int
-        How many there are, T.
-    schedule : str
-        The path: "linear" (beta rises linearly), "squaredcos_cap_v2" (cosine) or "straight".
+        Number of timesteps T.
+    schedule : {"linear", "squaredcos_cap_v2", "straight"}
+        The path: beta rises linearly, the cosine path, or the straight path.
     beta_start, beta_end : float
-        The first and the last beta of the linear schedule.
+        First and last beta of the linear path, in (0, 1).
     time_bias : float
-        A training timestep is T u^(1 / time_bias) with u uniform. 1 is uniform; 2 favours noisy pictures, where the
-        position can be had from the condition alone.
+        A training timestep is T u^(1 / time_bias) with u uniform. 1 gives uniform timesteps. 2 favours noisy pictures,
+        where only the condition tells the position.
     signal_weight : float
-        The squared error of a pixel counts 1 + signal_weight times, scaled by how far the true pixel is from the
-        background. The best prediction stays the same only where the picture is a function of the condition.
+        The squared error of a pixel has the weight 1 + signal_weight d, with d the distance of the true pixel from the
+        background. The weight leaves the best prediction unchanged only if the condition determines the picture.
     """
 
     prediction: Prediction = "sample"
@@ -62,7 +63,7 @@ class DiffusionSpec(Strict):
         return self
 
     def levels(self) -> tuple[Float[Tensor, " timesteps"], Float[Tensor, " timesteps"]]:
-        """alpha_t and sigma_t of every timestep, in float32."""
+        """alpha_t and sigma_t of every timestep, float32."""
         if self.schedule == "straight":
             sigma = torch.arange(1, self.timesteps + 1, device="cpu") / self.timesteps
             return 1 - sigma, sigma
@@ -80,8 +81,8 @@ class SamplingSpec(Strict):
 
     Attributes
     ----------
-    sampler : str
-        "ddim" is deterministic (eta = 0) given the first noise; on the straight path it is Euler's method.
+    sampler : {"ddim", "ddpm", "dpm-solver++"}
+        "ddim" has eta = 0, so the first noise determines the picture. On the straight path it is Euler's method.
         "ddpm" and "dpm-solver++" are for the other paths.
     steps : int
         Calls of the network for one picture.
@@ -91,24 +92,43 @@ class SamplingSpec(Strict):
     steps: Integer = Field(default=10, ge=1)
 
     def timesteps(self, total: int) -> list[int]:
-        """The timesteps at which the network is called, out of 0 .. total - 1: `steps` of them, falling.
+        """The timesteps at which the network is called, from noise to picture.
 
-        They are spaced "trailing" (arXiv 2305.08891, table 2): evenly, to the nearest whole number, from total - 1,
-        where the picture is pure noise.
+        They are spaced evenly from total - 1, where the picture is pure noise, and rounded ("trailing").
+
+        Parameters
+        ----------
+        total : int
+            Number of timesteps T.
+
+        Returns
+        -------
+        list of int
+            `steps` falling numbers in 0 .. total - 1.
+
+        References
+        ----------
+        arXiv 2305.08891, table 2.
         """
         return [int(t) - 1 for t in np.round(total * np.arange(self.steps, 0, -1) / self.steps)]
 
     def check(self, diffusion: DiffusionSpec) -> None:
         """Refuse a sampler whose steps cannot be computed on a path.
 
-        The steps of DDPM divide by alpha_s, s the timestep that follows, those of DPM-Solver++ by alpha_t, and an
-        epsilon is turned into a picture by dividing by alpha_t: in float32 these vanish on a long or strong schedule.
-        DDPM, DPM-Solver++ and a predicted sample divide by sigma_t, which vanishes on a weak one.
+        A step of DDPM divides by alpha at the following timestep. A step of DPM-Solver++, and the conversion of an
+        epsilon to a picture, divide by alpha_t. In float32, alpha vanishes on a long or strong schedule. DDPM, DPM-
+        Solver++ and the prediction of samples divide by sigma_t, which vanishes on a weak schedule.
+
+        Parameters
+        ----------
+        diffusion : DiffusionSpec
+            The path and the prediction.
 
         Raises
         ------
         RequestError
-            For such a sampler, and for more steps than there are timesteps.
+            If a step divides by a number that vanishes, the path does not suit the sampler, or there are more steps
+            than timesteps.
         """
         if self.steps > diffusion.timesteps:
             raise RequestError(
@@ -134,9 +154,19 @@ class SamplingSpec(Strict):
 
 
 class Path(nn.Module):
-    """alpha_t and sigma_t of every timestep: mixes a picture with noise, and tells them apart again.
+    """Mixes pictures with noise, and separates them again.
 
-    Timesteps are integers or tensors of them, (b,); at `CLEAN` alpha is 1 and sigma is 0.
+    Timesteps are an integer or a tensor of integers, (b,). At `CLEAN`, alpha is 1 and sigma is 0.
+
+    Parameters
+    ----------
+    spec : DiffusionSpec
+        The path.
+
+    Attributes
+    ----------
+    alpha, sigma : Tensor, (T + 1,)
+        alpha_t and sigma_t; the last entry is that of `CLEAN`.
     """
 
     alpha: Tensor
@@ -145,18 +175,18 @@ class Path(nn.Module):
     def __init__(self, spec: DiffusionSpec):
         super().__init__()
         alpha, sigma = spec.levels()
-        # The last entry is that of CLEAN, -1.
+        # The last entry belongs to CLEAN, which is -1.
         self.register_buffer("alpha", torch.cat([alpha, alpha.new_ones(1)]), persistent=False)
         self.register_buffer("sigma", torch.cat([sigma, sigma.new_zeros(1)]), persistent=False)
 
     def at(self, timestep: Tensor | int) -> tuple[Tensor, Tensor]:
-        """alpha_t and sigma_t, of shape (b, 1, 1, 1); (1, 1, 1, 1) for one timestep."""
+        """alpha_t and sigma_t, of shape (b, 1, 1, 1), or (1, 1, 1, 1) for one timestep."""
         return self.alpha[timestep].reshape(-1, 1, 1, 1), self.sigma[timestep].reshape(-1, 1, 1, 1)
 
     def mix(
         self, x0: Float[Tensor, "b c h w"], noise: Float[Tensor, "b c h w"], timestep: Tensor | int
     ) -> Float[Tensor, "b c h w"]:
-        """x_t."""
+        """x_t = alpha_t x_0 + sigma_t e, from x_0, e and t."""
         alpha, sigma = self.at(timestep)
         return alpha * x0 + sigma * noise
 
@@ -167,7 +197,22 @@ class Path(nn.Module):
         noise: Float[Tensor, "b c h w"],
         timestep: Tensor | int,
     ) -> Float[Tensor, "b c h w"]:
-        """What a network that predicts this should put out."""
+        """The correct prediction.
+
+        Parameters
+        ----------
+        prediction : str
+            What is predicted.
+        x0, noise : Tensor, (b, c, h, w)
+            x_0, scaled to [-1, 1], and e.
+        timestep : Tensor of shape (b,), or int
+            The timestep t.
+
+        Returns
+        -------
+        Tensor, (b, c, h, w)
+            What a perfect network would return for x_t.
+        """
         alpha, sigma = self.at(timestep)
         match prediction:
             case "sample":
@@ -186,7 +231,24 @@ class Path(nn.Module):
         x: Float[Tensor, "b c h w"],
         timestep: Tensor | int,
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
-        """x_0 and e, from x_t and what a network that predicts this put out there."""
+        """Compute x_0 and e from a prediction.
+
+        Parameters
+        ----------
+        prediction : str
+            What is predicted.
+        output : Tensor, (b, c, h, w)
+            The prediction.
+        x : Tensor, (b, c, h, w)
+            x_t.
+        timestep : Tensor of shape (b,), or int
+            The timestep t.
+
+        Returns
+        -------
+        Tensor, Tensor
+            x_0 and e, both (b, c, h, w).
+        """
         alpha, sigma = self.at(timestep)
         match prediction:
             case "sample":

@@ -1,4 +1,4 @@
-"""Percolation, with no model in sight: when do the things that overlap hang together?"""
+"""Percolation: at which density do overlapping things form a connected whole? No model is involved."""
 
 from hyperfactor.percolation.boolean import FillingCurve, boolean_model, critical_filling
 from hyperfactor.percolation.lattice import (

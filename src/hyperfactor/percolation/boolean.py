@@ -1,8 +1,9 @@
-"""Continuum percolation in the plane: discs at random places, which touch where they overlap.
+"""Continuum percolation in the plane: discs at random places, connected where they overlap.
 
-The Poisson Boolean model: discs of equal radius with centres uniform in a periodic square. The filling
-factor eta = n pi r^2 / area counts overlaps as often as they are covered; discs percolate at 1.12809 (Mertens
-and Moore, Phys. Rev. E 86 (2012) 061109). A grid of cells of one diameter finds the discs near one.
+This is the Poisson Boolean model: discs of equal radius r, with centres distributed uniformly in a periodic square.
+The filling factor eta = n pi r^2 / area counts an overlap once for each disc. Discs percolate at eta = 1.12809
+(Mertens and Moore, Phys. Rev. E 86 (2012) 061109). A grid of cells about one diameter wide finds the discs near a
+disc.
 """
 
 import math
@@ -26,18 +27,42 @@ from hyperfactor.percolation.lattice import (
     walk,
 )
 
-DENSEST = 1.5  # filling factor up to which discs are added
+DENSEST = 1.5  # filling factor when all discs are added
 
 
 @dataclass(frozen=True)
 class FillingCurve(PercolationCurve):
-    """Clusters of discs: `occupied` counts the discs, `filling` is the filling factor."""
+    """Clusters of discs as discs are added, as `PercolationCurve` with discs for sites.
+
+    Attributes
+    ----------
+    filling : (m,)
+        Filling factor at each of `occupied`.
+    """
 
     filling: Float[np.ndarray, " m"]
 
 
 def boolean_model(n: int, seed: int = 0) -> FillingCurve:
-    """Add `n` discs one by one, until the filling factor is DENSEST."""
+    """Add discs one by one until the filling factor is DENSEST.
+
+    Parameters
+    ----------
+    n : int
+        Number of discs, at least 18 and below 2^31.
+    seed : int
+        Seed of the places of the discs.
+
+    Returns
+    -------
+    FillingCurve
+        The clusters at each number of discs.
+
+    Raises
+    ------
+    RequestError
+        If n is out of range or the discs do not fit into memory.
+    """
     centres, side = _discs(n, rng.stream(seed, "percolation.discs"))
     occupied = np.unique(np.linspace(0, n, min(n, POINTS) + 1).round().astype(np.int64))
     largest, second, _ = _add(centres, side, occupied, -1)
@@ -45,9 +70,28 @@ def boolean_model(n: int, seed: int = 0) -> FillingCurve:
 
 
 def critical_filling(sizes: Sequence[int] = (2**12, 2**14, 2**16), seeds: int = 100) -> Estimate:
-    """The filling factor at which discs in an endless plane percolate, as in `critical_fraction`.
+    """The filling factor at which discs percolate in the infinite plane, by finite-size scaling.
 
-    sizes: numbers of discs.
+    Parameters
+    ----------
+    sizes : sequence of int
+        Numbers of discs.
+    seeds : int
+        Number of random arrangements of each size, at least 2.
+
+    Returns
+    -------
+    Estimate
+        The filling factor with its standard error.
+
+    Raises
+    ------
+    RequestError
+        If there is no size, a size is out of range, or there are fewer than 2 seeds.
+
+    Notes
+    -----
+    The method is that of `lattice.critical_fraction`.
     """
     if not sizes or seeds < 2:
         raise RequestError(f"sizes, seeds: got {list(sizes)} and {seeds}, needs a size and at least 2 seeds")
@@ -63,7 +107,7 @@ def critical_filling(sizes: Sequence[int] = (2**12, 2**14, 2**16), seeds: int = 
 
 
 def _discs(n: int, generator: np.random.Generator) -> tuple[Float[np.ndarray, "n 2"], float]:
-    """Centres in a square whose side, in diameters, n discs fill DENSEST times."""
+    """Centres of n discs of diameter 1 in a square that they fill DENSEST times, and the side of the square."""
     if not 1 <= n < 2**31:
         raise RequestError(f"n: got {n}, needs an integer of at least 1 and below 2^31")
     side = math.sqrt(n * math.pi / 4 / DENSEST)
@@ -75,13 +119,17 @@ def _discs(n: int, generator: np.random.Generator) -> tuple[Float[np.ndarray, "n
 
 @compiled
 def _add(centres, side, occupied, axis):
-    """Sizes and squares at each number of discs; with an axis instead the number at which a cluster wraps round."""
+    """Largest cluster and sum of squared sizes at each number of discs.
+
+    With an axis of at least 0, stop at the number of discs at which a cluster wraps round along this axis, and return
+    it as the third value.
+    """
     n, cells = len(centres), int(side)
     width = side / cells
-    first = np.full(cells * cells, -1, dtype=np.int32)  # of the discs of a cell
+    first = np.full(cells * cells, -1, dtype=np.int32)  # first disc of each cell
     following = np.full(n, -1, dtype=np.int32)
     forest = np.full(n, -1, dtype=np.int32)
-    way = np.zeros(n, dtype=np.int32)  # to the parent, in turns round the square
+    way = np.zeros(n, dtype=np.int32)  # distance to the parent, in turns round the square
     largest = np.zeros(len(occupied), dtype=np.int64)
     second = np.zeros(len(occupied), dtype=np.float64)
     most, squares, at = 0, 0, int(occupied[0] == 0)

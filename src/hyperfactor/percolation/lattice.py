@@ -1,9 +1,8 @@
-"""Site percolation: sites of a lattice are occupied one by one, and neighbours join into clusters.
+"""Site percolation: sites of a lattice are occupied one by one, and occupied neighbours form clusters.
 
-Newman and Ziff's algorithm (Phys. Rev. E 64 (2001) 016706): one random order of the sites gives the
-clusters at every occupation, by union and find, in a time proportional to the number of sites. One
-array of 32-bit integers holds the forest: a root holds minus the size of its cluster, another site the
-number of its parent.
+The algorithm of Newman and Ziff (Phys. Rev. E 64 (2001) 016706) finds the clusters at every occupation by union and
+find, from one random order of the sites, in a time proportional to the number of sites. One array of 32-bit integers
+holds the forest: the entry of a root is minus the size of its cluster, the entry of any other site is its parent.
 """
 
 import math
@@ -24,12 +23,11 @@ from hyperfactor.errors import RequestError
 
 Metric = Literal["euclidean", "chebyshev", "manhattan"]
 EMPTY = np.iinfo(np.int32).min
-POINTS = 2**14  # occupations that a curve keeps, of a lattice with more sites
-FARTHEST = 2**22  # sites of the box that holds the neighbours of one
-AHEAD = 8  # sites; how long before it is needed a part of the forest is asked of the memory
-# The share of periodic lattices in which a cluster wraps round along one given axis at the threshold:
-# in two dimensions exactly (Pinson, J. Stat. Phys. 75 (1994) 1167), in three by simulation (Wang et al.,
-# Phys. Rev. E 87 (2013) 052107).
+POINTS = 2**14  # points of the curve of a lattice with more sites
+FARTHEST = 2**22  # largest number of sites in the box that holds the neighbours of a site
+AHEAD = 8  # how many sites in advance a part of the forest is prefetched
+# Share of periodic lattices in which a cluster wraps round along one given axis at the threshold. It is exact in two
+# dimensions (Pinson, J. Stat. Phys. 75 (1994) 1167), simulated in three (Wang et al., Phys. Rev. E 87 (2013) 052107).
 WRAPPING = {2: 0.521058290, 3: 0.25780}
 
 
@@ -37,9 +35,14 @@ WRAPPING = {2: 0.521058290, 3: 0.25780}
 class PercolationCurve:
     """Clusters against occupation.
 
-    occupied        numbers of occupied sites, ascending, from 0 to all; every one, or POINTS of them
-    largest         size of the largest cluster there
-    second_moment   sum of the squared sizes of all clusters, divided by the number of sites
+    Attributes
+    ----------
+    occupied : (m,)
+        Numbers of occupied sites, from 0 to all: every number, or POINTS + 1 of them.
+    largest : (m,)
+        Size of the largest cluster at each of them, in sites.
+    second_moment : (m,)
+        Sum of the squared sizes of all clusters, divided by the number of sites.
     """
 
     occupied: Int[np.ndarray, " m"]
@@ -52,16 +55,37 @@ class PercolationCurve:
 
     @property
     def fraction(self) -> Float[np.ndarray, " m"]:
-        """Of the sites that are occupied."""
+        """Share of the sites that are occupied."""
         return self.occupied / self.sites
 
     def ratio(self) -> Float[np.ndarray, " m"]:
-        """The largest cluster's share of the occupied sites; 0 where there are none."""
+        """Share of the occupied sites that are in the largest cluster; 0 if no site is occupied."""
         return self.largest / np.maximum(self.occupied, 1)
 
     def canonical(self, fractions: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
-        """The expected size of the largest cluster where each site is occupied with these probabilities: the curve
-        averaged over the binomial distribution of the number occupied (Newman and Ziff, equation 2)."""
+        """Expected size of the largest cluster if each site is occupied with a given probability.
+
+        This is the curve averaged over the binomial distribution of the number of occupied sites.
+
+        Parameters
+        ----------
+        fractions : (k,)
+            Probabilities of occupation, in [0, 1].
+
+        Returns
+        -------
+        (k,)
+            Expected sizes, in sites.
+
+        Raises
+        ------
+        RequestError
+            If a fraction is outside [0, 1].
+
+        References
+        ----------
+        Newman and Ziff, Phys. Rev. E 64 (2001) 016706, equation 2.
+        """
         fractions = np.asarray(fractions, dtype=float)
         if not ((fractions >= 0) & (fractions <= 1)).all():
             raise RequestError("fractions: got some outside 0..1, needs probabilities")
@@ -77,14 +101,42 @@ class PercolationCurve:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its standard error."""
+    """A value with its standard error.
+
+    Attributes
+    ----------
+    value : float
+        The value.
+    error : float
+        Its standard error.
+    """
 
     value: float
     error: float
 
 
 def neighbours(dimensions: int, reach: float, metric: Metric = "euclidean") -> Int[np.ndarray, "m dimensions"]:
-    """The steps to all sites within `reach` of one, in lattice units, it itself left out."""
+    """The steps from a site to all other sites within a reach.
+
+    Parameters
+    ----------
+    dimensions : int
+        Number of dimensions.
+    reach : float
+        Largest length of a step, in lattice units.
+    metric : {"euclidean", "chebyshev", "manhattan"}
+        How length is measured.
+
+    Returns
+    -------
+    (m, dimensions)
+        The steps, in lattice units.
+
+    Raises
+    ------
+    RequestError
+        If the metric is unknown, or the reach is negative or too large.
+    """
     if metric not in ("euclidean", "chebyshev", "manhattan"):
         raise RequestError(f"metric: got {metric!r}, needs euclidean, chebyshev or manhattan")
     farthest = int((FARTHEST ** (1 / dimensions) - 1) / 2)
@@ -104,11 +156,31 @@ def site_percolation(
     periodic: bool = True,
     metric: Metric = "euclidean",
 ) -> PercolationCurve:
-    """Occupy the sites of a lattice in random order; every site within `reach` is a neighbour.
+    """Occupy the sites of a lattice in random order. All sites within a reach are neighbours.
 
-    shape: sites a side, in 1 to 3 dimensions, fewer than 2^31 together. reach: in lattice units.
-    Memory: 8 bytes a site. Raises RequestError for another shape, and where a step
-    is as long as a periodic side.
+    Parameters
+    ----------
+    shape : sequence of int
+        Sites along each side, in 1 to 3 dimensions; fewer than 2^31 sites in total.
+    reach : float
+        Largest distance between neighbours, in lattice units.
+    seed : int
+        Seed of the order.
+    periodic : bool
+        Whether opposite sides are joined.
+    metric : {"euclidean", "chebyshev", "manhattan"}
+        How distance is measured.
+
+    Returns
+    -------
+    PercolationCurve
+        The clusters at each occupation.
+
+    Raises
+    ------
+    RequestError
+        If the shape, reach or metric is invalid, a step is as long as a periodic side, or the lattice does not fit into
+        memory, which takes 8 bytes a site.
     """
     sides = _sides(shape)
     steps = neighbours(len(shape), reach, metric)
@@ -119,16 +191,16 @@ def site_percolation(
     order = np.arange(sites, dtype=np.int32)
     rng.stream(seed, "percolation.order").shuffle(order)
     occupied = np.unique(np.linspace(0, sites, min(sites, POINTS) + 1).round().astype(np.int64))
-    # steps are taken in three dimensions, the missing ones having one site
+    # `_curve` has three dimensions; missing ones have one site
     padded = np.zeros((len(steps), 3), dtype=np.int64)
     padded[:, 3 - len(shape) :] = steps
-    forest = np.full(sites, EMPTY, dtype=np.int32)  # numpy's, which asks for large pages
+    forest = np.full(sites, EMPTY, dtype=np.int32)  # made here, because numpy asks for large pages
     largest, second = _curve(forest, order, sides, padded, occupied, periodic)
     return PercolationCurve(occupied, largest, second / sites)
 
 
 def check_memory(sites: int, each: int) -> None:
-    """RequestError where the forest of a lattice, `each` bytes a site, takes more memory than there is."""
+    """Raise `RequestError` if a lattice with `each` bytes a site does not fit into memory."""
     room = psutil.virtual_memory().available
     if sites * each > room:
         raise RequestError(
@@ -144,7 +216,7 @@ def _sides(shape: Sequence[int]) -> Int[np.ndarray, " 3"]:
 
 
 def compiled(function: Callable) -> Callable:
-    """Compile a function with numba, and keep what comes of it where there is a folder that can be written."""
+    """Compile a function with numba, and cache the result on disk if a folder can be written."""
     try:
         return njit(cache=True)(function)
     except RuntimeError:
@@ -153,7 +225,7 @@ def compiled(function: Callable) -> Callable:
 
 @compiled
 def _root(forest, site):
-    """The root of an occupied site; halves the path to it."""
+    """The root of an occupied site. Halves the path to it."""
     while forest[site] >= 0:
         parent = forest[site]
         if forest[parent] >= 0:
@@ -164,7 +236,7 @@ def _root(forest, site):
 
 @intrinsic
 def _prefetch(_context, array, index):
-    """Ask the memory for an element of an array; changes nothing, wherever it points."""
+    """Prefetch an element of an array. This changes nothing, and the index may be out of range."""
 
     def generate(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -181,8 +253,11 @@ def _prefetch(_context, array, index):
 
 @compiled
 def _ask_ahead(forest, order, offsets, count):
-    """Ask for the neighbours of a site that is soon occupied, and for the parents of those of a nearer one: most of
-    the time would be spent waiting for them. A neighbour across a periodic boundary is not asked for."""
+    """Prefetch the neighbours of a site that will be occupied soon, and the parents of a nearer site's neighbours.
+
+    Without this, most of the time is spent waiting for memory. Neighbours across a periodic boundary are not
+    prefetched.
+    """
     if count + 2 * AHEAD < len(order):
         for offset in offsets:
             _prefetch(forest, order[count + 2 * AHEAD] + offset)  # pyright: ignore[reportCallIssue]
@@ -195,7 +270,7 @@ def _ask_ahead(forest, order, offsets, count):
 
 @compiled
 def _curve(forest, order, sides, steps, occupied, periodic):
-    """Size of the largest cluster and sum of squared sizes, at each number of occupied sites; fills the forest."""
+    """Size of the largest cluster and sum of squared sizes at each number of occupied sites. Fills the forest."""
     n0, n1, n2 = sides
     offsets = (steps[:, 0] * n1 + steps[:, 1]) * n2 + steps[:, 2]
     largest = np.zeros(len(occupied), dtype=np.int64)
@@ -244,12 +319,12 @@ def _curve(forest, order, sides, steps, occupied, periodic):
 def _wrap(order, sides, steps, axis):
     """The number of occupied sites at which a cluster first wraps round the periodic lattice along an axis.
 
-    Each site keeps its way to its parent along the axis, position of the parent - its own; two ways between the same
-    sites that differ close a loop round the lattice (Machta et al., Phys. Rev. E 54 (1996) 1332).
+    Each site keeps the displacement to its parent along the axis. If two paths between the same sites differ in
+    displacement, they close a loop round the lattice (Machta et al., Phys. Rev. E 54 (1996) 1332).
     """
     n0, n1, n2 = sides
     forest = np.full(len(order), EMPTY, dtype=np.int32)
-    way = np.zeros(len(order), dtype=np.int32)  # to the parent
+    way = np.zeros(len(order), dtype=np.int32)  # displacement to the parent
     for count in range(len(order)):
         site = order[count]
         forest[site] = -1
@@ -263,7 +338,7 @@ def _wrap(order, sides, steps, axis):
             if forest[near] == EMPTY:
                 continue
             here, there = walk(forest, way, site), walk(forest, way, near)
-            between = here[1] - there[1] - steps[k, axis]  # from the root there to the root here, by this step
+            between = here[1] - there[1] - steps[k, axis]  # displacement between the roots, by this step
             if here[0] == there[0]:
                 if between != 0:
                     return count + 1
@@ -279,7 +354,7 @@ def _wrap(order, sides, steps, axis):
 
 @compiled
 def walk(forest, way, site):
-    """The root of a site, and the way to it along the axis; shortens the path."""
+    """The root of a site and the displacement to it along the axis. Shortens the path."""
     root, length = site, 0
     while forest[root] >= 0:
         length += way[root]
@@ -301,14 +376,37 @@ def critical_fraction(
     dimensions: int = 2,
     metric: Metric = "euclidean",
 ) -> Estimate:
-    """The occupied fraction at which an endless lattice percolates, by finite-size scaling.
+    """The occupied fraction at which an infinite lattice percolates, by finite-size scaling.
 
-    For each size, lattices are filled until a cluster wraps round along one axis, for each axis and seed;
-    at the threshold the share that has wrapped is a constant (WRAPPING), whose quantile of the fractions is thus an
-    estimate, with a bias that falls faster than any useful statistics. The sizes' estimates are averaged
-    with weights; the error is the bootstrap's over seeds, widened where the sizes disagree.
+    Parameters
+    ----------
+    reach : float
+        Largest distance between neighbours, in lattice units; at least 1.
+    sizes : sequence of int
+        Sites along each side, more than twice the reach.
+    seeds : int
+        Number of random orders of each size, at least 2.
+    dimensions : int
+        2 or 3.
+    metric : {"euclidean", "chebyshev", "manhattan"}
+        How distance is measured.
 
-    sizes: sites a side, more than twice the reach. seeds: lattices of each size. dimensions: 2 or 3.
+    Returns
+    -------
+    Estimate
+        The fraction with its standard error.
+
+    Raises
+    ------
+    RequestError
+        If a parameter is out of range, or a lattice does not fit into memory, which takes 12 bytes a site.
+
+    Notes
+    ----- Each lattice is filled until a cluster wraps round along one axis; this is done for each axis. At the
+    threshold, the share of lattices that have wrapped is a constant (WRAPPING). The estimate of a size is therefore
+    this quantile of the fractions. Its bias falls faster with size than its statistical error does for any practical
+    number of seeds. The result is the weighted mean over sizes. Its error is a bootstrap over seeds, widened where the
+    sizes disagree.
     """
     if dimensions not in WRAPPING:
         raise RequestError(f"dimensions: got {dimensions}, needs 2 or 3")
@@ -317,7 +415,7 @@ def critical_fraction(
     steps = neighbours(dimensions, reach, metric)
     if not len(steps):
         raise RequestError(f"reach: got {reach}, needs at least 1, the distance of the nearest site")
-    if min(sizes) <= (twice := 2 * int(np.abs(steps).max())):  # or a site is another's neighbour by two ways
+    if min(sizes) <= (twice := 2 * int(np.abs(steps).max())):  # else two steps may lead to the same site
         raise RequestError(f"sizes: got {list(sizes)} for a reach of {reach:g}, needs sides of more than {twice}")
     padded = np.zeros((len(steps), 3), dtype=np.int64)
     padded[:, 3 - dimensions :] = steps
@@ -336,14 +434,32 @@ def critical_fraction(
 
 
 def quantile(values: Float[np.ndarray, "seeds axes"], share: float, size: int) -> Estimate:
-    """The quantile over all, with its bootstrap error over seeds."""
+    """A quantile of all values, with its bootstrap error over seeds.
+
+    Parameters
+    ----------
+    values : (seeds, axes)
+        The sample.
+    share : float
+        The quantile, in [0, 1].
+    size : int
+        Size of the system, which names the random stream of the bootstrap.
+
+    Returns
+    -------
+    Estimate
+        The quantile with its standard error.
+    """
     generator = rng.stream(0, "percolation.bootstrap", size)
     drawn = [np.quantile(values[generator.integers(len(values), size=len(values))], share) for _ in range(200)]
     return Estimate(float(np.quantile(values, share)), float(np.std(drawn, ddof=1)))
 
 
 def combined(found: Sequence[Estimate]) -> Estimate:
-    """The weighted mean; its error is widened by the spread where that is more than chance explains."""
+    """The mean of estimates, weighted by 1 / error^2.
+
+    Its error is widened if the estimates differ by more than chance explains.
+    """
     values = np.array([estimate.value for estimate in found])
     weights = np.array([1 / max(estimate.error, 1e-12) ** 2 for estimate in found])
     mean = float(weights @ values / weights.sum())

@@ -1,4 +1,4 @@
-"""How much two bumps overlap, and how far apart they may be to overlap by a threshold."""
+"""The overlap of two bumps, and the distance at which two bumps overlap by a threshold."""
 
 import math
 
@@ -10,17 +10,24 @@ from hyperfactor.images.gaussian import Bump
 
 
 def overlap(distance: Float[np.ndarray, "*n"] | float, sigma: float) -> Float[np.ndarray, "*n"] | float:
-    """The inner product of two unit-norm bumps in the plane, exp(-distance^2 / 4 sigma^2).
+    """The inner product of two bumps of unit norm in the plane, exp(-distance^2 / 4 sigma^2).
 
     Parameters
     ----------
-    distance: between the centres, in pixels. Real numbers of any type, taken as float64.
-    sigma: width of the bumps, in pixels.
+    distance : float or array
+        Distance between the centres, in pixels. Real numbers of any type; computed in float64.
+    sigma : float
+        Standard deviation of the bumps, in pixels.
+
+    Returns
+    -------
+    float or array
+        Overlaps in [0, 1], with the shape of `distance`.
 
     Raises
     ------
     RequestError
-        For a sigma that is no number above 0, and for complex, masked or no numbers.
+        If sigma is not a number above 0, or a distance is complex, masked or not a number.
     """
     sigma = _width(sigma)
     try:
@@ -36,7 +43,25 @@ def overlap(distance: Float[np.ndarray, "*n"] | float, sigma: float) -> Float[np
 
 
 def reach(sigma: float, threshold: float) -> float:
-    """The distance, in pixels, at which two bumps overlap by `threshold`: 2 sigma sqrt(ln 1 / threshold)."""
+    """The distance at which two bumps overlap by a threshold, 2 sigma sqrt(ln(1 / threshold)).
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation of the bumps, in pixels.
+    threshold : float
+        The overlap, above 0 and at most 1.
+
+    Returns
+    -------
+    float
+        In pixels.
+
+    Raises
+    ------
+    RequestError
+        If a parameter is out of range.
+    """
     sigma = _width(sigma)
     if not 0 < threshold <= 1:
         raise RequestError(f"threshold: got {threshold}, needs a number above 0 and of at most 1")
@@ -44,10 +69,29 @@ def reach(sigma: float, threshold: float) -> float:
 
 
 def discrete_overlap(step: tuple[float, float], sigma: float, size: int = 32) -> float:
-    """The same of the pictures as they are drawn, on pixels, for bumps `step` = (x, y) pixels apart.
+    """The overlap of two bumps as they are drawn on pixels.
 
-    The canvas is periodic, so no bump is cut off, and the overlap is the mean over first centres of a
-    pixel's four quarters: a bump much smaller than a pixel depends on where in it its centre lies.
+    The canvas is periodic, so no bump is cut off. The overlap of bumps much smaller than a pixel depends on the
+    position of their centres within a pixel, and is averaged over four positions.
+
+    Parameters
+    ----------
+    step : (float, float)
+        Distance between the centres along x and along y, in pixels.
+    sigma : float
+        Standard deviation of the bumps, in pixels.
+    size : int
+        Rows and columns of the pictures, in pixels; a multiple of 8.
+
+    Returns
+    -------
+    float
+        Mean inner product of the pictures, scaled to unit norm.
+
+    Raises
+    ------
+    RequestError
+        If sigma or size is out of range.
     """
     sigma = _width(sigma)
     picture = Bump(size=size, boundary="periodic", sigma=sigma)
@@ -58,7 +102,7 @@ def discrete_overlap(step: tuple[float, float], sigma: float, size: int = 32) ->
 
 
 def _width(sigma: float) -> float:
-    """A float of Python: numpy's small types overflow when squared."""
+    """sigma as a float of Python, because small types of numpy overflow when squared."""
     try:
         width = float(sigma)
     except (TypeError, ValueError):
