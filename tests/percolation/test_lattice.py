@@ -146,14 +146,12 @@ def test_functions_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.Mo
 
 def test_a_lattice_that_is_larger_than_the_memory_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=10_000))
-    for request in (
-        lambda: site_percolation((40, 40)),
-        lambda: critical_fraction(1.0, [40], 2),
-        lambda: boolean_model(1600),
+    for request, given in (
+        (lambda: site_percolation((40, 40)), "shape: got 1600 sites"),
+        (lambda: critical_fraction(1.0, [40], 2), "sizes: got 40, which makes 1600 sites"),
+        (lambda: boolean_model(1600), "n: got 1600 discs"),
     ):
-        with pytest.raises(
-            RequestError, match=r"shape: got 1600 sites \(0.0 GB\), needs at most \d+ on this machine now"
-        ):
+        with pytest.raises(RequestError, match=given + r" \(0.0 GB\), needs at most \d+ on this machine now"):
             request()
 
 

@@ -45,9 +45,9 @@ def _corners(count: int, first: float) -> Float[np.ndarray, "m 2"]:
 
 
 SQUARE, TRIANGLE = _corners(4, math.pi / 4), _corners(3, 0.0)
-# A heart is a square that stands on a corner, with half a disc on each of its two upper sides, which face -x here. LOWER
-# is the distance between the centroid of the heart and the centre of the square, in sides of the square: half a disc
-# has area pi / 8, and its centroid is 2 / (3 pi) away from the side.
+# A heart is a square that stands on a corner, with half a disc on each of its two upper sides, which face -x here.
+# LOWER is the distance between the centroid of the heart and the centre of the square, in sides of the square: half a
+# disc has area pi / 8, and its centroid is 2 / (3 pi) away from the side.
 LOWER = (math.pi / 4) * (1 / 2 + 2 / (3 * math.pi)) / math.sqrt(2) / (1 + math.pi / 4)
 SIDE = 1 / (1 / math.sqrt(2) + LOWER)  # the distance from the centroid to the tip is then 1
 HEART = SIDE / math.sqrt(2) * _corners(4, 0.0) + np.array([LOWER * SIDE, 0.0])

@@ -111,7 +111,7 @@ def _discs(n: int, generator: np.random.Generator) -> tuple[Float[np.ndarray, "n
     if not 1 <= n < 2**31:
         raise RequestError(f"n: got {n}, needs an integer of at least 1 and below 2^31")
     side = math.sqrt(n * math.pi / 4 / DENSEST)
-    check_memory(n, 28)
+    check_memory(f"n: got {n} discs", n, 28)
     if side < 3:
         raise RequestError(f"n: got {n} discs, needs at least {math.ceil(36 * DENSEST / math.pi)}: 3 diameters a side")
     return generator.random((n, 2)) * side, side

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import psutil
 from jaxtyping import Float, Int
 from llvmlite import ir
 from numba import njit, types
@@ -20,6 +19,7 @@ from scipy.stats import binom
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
+from hyperfactor.process import room
 
 Metric = Literal["euclidean", "chebyshev", "manhattan"]
 EMPTY = np.iinfo(np.int32).min
@@ -187,7 +187,7 @@ def site_percolation(
     if periodic and len(steps) and (np.abs(steps).max(axis=0) >= np.array(shape)).any():
         raise RequestError(f"reach: got {reach} for a periodic lattice {tuple(shape)}, needs less than each side")
     sites = math.prod(shape)
-    check_memory(sites, 8)
+    check_memory(f"shape: got {sites} sites", sites, 8)
     order = np.arange(sites, dtype=np.int32)
     rng.stream(seed, "percolation.order").shuffle(order)
     occupied = np.unique(np.linspace(0, sites, min(sites, POINTS) + 1).round().astype(np.int64))
@@ -199,13 +199,11 @@ def site_percolation(
     return PercolationCurve(occupied, largest, second / sites)
 
 
-def check_memory(sites: int, each: int) -> None:
-    """Raise `RequestError` if a lattice with `each` bytes a site does not fit into memory."""
-    room = psutil.virtual_memory().available
-    if sites * each > room:
-        raise RequestError(
-            f"shape: got {sites} sites ({sites * each / 1e9:.1f} GB), needs at most {room // each} on this machine now"
-        )
+def check_memory(request: str, sites: int, each: int) -> None:
+    """Raise `RequestError`, which begins with `request`, if a forest of `each` bytes a site does not fit into memory."""
+    most = room() // each
+    if sites > most:
+        raise RequestError(f"{request} ({sites * each / 1e9:.1f} GB), needs at most {most} on this machine now")
 
 
 def _sides(shape: Sequence[int]) -> Int[np.ndarray, " 3"]:
@@ -422,7 +420,7 @@ def critical_fraction(
     found = []
     for size in sizes:
         sides = _sides([size] * dimensions)
-        check_memory(size**dimensions, 12)
+        check_memory(f"sizes: got {size}, which makes {size**dimensions} sites", size**dimensions, 12)
         fractions = np.empty((seeds, dimensions))
         for seed in range(seeds):
             order = np.arange(size**dimensions, dtype=np.int32)
