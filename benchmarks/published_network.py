@@ -1,6 +1,7 @@
 """The geometry of the published network's representations, with and without noise, on a GPU or, narrower, on a CPU.
 
-    python benchmarks/published_network.py [SPEC.yaml] [--device cuda] [--threads 1] [--drawings 4] [--stride 1] [--out FOLDER]
+    python benchmarks/published_network.py [SPEC.yaml] [--device cuda] [--threads 1] [--drawings 4] [--stride 1]
+        [--out FOLDER]
 
 Trains the spec (examples/published.yaml where left out), draws each lattice point several times on the device with the
 model of each snapshot, and reads the layer up1. Writes FOLDER/geometry.json, one row a step of training: share right,

@@ -45,8 +45,9 @@ def test_a_disk_that_fails_is_a_fault_of_the_machine(number: int):
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("shapes differ"), ValueError("no"), KeyError("x"), FileNotFoundError(errno.ENOENT, "No such file")]
-)  # fmt: skip
+    "error",
+    [RuntimeError("shapes differ"), ValueError("no"), KeyError("x"), FileNotFoundError(errno.ENOENT, "No such file")],
+)
 def test_bugs_and_wrong_names_are_no_faults_of_the_machine(error: Exception):
     assert machine_fault(error) is None
 

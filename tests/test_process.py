@@ -72,7 +72,10 @@ def test_a_command_sets_threads_memory_and_backend(set_memory: list, monkeypatch
 def test_waiting_threads_of_a_command_sleep():
     """libgomp reads the policy when torch is loaded, so a command must set it before; libgomp itself says what it
     read."""
-    code = "import sys; sys.argv = ['hyperfactor', 'list']\nfrom hyperfactor import cli\nimport hyperfactor.process as p\np.prepare_command()\nimport torch"
+    code = (
+        "import sys; sys.argv = ['hyperfactor', 'list']\nfrom hyperfactor import cli\n"
+        "import hyperfactor.process as p\np.prepare_command()\nimport torch"
+    )
     environment = {name: value for name, value in os.environ.items() if name not in process.THREADS}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**environment, "OMP_DISPLAY_ENV": "TRUE"}

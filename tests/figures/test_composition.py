@@ -29,9 +29,10 @@ def made(seeds: tuple[int, ...] = SEEDS) -> Result:
                 x = share(role, region, seed)
                 copied = share(role, region, 3) + 0.02 * (seed == 7)
                 rows.append({
-                    "model": role, "seed": seed, "region": region, "n": 1000 * (role == "1d+rim") + 100 * REGIONS.index(region) + 50,
-                    "x": x, "y": x + 0.1, "all": x, "right": x - 0.05, "x_copied": copied + 0.2, "y_copied": copied + 0.3,
-                    "all_copied": copied + 0.25,
+                    "model": role, "seed": seed, "region": region,
+                    "n": 1000 * (role == "1d+rim") + 100 * REGIONS.index(region) + 50,
+                    "x": x, "y": x + 0.1, "all": x, "right": x - 0.05,
+                    "x_copied": copied + 0.2, "y_copied": copied + 0.3, "all_copied": copied + 0.25,
                 })  # fmt: skip
     random = np.random.default_rng(0)
     arrays: dict[str, np.ndarray] = {name: random.random((32, 32)) for name in ("bump", "sos", "empty", "stripe")}

@@ -43,9 +43,9 @@ def made(
             for seed in reversed(seeds):
                 for fraction, right in reversed(TRIED[seed]):
                     rows.append({
-                        "family": family, "size": size, "seed": seed, "fraction": fraction, "n": 64 if size == 8 else 300,
-                        "x": right + 0.01, "y": right + 0.02, "all": right - 0.01, "right": right if size == 32 else 0.33,
-                        "all_copied": fraction / 2,
+                        "family": family, "size": size, "seed": seed, "fraction": fraction,
+                        "n": 64 if size == 8 else 300, "x": right + 0.01, "y": right + 0.02, "all": right - 0.01,
+                        "right": right if size == 32 else 0.33, "all_copied": fraction / 2,
                     })  # fmt: skip
                 needed = size**2 / 4 if family == "bumps" else 2.0 * size
                 found = (needed, 0.75 * needed, 1.5 * needed) if (seed, size) != (1, 8) else (None, None, None)

@@ -14,8 +14,8 @@ def made(seeds: tuple[int, ...] = (2, 5)) -> Result:
     """Right in x: 0.8, 0.6 and 0.2 for widths 1, 4 and 8; the second seed has 0.1 less, and copies 0.2 more."""
     rows = [
         {"width": width, "seed": seed, "region": region, "n": 32 * width,
-         "x": (x - 0.1 * k) if region == "lesion" else 0.99, "y": 0.9, "x_copied": 2 / max(width, 2) * (1 - 0.2 * (1 - k)),
-         "y_copied": 1.0, "all_copied": 0.5}
+         "x": (x - 0.1 * k) if region == "lesion" else 0.99, "y": 0.9,
+         "x_copied": 2 / max(width, 2) * (1 - 0.2 * (1 - k)), "y_copied": 1.0, "all_copied": 0.5}
         for width, x in ((8, 0.2), (1, 0.8), (4, 0.6)) for region in ("train", "lesion") for k, seed in enumerate(seeds)
     ]  # fmt: skip
     arrays = {}

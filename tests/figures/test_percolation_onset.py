@@ -51,7 +51,8 @@ def made(seeds: tuple[int, ...] = SEEDS) -> Result:
         arrays[f"umap.{sigma:g} | {fraction:g}"] = np.array([[0.0, k], [1.0, 2.0]])
         arrays[f"points.{sigma:g} | {fraction:g}"] = np.array([[0.0, 9.0], [31.0 if k else 10.0, 9.0]])
     tables = {
-        "accuracy": pl.DataFrame(rows, infer_schema_length=None), "onset": pl.DataFrame(onsets, infer_schema_length=None),
+        "accuracy": pl.DataFrame(rows, infer_schema_length=None),
+        "onset": pl.DataFrame(onsets, infer_schema_length=None),
         "simulated": pl.DataFrame(curves),
     }  # fmt: skip
     return Result("percolation_onset", "laptop", seeds, 1.0, (), tables, arrays)

@@ -36,12 +36,16 @@ def made(seeds: tuple[int, ...] = SEEDS) -> Result:
             arrays[f"statistic.{shape}.{name}"] = np.array([low - 1e-15, low, 0.26, 0.26, end, end, end, end])
     training = [
         {"model": model, "seed": seed, "step": step, "n": 64 if step == 40 else 256, "right": 0.5 * k + 0.01 * seed,
-         "participation_ratio": 2.0 * k + seed + 10 * (model == "no wrap"), "intrinsic_dimension": 2.0, "variance_4": 0.9}
+         "participation_ratio": 2.0 * k + seed + 10 * (model == "no wrap"), "intrinsic_dimension": 2.0,
+         "variance_4": 0.9}
         for model in ("no wrap", "torus") for seed in seeds for k, step in enumerate(STEPS)
     ]  # fmt: skip
     geometry = [
         {"model": model, "seed": seed, "statistic": name, "mean": 0.1}
-        | {shape: 0.1 * k + 0.02 * m + 0.01 * s + (model == "no wrap") for m, shape in enumerate(SHAPES) if shape != "model"}
+        | {
+            shape: 0.1 * k + 0.02 * m + 0.01 * s + (model == "no wrap")
+            for m, shape in enumerate(SHAPES) if shape != "model"
+        }
         for model in ("torus", "no wrap") for s, seed in enumerate(seeds) for k, name in enumerate((*STATISTICS, "all"))
     ]  # fmt: skip
     tables = {"training": pl.DataFrame(training), "geometry": pl.DataFrame(geometry)}

@@ -139,7 +139,8 @@ SPEC = {
     },
     "encoding": {
         "shape": {"kind": "one-hot"}, "scale": {"kind": "ramp"}, "rotation": {"kind": "periodic"},
-        "x": {"kind": "sinusoidal", "dimensions": 4}, "y": {"kind": "bump"}, "hue": {"kind": "periodic", "harmonics": 1},
+        "x": {"kind": "sinusoidal", "dimensions": 4}, "y": {"kind": "bump"},
+        "hue": {"kind": "periodic", "harmonics": 1},
     },
     "model": {"width": 4, "attention": []},
     "training": {"steps": 4, "batch": 4, "record_every": 2, "evaluate_every": 4, "checkpoint_every": 2, "warmup": 1},

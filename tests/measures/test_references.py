@@ -1,4 +1,4 @@
-"""Each ideal shape is its own nearest reference, with noise and without; points in no order are nearest none of them."""
+"""Each ideal shape is nearest to its own reference, with noise and without. Unordered points are nearest to none."""
 
 from itertools import product
 

@@ -207,7 +207,7 @@ def test_a_lease_that_cannot_be_read_is_told_and_deleted(content: bytes | None, 
     lease = tmp_path / FOLDER / f"{tiny.id}.1"
     lease.mkdir() if content is None else lease.write_bytes(content)
     (tmp_path / tiny.id / CHECKPOINT).write_bytes(b"")
-    with pytest.raises(BusyError, match=f"run {tiny.id}: a process whose lease cannot be read trains it"):
+    with pytest.raises(BusyError, match=f"run {tiny.id}: a process whose lease cannot be read is training it"):
         train(tiny, tmp_path, wait=False)
     assert store.entry(tiny.id).state == "unfinished"
     problems = list(verify(store))
@@ -235,7 +235,7 @@ def test_a_lease_that_cannot_be_read_is_taken_over_in_time(
     with pytest.raises(ReachedError), Store(tmp_path).lease(tiny.id, tell=said.append):
         pass
     assert len(said) == 1
-    assert "waiting at most 30 s for a sign of its holder, whose lease cannot be read" in said[0]
+    assert "its lease cannot be read, waiting up to 30 s for a heartbeat" in said[0]
 
 
 def test_what_a_finished_run_left_is_set_aside_as_a_whole(run: Run, tiny: RunSpec, tmp_path: Path):

@@ -200,7 +200,7 @@ def site_percolation(
 
 
 def check_memory(request: str, sites: int, each: int) -> None:
-    """Raise `RequestError`, which begins with `request`, if a forest of `each` bytes a site does not fit into memory."""
+    """Raise `RequestError` if a forest with `each` bytes a site does not fit into memory."""
     most = room() // each
     if sites > most:
         raise RequestError(f"{request} ({sites * each / 1e9:.1f} GB), needs at most {most} on this machine now")

@@ -1,4 +1,4 @@
-"""The cluster that trains a sweep: workers of Dask on this machine, or an existing cluster."""
+"""The cluster that trains a sweep: Dask workers on this machine, or an existing cluster."""
 
 import asyncio
 import json
@@ -16,9 +16,9 @@ import torch
 from hyperfactor.errors import RequestError, RunError
 
 SCHEDULER = "needs tcp://host:port or a scheduler file"
-ANSWER = 10  # seconds that a scheduler has to answer
+ANSWER = 10  # seconds within which a scheduler must answer
 SILENT = logging.CRITICAL + 1
-# Dask samples the stack of each worker every 10 ms and the lag of its loop every 20 ms, which slows training down.
+# By default Dask samples the stack of each worker every 10 ms and the lag of its loop every 20 ms. This slows training.
 QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
 
 
@@ -29,23 +29,23 @@ def client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any, 
     Parameters
     ----------
     scheduler : str or None
-        The address or the file of the scheduler of an existing cluster; None for an embedded cluster.
+        Address or file of the scheduler of an existing cluster. None: start workers on this machine.
     count : int
-        Workers of the embedded cluster.
+        Number of workers to start.
     gpu : bool
         Whether the workers have GPUs.
 
     Yields
     ------
     Client, callable
-        The client, and what is to be called now and then to keep the workers up.
+        The client, and a function that replaces workers that died, to be called now and then.
 
     Raises
     ------
     RequestError
-        For a scheduler that does not answer, or workers that do not fit.
+        If the scheduler does not answer, or its workers do not suit.
     RunError
-        For workers that do not start.
+        If workers do not start.
     """
     from distributed import Client
 
@@ -64,7 +64,7 @@ def _connected(scheduler: str, gpu: bool, stack: ExitStack) -> Any:
 
     address = _address(scheduler)
     try:
-        with ThreadPoolExecutor(1) as aside:  # this thread may have an event loop, as in a notebook
+        with ThreadPoolExecutor(1) as aside:  # this thread may already run an event loop, as in a notebook
             aside.submit(asyncio.run, _knock(address)).result()
         connected = stack.enter_context(Client(address, timeout=ANSWER))
     except (OSError, ValueError, TypeError) as error:
@@ -75,9 +75,9 @@ def _connected(scheduler: str, gpu: bool, stack: ExitStack) -> Any:
 
 
 def _started(count: int, gpu: bool, stack: ExitStack) -> Any:
-    """An embedded cluster of `count` workers."""
+    """A cluster with `count` workers on this machine."""
     import dask.config
-    import distributed  # noqa: F401  (it brings settings that are read below)
+    import distributed  # noqa: F401  (it defines settings that are read below)
 
     stack.enter_context(dask.config.set(QUIET))
     configured = dask.config.get("distributed.nanny.pre-spawn-environ")
@@ -86,7 +86,7 @@ def _started(count: int, gpu: bool, stack: ExitStack) -> Any:
         stack.enter_context(_main_unread())
     try:
         return stack.enter_context(_embedded(count, gpu))
-    except RuntimeError:  # as for a script without a guard, which would start workers of its own in each worker
+    except RuntimeError:  # such as for a script without a guard, which starts workers in each worker
         stack.enter_context(_main_unread())
     try:
         return stack.enter_context(_embedded(count, gpu))
@@ -113,7 +113,7 @@ def _embedded(count: int, gpu: bool) -> Any:
 
 
 def _address(scheduler: str) -> str:
-    """Of a scheduler that is named by its address or by its file."""
+    """The address of a scheduler, from the address itself or from a file."""
     if "://" in scheduler:
         return scheduler
     try:
@@ -128,8 +128,7 @@ def _address(scheduler: str) -> str:
 
 
 async def _knock(address: str) -> None:
-    """Greet the scheduler at an address; TimeoutError where it does not answer, for which a client would wait for
-    ever."""
+    """Connect to a scheduler. Raises `TimeoutError` if it does not answer, for which a client would wait for ever."""
     from distributed.comm.core import connect
 
     comm = await asyncio.wait_for(connect(address, timeout=ANSWER), ANSWER)
@@ -137,7 +136,7 @@ async def _knock(address: str) -> None:
 
 
 def _main_can_be_read() -> bool:
-    """Whether the main module has a file, if any: one that came from standard input is named as if it had."""
+    """Whether the file of the main module exists, if it names one. A module from standard input names a file too."""
     return os.path.exists(getattr(sys.modules["__main__"], "__file__", None) or os.curdir)
 
 
@@ -155,7 +154,7 @@ def _main_unread() -> Iterator[None]:
 
 @contextmanager
 def _kept(names: Iterable[str]) -> Iterator[None]:
-    """Put these environment variables back after the block: Dask sets them here, for the processes that it starts."""
+    """After the block, restore these environment variables, which Dask sets for the processes that it starts."""
     before = {name: os.environ.get(name) for name in names}
     try:
         yield
@@ -168,22 +167,25 @@ def _kept(names: Iterable[str]) -> Iterator[None]:
 
 
 class _Workers:
-    """The processes of the embedded cluster. Dask starts a worker again that dies, but not one that dies while
-    it starts: then its nanny stands idle for good, and is replaced here."""
+    """The worker processes on this machine.
+
+    Dask restarts a worker that dies, but not a worker that dies while it starts. The nanny of such a worker stays idle,
+    and is replaced here.
+    """
 
     def __init__(self, cluster: Any):
         self.cluster, self.count = cluster, len(cluster.workers)
-        self.down: set[Any] = set()  # nannies that had no process at the last look
+        self.down: set[Any] = set()  # nannies that had no process at the last check
 
     def keep_up(self) -> None:
         self.cluster.sync(self._replace)
 
     async def _replace(self) -> None:
         down = {name for name, nanny in self.cluster.workers.items() if not nanny.is_alive()}
-        for name in down & self.down:  # at two looks, so it is not just being started again
+        for name in down & self.down:  # without a process at two checks, so it is not just being restarted
             await self.cluster.workers.pop(name).close(timeout=1)
         self.down = down - self.down
-        self.cluster.scale(self.count)  # opens those that the cluster lacks
+        self.cluster.scale(self.count)  # starts the missing workers
 
 
 def _check_workers(workers: list[dict[str, Any]], gpu: bool) -> None:
@@ -199,7 +201,7 @@ def _check_workers(workers: list[dict[str, Any]], gpu: bool) -> None:
 
 
 def _be_silent(stack: ExitStack) -> None:
-    """Within the stack, Dask's own logs say nothing: what matters is in the summary."""
+    """Within the stack, suppress Dask's own logs. The summary of a sweep says what matters."""
     for name in ("distributed", "tornado.application", "asyncio"):
         log = logging.getLogger(name)
         stack.callback(log.setLevel, log.level)

@@ -1,6 +1,6 @@
-"""What a run costs, said before it is trained.
+"""The cost of a run, known before it is trained.
 
-A sweep orders its runs by a cruder number: counting loads parts of torch that take two seconds.
+A sweep orders its runs by a cruder number, because counting operations imports parts of torch that take two seconds.
 """
 
 import math
@@ -19,22 +19,28 @@ from hyperfactor.measures.accuracy import COMPARED
 from hyperfactor.runs.run import build_model, torch_threads
 from hyperfactor.runs.spec import RunSpec
 
-CODED = 20  # bytes a number of a condition, while it is made
-CALLED = 2**28  # weights of the largest network that is called to see what it keeps; those of a larger one decide
+CODED = 20  # bytes for each number of a condition, while it is computed
+CALLED = 2**28  # weights of the largest network that is called to measure its memory; the weights of others dominate
 COPIES = 13  # of each weight: itself, gradient, average, two moments, and those and their bytes in a checkpoint
-PASSED = 1.2  # bytes of a training step for each that is kept for the gradient: some are needed for a moment only
-JUDGED = 56  # bytes a pixel of a drawing, while it is judged
-TIMED = 16  # pictures at a time, at most, while a rate is measured
+PASSED = 1.2  # peak memory of a training step, relative to the memory that is kept for the gradient
+JUDGED = 56  # bytes for each pixel of a drawing, while it is judged
+TIMED = 16  # largest batch while a rate is measured
 
 
 @dataclass(frozen=True)
 class _Network:
-    """A generator's network, counted and not computed.
+    """Counts of a generator's network.
 
-    parameters  numbers that it learns
-    forward     operations of a call for one picture
-    both        operations of a call and of its gradient
-    calls       calls for one drawing
+    Attributes
+    ----------
+    parameters : int
+        Learnt numbers.
+    forward : int
+        Floating-point operations of a call for one picture.
+    both : int
+        Floating-point operations of a call and of its gradient.
+    calls : int
+        Calls for one drawing.
     """
 
     parameters: int
@@ -44,18 +50,20 @@ class _Network:
 
 
 def parameters(spec: RunSpec) -> int:
-    """How many numbers the network of a spec learns."""
+    """Number of weights of a spec's network."""
     return _counted(spec).parameters
 
 
 def training(spec: RunSpec) -> int:
-    """Floating-point operations of training: of convolutions and matrix products, a multiplication and an addition
-    counting as two. The network is counted and not computed."""
+    """Floating-point operations of training: those of convolutions and matrix products.
+
+    A multiplication and an addition are two operations. They are counted without computing the network.
+    """
     return _counted(spec).both * spec.training.steps * spec.training.batch
 
 
 def judging(spec: RunSpec) -> int:
-    """Floating-point operations of drawing what a finished run is judged by."""
+    """Floating-point operations of the drawings by which the finished run is judged."""
     return _counted(spec).forward * _counted(spec).calls * len(spec.task.judged())
 
 
@@ -72,7 +80,7 @@ _COUNTED: dict[tuple, _Network] = {}
 
 
 def _without_numbers(spec: RunSpec) -> tuple[Generator, tuple[Tensor, ...]]:
-    """The generator of a spec, and a call of its network for one picture: shapes without memory."""
+    """The generator of a spec, and the arguments of its network for one picture, without memory for their numbers."""
     with torch.device("meta"):
         model = build_model(spec)
         return model, model.inputs(torch.empty(1, spec.encoding.width(spec.data.picture.space())))
@@ -93,12 +101,12 @@ def _parameters(model: Generator) -> int:
 
 
 def _kept(spec: RunSpec) -> int:
-    """Bytes that a call of the network keeps for the gradient of one picture, weights aside; by such a call."""
+    """Bytes that a call of the network keeps for the gradient of one picture, without weights. Makes such a call."""
     model = build_model(spec)
     inputs = model.inputs(torch.zeros(1, spec.encoding.width(spec.data.picture.space())))
     own = {weights.untyped_storage()._cdata for weights in model.network.parameters()}
     sizes: dict[int, int] = {}
-    alive = []  # so that no two have the same address
+    alive = []  # keeps the values, so that no two have the same address
 
     def keep(value: Tensor) -> Tensor:
         storage = value.untyped_storage()
@@ -113,12 +121,18 @@ def _kept(spec: RunSpec) -> int:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that a run takes at most, about.
+    """Estimated peak memory of a run, in bytes.
 
-    data        the pictures trained on, with their conditions
-    model       the weights with their gradients, moments, average and checkpoint
-    batch       what a training step keeps for its gradient
-    judging     the drawings that are judged, and what they are compared with
+    Attributes
+    ----------
+    data : int
+        Training pictures with their conditions.
+    model : int
+        Weights with their gradients, moments, average and checkpoint.
+    batch : int
+        What a training step keeps for the gradient.
+    judging : int
+        Drawings that are judged, and what they are compared with.
     """
 
     data: int
@@ -128,12 +142,23 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """While it is trained, or while it is judged: the pictures trained on are gone by then."""
+        """The larger of the memory of training and of judging. Training pictures are freed before judging."""
         return self.model + max(self.data + self.batch, self.judging)
 
 
 def memory(spec: RunSpec) -> Memory:
-    """What training and judging the run of a spec takes on the CPU. Nothing large is made to say so."""
+    """Estimate the memory that training and judging a run take on the CPU.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The run.
+
+    Returns
+    -------
+    Memory
+        In bytes. The estimate itself takes little memory.
+    """
     space, pixels = spec.data.picture.space(), math.prod(spec.data.picture.shape)
     code, weights = spec.encoding.width(space), _parameters(_without_numbers(spec)[0])
     trained, drawn = len(spec.task.points), len(spec.task.judged())
@@ -146,7 +171,20 @@ def memory(spec: RunSpec) -> Memory:
 
 
 def check_memory(spec: RunSpec, room: int) -> None:
-    """RequestError where the run of a spec takes more than `room` bytes, with what takes most of it."""
+    """Refuse a run that needs too much memory.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The run.
+    room : int
+        Memory that may be used, in bytes.
+
+    Raises
+    ------
+    RequestError
+        If the run needs more. The message names the part that needs most.
+    """
     needed = memory(spec)
     of = {
         "pictures trained on (data.spacing, encoding)": needed.data,
@@ -157,14 +195,27 @@ def check_memory(spec: RunSpec, room: int) -> None:
     most = max(of, key=lambda what: of[what])
     if needed.total > room:
         raise RequestError(
-            f"run {spec.id}: got a spec that takes about {needed.total / 1e9:,.3g} GB of memory, {of[most] / 1e9:,.3g} GB "
-            f"of it for {most}; needs at most {room / 1e9:,.3g} GB, which this process may take here"
+            f"run {spec.id}: got a spec that takes about {needed.total / 1e9:,.3g} GB of memory, "
+            f"{of[most] / 1e9:,.3g} GB of it for {most}; "
+            f"needs at most {room / 1e9:,.3g} GB, which is available to this process"
         )
 
 
 def rate(spec: RunSpec, seconds: float = 1.0) -> float:
-    """Operations a second that one thread of this machine reaches in training the network of a spec; measured for about
-    `seconds`, or for one step where that takes longer."""
+    """Measure the speed of training the network of a spec, with one thread of this machine.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The run.
+    seconds : float
+        Duration of the measurement. A single step may take longer.
+
+    Returns
+    -------
+    float
+        Floating-point operations a second.
+    """
     model = build_model(spec)
     batch = min(spec.training.batch, TIMED)
     images = torch.zeros(batch, *spec.data.picture.shape)

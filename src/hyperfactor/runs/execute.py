@@ -1,4 +1,4 @@
-"""A spec -> a run: train, draw, judge, record."""
+"""Run a spec: train, draw, judge, and record."""
 
 import io
 import time
@@ -23,8 +23,8 @@ from hyperfactor.subjects.judge import summarize
 from hyperfactor.training.loop import fit
 
 STORE = "hyperfactor-store"
-PACKAGES = ("hyperfactor", "torch", "diffusers", "numpy")  # those that decide the numbers of a run
-MOST_THREADS = 512  # torch falls over some thousands
+PACKAGES = ("hyperfactor", "torch", "diffusers", "numpy")  # their versions may change the numbers of a run
+MOST_THREADS = 512  # torch crashes with some thousands
 EVALUATED = 16  # points of each region that are judged during training
 
 
@@ -40,7 +40,7 @@ def train(
     report: Callable[[int], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Run:
-    """Train the run of a spec. A finished run is returned at once; an interrupted one goes on.
+    """Train the run of a spec. A finished run is returned at once, and an interrupted run is continued.
 
     Parameters
     ----------
@@ -49,19 +49,19 @@ def train(
     store : str or Path
         A folder of runs, or a bucket (`s3://bucket/prefix?endpoint_url=...`).
     threads : int
-        Number of threads that torch uses for training. The same number gives the same bits.
+        Number of threads of torch during training, 1 to MOST_THREADS. The same number gives the same bits.
     device : str, optional
-        Where to train. Default: a GPU if there is one, else the CPU.
+        Device of torch. Default: the GPU if there is one, else the CPU.
     wait : bool
         Whether to wait while another process trains the run.
     dead : int
-        The number of a lease that the caller has found dead (see `store.lease`).
+        The number of a lease that the caller has found dead (see `store.lease`); 0 for none.
     track : str, optional
-        A tracker that watches, see `track.tracker`.
+        A tracker that follows the run (see `track.tracker`).
     report : callable
-        Called with the number of steps done.
+        report(step): called with the number of steps done.
     tell : callable
-        Called with a line where the run waits for another process, or the tracker does not work.
+        tell(line): called if the run waits for another process, or the tracker does not work.
 
     Returns
     -------
@@ -71,18 +71,17 @@ def train(
     Raises
     ------
     RequestError
-        For a number of threads outside 1..MOST_THREADS, a tracker that cannot work, or a run that needs more memory
-        than there is.
+        If the number of threads is out of range, the tracker cannot work, or the run needs more memory than there is.
     StoreError
-        Where the store cannot be written, a file of the run is damaged, the checkpoint is another run's, or the run was
-        recorded when a default was another one.
+        If the store cannot be written, a file of the run is damaged, the checkpoint belongs to another run, or the run
+        was recorded with other defaults.
     MachineError
-        Where the disk is full or gone.
+        If the disk is full or gone.
     BusyError
-        Where another process trains the run and `wait` is False.
+        If another process trains the run and `wait` is False.
     DivergedError
-        Where the loss, or a drawing, is no longer finite. The reason is recorded, the last good checkpoint is kept, and
-        the run is not tried again.
+        If the loss or a drawing is no longer finite. The reason and the last good checkpoint are kept, and the run is
+        not tried again.
     """
     if not 1 <= threads <= MOST_THREADS:
         raise RequestError(f"threads: got {threads}, needs an integer in 1..{MOST_THREADS}")
@@ -91,7 +90,7 @@ def train(
         opened.clear_up([spec.id])
         return Run(opened, spec.id)
     with opened.lease(spec.id, wait, tell, dead), torch_threads(threads):
-        if opened.manifest(spec.id) is None:  # nobody finished it while we waited
+        if opened.manifest(spec.id) is None:  # no other process has finished it during the wait
             _check_unfinished(spec, opened)
             check_memory(spec, room())
             device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -101,7 +100,7 @@ def train(
 
 
 def _check_unfinished(spec: RunSpec, store: Store) -> None:
-    """Raise where the run has failed before, or was begun with other values."""
+    """Raise an error if the run has failed before, or was started with other defaults."""
     if failure := store.failure(spec.id):
         check_same(spec, failure["spec"])
         raise DivergedError(f"{failure['reason']}; `hyperfactor runs remove {spec.id}` lets it be tried again")
@@ -126,7 +125,7 @@ def _train(
 def _fit(
     spec: RunSpec, store: Store, device: str, record: Callable[[Row], None], report: Callable[[int], None]
 ) -> tuple[Generator, list[dict[str, float]]]:
-    """Train, from the checkpoint if there is one; the averaged model and the history."""
+    """The averaged model and the history, trained from the checkpoint if there is one."""
     checkpoint = store.resume(spec.id)
     model = build_model(spec).to(device)
     if checkpoint is not None:
@@ -163,7 +162,7 @@ def _fit(
 
 
 def _check_snapshots(spec: RunSpec, store: Store, text: dict[str, str]) -> None:
-    """DamagedError where a snapshot is gone that lies behind the checkpoint and is not made again."""
+    """Raise `DamagedError` if a snapshot is missing that was written before the checkpoint."""
     done = int(text["step"]) if text.get("step", "").isdecimal() else 0
     for step in (step for step in spec.training.snapshots if step <= done and step < spec.training.steps):
         if not store.has(spec.id, snapshot_name(step)):
@@ -174,13 +173,13 @@ def _check_snapshots(spec: RunSpec, store: Store, text: dict[str, str]) -> None:
 
 
 def _keep(spec: RunSpec, store: Store, step: int, model: Generator) -> None:
-    """Write a snapshot; the last step's is the run's weights."""
+    """Write a snapshot, except at the last step, whose weights are those of the run."""
     if step < spec.training.steps:
         store.write_tensors(spec.id, snapshot_name(step), model.state_dict())
 
 
 def _record(spec: RunSpec, store: Store, model: Generator, history: list[dict[str, float]], device: str) -> None:
-    """Draw and judge, then write what the run leaves."""
+    """Draw and judge, then write the files of the finished run."""
     began = time.perf_counter()
     frame, samples = evaluate(model, spec)
     artifacts = {

@@ -1,4 +1,4 @@
-"""Many specs from one: combinations, rows and lists of changed keys."""
+"""Many specs from one base, by changes of keys: combinations, rows, and lists."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ from hyperfactor.errors import RequestError
 from hyperfactor.runs.spec import RunSpec, override, read_yaml, set_key
 
 Changes = Mapping[str, Any]  # dotted key -> value
-MOST = 100_000  # values of one key, and combinations
+MOST = 100_000  # largest number of values of a key, and of combinations
 
 
 def grid(
@@ -19,23 +19,33 @@ def grid(
     zip: Mapping[str, Iterable[Any]] | None = None,
     list: Iterable[Changes] | None = None,
 ) -> tuple[tuple[RunSpec, ...], tuple[str, ...]]:
-    """Specs of `base`, plain data, with keys changed; equal ones once.
+    """Specs made from a base by changes of keys. Equal specs are listed once.
+
+    If several kinds of changes are given, each change of one kind is combined with each change of the others. Values
+    may be lists, tuples, ranges, arrays of numpy, or iterators.
 
     Parameters
     ----------
-    product : every combination of the keys' values.
-    zip : the first value of each key, then the second, ...
-    list : changes one by one.
-    Where several are given, each of one is combined with each of the others. Values come as lists, tuples, ranges,
-    arrays of numpy or iterators.
+    base : mapping
+        A spec as plain data.
+    product : mapping, optional
+        Values for each key. All combinations are made.
+    zip : mapping, optional
+        Values for each key, in lists of equal length. The k-th values of all keys form the k-th change.
+    list : iterable of mapping, optional
+        Changes, each a mapping from keys to values.
 
     Returns
     -------
-    The specs, and what is wrong with each combination that is no spec.
+    tuple of RunSpec
+        The specs.
+    tuple of str
+        One line for each combination that is not a valid spec.
 
     Raises
     ------
-    RequestError : where the request itself is malformed, or asks for more than `MOST` combinations.
+    RequestError
+        If the request is malformed, or asks for more than `MOST` combinations.
     """
     if not isinstance(base, Mapping):
         raise RequestError(f"base: got {type(base).__name__}, needs a mapping of keys to values")
@@ -78,12 +88,12 @@ def _columns(name: str, columns: Mapping[str, Iterable[Any]] | None) -> dict[str
 
 
 def _values(name: str, given: Iterable[Any], needs: str) -> list[Any]:
-    """What is given in an order, as a list of at least one and at most `MOST` values."""
+    """The given values as a list, with at least one and at most `MOST` values."""
     try:
         if isinstance(given, str | bytes | Mapping | Set):
             raise TypeError
         values = list(itertools.islice(given, MOST + 1))
-    except TypeError:  # not to be gone through, such as a number or an array without axes
+    except TypeError:  # not iterable, such as a number or an array without axes
         values = []
     if not values:
         raise RequestError(f"{name}: got {' '.join(repr(given).split())}, needs {needs}")
@@ -98,8 +108,25 @@ def _rows(columns: Mapping[str, Sequence[Any]]) -> list[Changes]:
 
 
 def load_grid(path: str | Path, overrides: Sequence[str] = ()) -> tuple[tuple[RunSpec, ...], tuple[str, ...]]:
-    """`grid` of a YAML file with the keys `base` (a spec, or the name of a spec's file beside this one),
-    `product`, `zip` and `list`; overrides change the base. RequestError for what cannot be read."""
+    """Read a grid from a YAML file with the keys `base`, `product`, `zip` and `list`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. Its `base` is a spec, or the name of a spec's file, relative to this file.
+    overrides : sequence of str
+        Changes of the base, such as "training.steps=100".
+
+    Returns
+    -------
+    tuple of RunSpec, tuple of str
+        What `grid` returns.
+
+    Raises
+    ------
+    RequestError
+        If a file cannot be read, or `grid` refuses the request.
+    """
     data = read_yaml(path)
     allowed = ("base", "product", "zip", "list")
     if unknown := [key for key in data if key not in allowed]:

@@ -1,4 +1,4 @@
-"""Record: what is stored of a finished run. Reading it needs no torch."""
+"""Record: the stored data of a finished run. Reading it does not import torch."""
 
 import io
 from functools import cached_property
@@ -13,24 +13,31 @@ from hyperfactor.errors import RequestError
 from hyperfactor.store.store import Store
 from hyperfactor.subjects.judge import summarize
 
-if TYPE_CHECKING:  # a spec names classes of torch, which takes seconds to import
+if TYPE_CHECKING:  # a spec imports torch, which takes seconds
     from hyperfactor.runs.spec import RunSpec
 
 
 class Record:
-    """What is stored of a finished run.
+    """The stored data of a finished run.
 
     Parameters
     ----------
     store : Store
-        Where the run is.
+        The store of the run.
     run : str
-        Its id.
+        The run's id.
+
+    Attributes
+    ----------
+    id : str
+        The run's id.
+    manifest : dict
+        The manifest.
 
     Raises
     ------
     RequestError
-        Where the run is not finished.
+        If the run is not finished.
     """
 
     def __init__(self, store: Store, run: str):
@@ -43,7 +50,25 @@ class Record:
 
     @classmethod
     def open(cls, store: str | Path, prefix: str) -> Self:
-        """The finished run whose id begins with `prefix`."""
+        """Open the finished run whose id begins with `prefix`.
+
+        Parameters
+        ----------
+        store : str or Path
+            A folder of runs, or a bucket.
+        prefix : str
+            The beginning of one id.
+
+        Returns
+        -------
+        Record
+            The run's record.
+
+        Raises
+        ------
+        RequestError
+            If no run, several runs, or an unfinished run has such an id.
+        """
         opened = Store(store)
         return cls(opened, opened.resolve(prefix))
 
@@ -52,29 +77,29 @@ class Record:
 
     @cached_property
     def spec(self) -> "RunSpec":
-        """What the run is. Imports torch."""
+        """The spec of the run. Reading it imports torch, which takes seconds."""
         from hyperfactor.runs.recorded import recorded_spec
 
         return recorded_spec(self._store, self.id)
 
     @cached_property
     def history(self) -> pl.DataFrame:
-        """A row each `record_every` steps: step, images, seconds, loss, ..., and `<region>.<measure>`."""
+        """The training history, one row every `record_every` steps: step, images, seconds, loss, `region.measure`."""
         return self._table("history.parquet")
 
     @cached_property
     def evaluation(self) -> pl.DataFrame:
-        """A row for each drawing that was judged when the run was finished (see `subjects.judge.judge`)."""
+        """One row for each drawing that was judged when the run was finished (see `subjects.judge.judge`)."""
         return self._table("evaluation.parquet")
 
     def accuracy(self) -> pl.DataFrame:
-        """The evaluation, a row a region (see `subjects.judge.summarize`)."""
+        """The evaluation, summarised in one row a region (see `subjects.judge.summarize`)."""
         read = [column for column in self.evaluation.columns if column.endswith("_read")]
         return summarize(self.evaluation, tuple(column.removesuffix("_read") for column in read))
 
     @cached_property
     def pictures(self) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n c h w"]]:
-        """The factors of the evaluated drawings, and the drawings."""
+        """Factor values and pictures of the judged drawings."""
         from safetensors.numpy import load
 
         tensors = load(self._store.read(self.id, "samples.safetensors"))

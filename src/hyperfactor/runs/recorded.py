@@ -1,7 +1,8 @@
-"""Specs that a store has recorded, read by today's code.
+"""Specs recorded in a store, as today's code reads them.
 
-The id of a run names what differs from the defaults. So a run that another version recorded may have today's id and
-other values, where a default has changed, or a spec that today's code cannot read. Both are recognised here.
+The id of a run is a hash of what differs from the defaults. If a default has changed, a run recorded by another version
+may therefore have the id of a spec of today and yet other values. Today's code may also be unable to read a recorded
+spec. Both cases are recognised here.
 """
 
 from collections.abc import Mapping
@@ -13,11 +14,11 @@ from hyperfactor.store.store import Store
 from hyperfactor.strict import changes, leaves
 
 Recorded = Mapping[str, Any]  # a spec as plain data
-CHECKED = 200  # recorded specs that `remark` reads; a millisecond each
+CHECKED = 200  # largest number of specs that `remark` reads, which takes a millisecond each
 
 
 def recorded_spec(store: Store, run: str) -> RunSpec:
-    """The spec of a run in a store; StoreError where there is none, or today's code cannot read it."""
+    """The recorded spec of a run. Raises `StoreError` if there is none, or today's code cannot read it."""
     recorded = store.spec(run)
     if recorded is None:
         raise StoreError(f"run {run}: got no recorded spec, needs the one that was written; {store.files.remedy}")
@@ -28,7 +29,20 @@ def recorded_spec(store: Store, run: str) -> RunSpec:
 
 
 def check_same(spec: RunSpec, recorded: Recorded) -> None:
-    """Raise StoreError where a run of this id was recorded with other values, because a default has changed since."""
+    """Refuse a recorded run that has the id of a spec but other values, because a default has changed.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        Today's spec.
+    recorded : mapping
+        The spec that was recorded under its id.
+
+    Raises
+    ------
+    StoreError
+        If a value differs. The message names the key.
+    """
     now = spec.model_dump(mode="json")
     if recorded == now:
         return
@@ -51,12 +65,24 @@ def check_same(spec: RunSpec, recorded: Recorded) -> None:
 def is_finished(store: Store, spec: RunSpec) -> bool:
     """Whether a store has the finished run of a spec.
 
+    Parameters
+    ----------
+    store : Store
+        The store.
+    spec : RunSpec
+        The spec.
+
+    Returns
+    -------
+    bool
+        True if the run is finished.
+
     Raises
     ------
     DamagedError
-        Where a file of the run is missing or of another size.
+        If a file of the run is missing or has another size.
     StoreError
-        Where the run was recorded with other values (see `check_same`).
+        If the run was recorded with other values (see `check_same`).
     """
     manifest = store.finished(spec.id)
     if manifest is not None:
@@ -65,7 +91,20 @@ def is_finished(store: Store, spec: RunSpec) -> bool:
 
 
 def unlike(run: str, recorded: Recorded) -> str | None:
-    """One line where the recorded spec of a run is not today's spec of this id, else None."""
+    """Compare the recorded spec of a run with today's spec of its id.
+
+    Parameters
+    ----------
+    run : str
+        The run's id.
+    recorded : mapping
+        The recorded spec.
+
+    Returns
+    -------
+    str or None
+        One line if they differ, else None.
+    """
     try:
         spec = RunSpec.parse(recorded)
     except RequestError as error:
@@ -94,7 +133,18 @@ def _without(data: Recorded, path: list[str]) -> dict[str, Any]:
 
 
 def remark(specs: Mapping[str, Recorded]) -> str | None:
-    """One line on runs that other code than today's has recorded, by id, where `unlike` says something of some."""
+    """Summarise which runs were recorded by other code and differ from today's specs.
+
+    Parameters
+    ----------
+    specs : mapping of str to mapping
+        Recorded specs by the ids of their runs. The first CHECKED of them are read.
+
+    Returns
+    -------
+    str or None
+        One line, or None if no run differs.
+    """
     checked = dict(list(specs.items())[:CHECKED])
     found = [run for run, recorded in checked.items() if (spec := _parsed(recorded)) is None or spec.id != run]
     if not found:

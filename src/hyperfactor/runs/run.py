@@ -1,4 +1,4 @@
-"""Run: one trained model that draws, with all that was recorded of it."""
+"""Run: a trained model that draws, with everything that was recorded about it."""
 
 import math
 import os
@@ -28,19 +28,19 @@ from hyperfactor.runs.spec import RunSpec
 from hyperfactor.store.store import Store
 from hyperfactor.subjects.judge import judge
 
-BATCH = 64  # pictures drawn at a time; it changes no picture
-ROUNDED = 1e-5  # pictures may be so far outside of [0, 1], by rounding
-MODELS = 4  # of several training steps, that a run keeps in memory
-CAPTURE = 2**32  # bytes that the activations asked for at once may take
+BATCH = 64  # pictures drawn at a time; no picture depends on it
+ROUNDED = 1e-5  # how far pictures may lie outside [0, 1], because of rounding
+MODELS = 4  # models of different training steps that a run keeps in memory
+CAPTURE = 2**32  # largest size of the activations of one call, in bytes
 
 Pictures = Float[np.ndarray, "n c h w"]
 
-# A forked child lacks the threads that torch started in its parent, and would wait for them for ever.
+# Threads of torch do not survive a fork, and a forked child would wait for them for ever.
 os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def build_model(spec: RunSpec) -> Generator:
-    """The untrained model of a spec; its first weights depend on the spec alone."""
+    """The untrained model of a spec. Its initial weights depend on the spec alone."""
     picture = spec.data.picture
     with rng.torch_seeded(spec.seed, "model.weights"):
         model = spec.model.build(
@@ -54,12 +54,12 @@ def build_model(spec: RunSpec) -> Generator:
 
 
 def snapshot_name(step: int) -> str:
-    """The artifact that holds the averaged weights after `step` steps."""
+    """The name of the artifact with the averaged weights after `step` training steps."""
     return f"snapshot-{step}.safetensors"
 
 
 def _one_of(value: object, name: str, allowed: Container[int], needs: str) -> int:
-    """The value as an integer, or RequestError unless it is one of those allowed."""
+    """The value as an integer. Raises `RequestError` if it is not allowed."""
     try:
         whole = arrays.whole(value, name, 0)
     except RequestError:
@@ -70,7 +70,7 @@ def _one_of(value: object, name: str, allowed: Container[int], needs: str) -> in
 
 
 def _pictures(given: object, shape: tuple[int, ...]) -> Float[Tensor, "n c h w"]:
-    """Pictures in [0, 1] of this shape, float32, or RequestError."""
+    """Pictures in [0, 1] of this shape, as float32. Raises `RequestError` for anything else."""
     values = arrays.numbers(given, "pictures")
     if values.shape != shape:
         raise RequestError(f"pictures: got shape {values.shape}, needs {shape}")
@@ -86,7 +86,7 @@ def _is_sequence(given: Any) -> TypeGuard[Sequence[int]]:
 
 
 def _timesteps(given: int | Sequence[int], total: int) -> tuple[int, ...]:
-    """One or more timesteps as integers below a total, or RequestError."""
+    """One or more timesteps as integers below a total. Raises `RequestError` for anything else."""
     needs = f"an integer in 0..{total - 1}"
     several = tuple(given) if _is_sequence(given) else (given,)
     if not several:
@@ -95,7 +95,7 @@ def _timesteps(given: int | Sequence[int], total: int) -> tuple[int, ...]:
 
 
 def _seeds(given: Sequence[int]) -> tuple[int, ...]:
-    """Two or more different seeds, or RequestError."""
+    """Two or more different seeds. Raises `RequestError` for anything else."""
     seeds = tuple(rng.check_seed(seed) for seed in given)
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise RequestError(f"seed: got {list(seeds)}, needs an integer, or two or more different ones")
@@ -105,9 +105,10 @@ def _seeds(given: Sequence[int]) -> tuple[int, ...]:
 def _pictures_by_seed(
     given: Any, seeds: Sequence[int], shape: tuple[int, ...], several: bool
 ) -> Sequence[Float[Tensor, "n c h w"] | None]:
-    """For each seed the pictures to look at, None for the model's own; RequestError as `_pictures`.
+    """The pictures to look at for each seed; None for drawings of the model.
 
-    Of several seeds a list of arrays of four axes has an array for each seed; anything else is one array for all.
+    If there are several seeds, a list of arrays of four axes has an array for each seed. Anything else is one array for
+    all seeds. Raises `RequestError` as `_pictures` does.
     """
     if given is None:
         return [None] * len(seeds)
@@ -121,7 +122,7 @@ def _pictures_by_seed(
 
 
 def _device(given: str | torch.device) -> torch.device:
-    """The device, or RequestError where torch does not have it."""
+    """A device of torch. Raises `RequestError` if torch does not have it."""
     try:
         device = torch.device(given)
         torch.empty(0, device=device)
@@ -132,8 +133,34 @@ def _device(given: str | torch.device) -> torch.device:
 
 
 def draw(model: Generator, spec: RunSpec, points: Float[np.ndarray, "n k"], seed: int) -> Pictures:
-    """One picture a point. The noise of a picture depends on the seed, its factor values, and on
-    how many equal points come before it, so neither the order nor the batches change a picture."""
+    """Draw one picture for each point.
+
+    The noise of a picture depends on the seed, on its factor values, and on the number of equal points before it.
+    Therefore neither the order nor the batches change a picture.
+
+    Parameters
+    ----------
+    model : Generator
+        The model.
+    spec : RunSpec
+        The spec of the model.
+    points : (n, k)
+        Factor values, in the factors' units.
+    seed : int
+        Seed of the noise, 0 <= seed < 2^128.
+
+    Returns
+    -------
+    (n, c, h, w)
+        Pictures in [0, 1], float32.
+
+    Raises
+    ------
+    RequestError
+        If a factor cannot be coded.
+    DivergedError
+        If a picture is not finite.
+    """
     space = spec.data.picture.space()
     device = next(model.parameters()).device
     condition = torch.from_numpy(spec.encoding.encode(points, space)).to(device)
@@ -144,12 +171,12 @@ def draw(model: Generator, spec: RunSpec, points: Float[np.ndarray, "n k"], seed
 
 
 def _streams(points: np.ndarray, space: FactorSpace, seed: int) -> Iterator[torch.Generator]:
-    """A stream for each point, named by its values; the high end of a periodic factor is its low end.
+    """A random stream for each point, named by its values. The two ends of a periodic factor are the same value.
 
-    A value enters the name as the words of its 64 bits. Only 0 takes one word and only its last word is 0, so
-    read from the end two points never have the same words.
+    The words of the 64 bits of each value are part of the name. Only the value 0 has a single word, and only its last
+    word is 0. Read from the end, two different points therefore never have the same words.
     """
-    wrapped = np.where(np.abs(points) < np.finfo(np.float64).tiny, 0.0, points)  # -0.0 and subnormal numbers are 0.0
+    wrapped = np.where(np.abs(points) < np.finfo(np.float64).tiny, 0.0, points)  # -0.0 and subnormal numbers become 0.0
     for k, factor in enumerate(space.factors):
         if factor.period is not None:
             wrapped[wrapped[:, k] == factor.high, k] = factor.low
@@ -166,7 +193,7 @@ def _visits(
     timesteps: Sequence[int],
     given: Float[Tensor, "n c h w"] | None,
 ) -> Iterator[int]:
-    """Stops at each timestep asked for, in batches: of the model's own drawings, or of the pictures given, noised."""
+    """Stop at each requested timestep, in batches: of drawings of the model, or of the given pictures, noised."""
     for i in range(0, len(condition), BATCH):
         pictures = None if given is None else given[i : i + BATCH].to(condition.device)
         for timestep, _ in model.visit(condition[i : i + BATCH], streams[i : i + BATCH], timesteps, pictures):
@@ -176,9 +203,9 @@ def _visits(
 def _check_memory(
     model: Generator, names: Sequence[str], condition: Float[Tensor, "n d"], readings: dict[str, int], pool: Pool | None
 ) -> None:
-    """RequestError where the layers of all points and readings take over CAPTURE bytes.
+    """Raise `RequestError` if the layers of all points and readings take more than CAPTURE bytes.
 
-    readings: how many seeds and timesteps, by these words.
+    `readings` has the numbers of seeds and of timesteps, by these words.
     """
     count = len(condition) * math.prod(readings.values())
     needed = measure_size(model.network, names, model.inputs(condition[:1]), count, pool)
@@ -186,15 +213,30 @@ def _check_memory(
         several = {what: number for what, number in readings.items() if number > 1}
         of = "".join(f" and {number} {what}" for what, number in several.items())
         raise RequestError(
-            f"layers {', '.join(names)}: got {needed.bytes / 1e9:.1f} GB for {len(condition)} points{of}, needs at "
-            f"most {CAPTURE / 1e9:.1f} GB; pool the pixels, or ask for fewer {', '.join(['points', *several])} or layers"
+            f"layers {', '.join(names)}: got {needed.bytes / 1e9:.1f} GB for {len(condition)} points{of}, "
+            f"needs at most {CAPTURE / 1e9:.1f} GB; pool the pixels, "
+            f"or ask for fewer {', '.join(['points', *several])} or layers"
         )
 
 
 def evaluate(model: Generator, spec: RunSpec, most: int | None = None) -> tuple[pl.DataFrame, dict[str, Tensor]]:
-    """Draw and judge the training region and every test region, `most` points of each at most.
+    """Draw and judge the training region and all test regions.
 
-    Returns the frame of `judge` over all regions, and the pictures with their factors.
+    Parameters
+    ----------
+    model : Generator
+        The model.
+    spec : RunSpec
+        The spec of the model.
+    most : int, optional
+        Largest number of points a region. Default: the spec's `data.test_points`.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row a drawing (see `subjects.judge.judge`).
+    dict of str to Tensor
+        "images" and "factors": the pictures (n, c, h, w) and their factor values (n, k).
     """
     regions = spec.task.regions(most)
     points = np.unique(np.concatenate(list(regions.values())), axis=0)
@@ -208,31 +250,56 @@ def evaluate(model: Generator, spec: RunSpec, most: int | None = None) -> tuple[
 
 
 class Run(Record):
-    """A finished run, alive: it draws, and its layers can be looked at.
+    """A finished run that draws, and whose layers can be read.
 
     Parameters
     ----------
     store : Store
-        Where the run is.
+        The store of the run.
     run : str
-        Its id.
+        The run's id.
     device : str or torch.device
-        Where it draws. The noise of a drawing is the same everywhere.
+        Device on which it draws. The noise of a drawing is the same on all devices.
+
+    Attributes
+    ----------
+    device : torch.device
+        The device.
 
     Raises
     ------
     RequestError
-        Where the run is not finished, and for a device that torch does not have.
+        If the run is not finished, or torch does not have the device.
     """
 
     def __init__(self, store: Store, run: str, device: str | torch.device = "cpu"):
         super().__init__(store, run)
         self.device = _device(device)
-        self._models: dict[str, Generator] = {}  # the one that was asked for last at the end
+        self._models: dict[str, Generator] = {}  # by the name of their weights, the last used at the end
 
     @classmethod
     def open(cls, store: str | Path, prefix: str, device: str | torch.device = "cpu") -> Self:
-        """The finished run whose id begins with `prefix`, on a device."""
+        """Open the finished run whose id begins with `prefix`.
+
+        Parameters
+        ----------
+        store : str or Path
+            A folder of runs, or a bucket.
+        prefix : str
+            The beginning of one id.
+        device : str or torch.device
+            Device on which it draws.
+
+        Returns
+        -------
+        Run
+            The run.
+
+        Raises
+        ------
+        RequestError
+            If no run, several runs, or an unfinished run has such an id, or torch does not have the device.
+        """
         opened = Store(store)
         return cls(opened, opened.resolve(prefix), device)
 
@@ -247,7 +314,7 @@ class Run(Record):
         return self._model("weights.safetensors")
 
     def _model(self, name: str) -> Generator:
-        """The model of some weights; the last MODELS that were asked for are kept."""
+        """The model with the named weights. The last MODELS models are kept."""
         model = self._models.pop(name) if name in self._models else self._load(name)
         self._models = dict([*self._models.items(), (name, model)][-MODELS:])
         return model
@@ -258,26 +325,61 @@ class Run(Record):
         return model.to(self.device).eval()
 
     def axes(self) -> tuple[Float[np.ndarray, " n_k"], ...]:
-        """The values of each factor at which the model is looked at."""
+        """The values of each factor in representations, (n_k,) each."""
         return self.spec.data.test_axes()
 
     def default_layers(self) -> tuple[str, ...]:
-        """The layer that is looked at unless others are named."""
+        """The layer that is read if no other is named."""
         return (self.model.default_layer,)
 
     def assess(self, images: Pictures, points: Float[np.ndarray, "n k"]) -> Accuracy:
-        """Judge drawings against the closed form of their family (see `measures.accuracy`)."""
+        """Judge pictures against the closed form of their family (see `measures.accuracy`).
+
+        Parameters
+        ----------
+        images : (n, c, h, w)
+            Pictures, in [0, 1].
+        points : (n, k)
+            The factor values asked for, in the factors' units.
+
+        Returns
+        -------
+        Accuracy
+            The verdict on each picture.
+        """
         return measure(images, points, self.spec.task.family)
 
     def reading_errors(self) -> dict[str, float]:
-        """How often the family misreads its own true pictures, by factor."""
+        """The share of true pictures that the family misreads.
+
+        Returns
+        -------
+        dict of str to float
+            For each factor, for "all" factors together, and for "valid".
+        """
         points = self.spec.data.test_lattice()
         told = measure(self.spec.task.render(points), points, self.spec.task.family)
         rates = {name: float(1 - told.correct[:, k].mean()) for k, name in enumerate(self.space.names)}
         return rates | {"all": float(1 - told.all.mean()), "valid": float(1 - told.valid.mean())}
 
     def model_at(self, step: int | None = None) -> Generator:
-        """The model after `step` training steps, one of `training.snapshots`; None for the trained one."""
+        """The model after some number of training steps.
+
+        Parameters
+        ----------
+        step : int, optional
+            One of `training.snapshots`. Default: the trained model.
+
+        Returns
+        -------
+        Generator
+            The model, with averaged weights.
+
+        Raises
+        ------
+        RequestError
+            If the run kept no model of this step.
+        """
         training = self.spec.training
         if step is None:
             return self.model
@@ -293,21 +395,33 @@ class Run(Record):
         *,
         sampling: SamplingSpec | None = None,
     ) -> Float[np.ndarray, "n c h w"]:
-        """Draw a picture in [0, 1], float32, for each row of factor values, which need not be on the lattice.
+        """Draw one picture for each row of factor values, which need not be on the lattice.
 
         Equal rows get different noise.
 
         Parameters
         ----------
-        factors : (n, k), in the factors' units, of any numeric type and layout.
-        seed : of the noise, an integer of at least 0 and below 2^128.
-        step : of training, one that was kept; None for the trained model.
-        sampling : the sampler and its steps; None for the spec's.
+        factors : (n, k)
+            Factor values in the factors' units, of any numeric type.
+        seed : int
+            Seed of the noise, 0 <= seed < 2^128.
+        step : int, optional
+            Training step of a model that the run kept. Default: the trained model.
+        sampling : SamplingSpec, optional
+            The sampler and its number of steps. Default: those of the spec.
+
+        Returns
+        -------
+        (n, c, h, w)
+            Pictures in [0, 1], float32.
 
         Raises
         ------
-        RequestError : for values outside the factor space, what is no array of numbers, a bad seed or step, and a
-            sampler that the model has not or that its noise schedule does not allow.
+        RequestError
+            If this is not an array of numbers, a value is outside its factor's range, the seed or step is invalid, or
+            the model cannot use the sampler.
+        DivergedError
+            If a picture is not finite.
         """
         seed, spec = rng.check_seed(seed), self.spec
         model = self.model_at(step) if sampling is None else self.model_at(step).drawing_by(sampling)
@@ -363,34 +477,46 @@ class Run(Record):
         pool: Pool | None = None,
         seed: int | Sequence[int] = 0,
     ) -> dict[str, Any] | dict[int, dict[str, Any]]:
-        """What layers put out when the model draws.
+        """The outputs of layers while the model draws.
 
-        Several seeds give several readings of the layers: the factors are the same, the noise is not. Measures of
-        geometry take the list of a layer and correct for noise (see `hyperfactor.measures.geometry`). Several
-        timesteps are read from the same drawing, which takes hardly longer than one of them.
+        Several seeds give several readings of each layer, with the same factors and other noise. Measures of geometry
+        take the list of readings and correct for noise (see `hyperfactor.measures.geometry`). Several timesteps are
+        read from the same drawing, which takes hardly longer than one timestep.
 
         Parameters
         ----------
-        layers : names of modules of the network, such as "up1" (see `hyperfactor.networks.unet.LAYERS`).
-        timestep : of the drawing, 0 for the finished picture; or several.
-        factors : the points, (n, k); None for the whole lattice.
-        step : of training, one that was kept; None for the trained model.
-        pictures : in [0, 1], noised to the timestep and looked at in place of the model's own drawings, such as the
-            truth. Of several seeds one array, which is noised with each seed, or a list with one array for each.
-        pool : "mean" or "max" over the pixels, which leaves the channels.
-        seed : of the noise; or two or more different seeds.
+        layers : str or sequence of str
+            Names of modules of the network, such as "up1" (see `hyperfactor.networks.unet.LAYERS`).
+        timestep : int or sequence of int
+            Timestep of the drawing, or several; 0 is the finished picture.
+        factors : (n, k), optional
+            Points, in the factors' units. Default: the whole lattice.
+        step : int, optional
+            Training step of a model that the run kept. Default: the trained model.
+        pictures : (n, c, h, w), optional
+            Pictures in [0, 1], such as the true ones, which are noised to each timestep and then seen by the network.
+            With several seeds, one array for all seeds or a list with an array for each. Default: the model's own
+            drawings.
+        pool : {"mean", "max"}, optional
+            Reduce each channel to its mean or maximum over the pixels. Default: keep the pixels.
+        seed : int or sequence of int
+            Seed of the noise, or two or more different seeds.
 
         Returns
         -------
-        For each layer an array (n, d), float32, with d its channels x rows x columns; (n_1, ..., n_k, d) for the whole
-        lattice. Of several seeds a list of such arrays, one a seed: each is what that seed alone gives. Of several
-        timesteps a dict of these by timestep: each is what that timestep alone gives.
+        dict
+            For each layer an array (n, d), float32, with d = channels x rows x columns, or d = channels if pooled. For
+            the whole lattice, (n_1, ..., n_k, d). With several seeds, a list of such arrays, each as its seed alone
+            gives it. With several timesteps, a dict of these by timestep, each as its timestep alone gives it.
 
         Raises
         ------
-        RequestError : for an unknown layer, a bad timestep, step, pool or seed, equal seeds, values outside the factor
-            space, pictures that are not of the points' shape or not in [0, 1] or that the model does not look at, and
-            results that would take over CAPTURE bytes, those of all seeds and timesteps together.
+        RequestError
+            If a layer, timestep, step, pool or seed is invalid, seeds are equal, a value is outside its factor's range,
+            pictures do not have the shape of the points or are outside [0, 1], this kind of model takes no pictures,
+            or the results of all seeds and timesteps exceed CAPTURE bytes.
+        DivergedError
+            If a state is not finite.
         """
         model, space = self.model_at(step), self.spec.data.picture.space()
         timesteps = _timesteps(timestep, model.timesteps)
@@ -418,11 +544,28 @@ class Run(Record):
         return by_timestep if _is_sequence(timestep) else by_timestep[timesteps[0]]
 
     def evaluate(self, region: str | Region | None = None, step: int | None = None) -> pl.DataFrame:
-        """A row a drawing: factors, centres, correct, both, valid, right, error, copying baseline.
+        """Judge drawings, with one row a drawing (see `subjects.judge.judge`).
 
-        region: None for every region recorded, a name for that one; a Region for its lattice points, drawn
-        now. step: of training, one that was kept, whose model draws now. Raises RequestError for a name
-        that was not recorded, or a region without lattice points.
+        Parameters
+        ----------
+        region : str or Region, optional
+            The name of a recorded region, or a region whose lattice points are drawn now. Default: all recorded
+            regions.
+        step : int, optional
+            Training step of a model that the run kept, which draws now. Default: the trained model.
+
+        Returns
+        -------
+        polars.DataFrame
+            For each factor x: its value, what was read of it (`x_read`), whether it is correct (`x_correct`), and
+            whether a copy of the nearest training point is correct (`x_copied`). Also region, all, valid, right and
+            error.
+
+        Raises
+        ------
+        RequestError
+            If no region of this name was recorded, the region has no lattice point, or the run kept no model of this
+            step.
         """
         if region is not None and not isinstance(region, str):
             try:
@@ -444,7 +587,7 @@ class Run(Record):
 
 @contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
-    """Within the block torch uses `count` threads; None leaves its own choice."""
+    """Within the block, torch uses `count` threads; None leaves the number unchanged."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

@@ -1,8 +1,8 @@
-"""RunSpec: everything that decides what a run is, and nothing else.
+"""RunSpec: everything that determines a run, and nothing else.
 
-Paths, the device and the number of workers are not in it, so the same spec has the same id
-everywhere. The defaults are the `laptop` preset. The id names what differs from the defaults, so a new key with a
-default changes no id.
+Paths, the device and the number of workers are not part of it, so the same spec has the same id everywhere. The
+defaults are the `laptop` preset. The id is a hash of what differs from the defaults, so a new key with a default
+changes no id.
 """
 
 import hashlib
@@ -26,17 +26,35 @@ from hyperfactor.store.named import named_path
 from hyperfactor.strict import Integer, Strict, changes
 from hyperfactor.training.loop import TrainingSpec
 
-SCHEMA = 3  # part of every id: raise it when the same spec no longer means the same run
+SCHEMA = 3  # part of every id; raise it when the same spec no longer means the same run
 
 
 @lru_cache(maxsize=2)
 def _task(data: str, encoding: str, seed: int) -> Task:
-    """The task of equal sections, which is resolved once for all specs that have them, such as those read of one run."""
+    """The task of these sections. Equal specs, such as those read again for the same run, share one task."""
     return Task(DataSpec.model_validate_json(data), Encoding.model_validate_json(encoding), seed)
 
 
 class RunSpec(Strict):
-    """One run: the data, the network, how it is trained and sampled, and the seed."""
+    """A run: its data, its model, how the model is trained and draws, and the seed.
+
+    Attributes
+    ----------
+    seed : int
+        Seed of all random numbers of the run, 0 <= seed < 2^32.
+    data : DataSpec
+        What is drawn, trained on and tested.
+    encoding : Encoding
+        How factor values become conditions.
+    model : ModelSpec
+        The generator.
+    diffusion : DiffusionSpec
+        The path from pictures to noise, the prediction, and the weights of the loss.
+    training : TrainingSpec
+        How the model is trained.
+    sampling : SamplingSpec
+        How the model draws.
+    """
 
     seed: Integer = Field(default=0, ge=0, lt=2**32)
     data: DataSpec = DataSpec()
@@ -61,20 +79,35 @@ class RunSpec(Strict):
 
     @cached_property
     def task(self) -> Task:
-        """The data, resolved: points, regions, codes and pictures."""
+        """The resolved data: points, regions, codes and pictures."""
         return _task(self.data.model_dump_json(), self.encoding.model_dump_json(), self.seed)
 
     @property
     def id(self) -> str:
-        """16 hexadecimal digits: a hash of what differs from the defaults, and of the schema's version."""
+        """A hash of what differs from the defaults and of SCHEMA, as 16 hexadecimal digits."""
         content = json.dumps(changes(self, type(self).model_construct()), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(f"{SCHEMA}:{content}".encode()).hexdigest()[:16]
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
-        """Read a YAML file, then set keys as in `["training.steps=100"]`.
+        """Read a spec from a YAML file.
 
-        Raises RequestError for a missing file, bad YAML, an unknown key or a bad value.
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        overrides : sequence of str
+            Changes of keys, such as "training.steps=100".
+
+        Returns
+        -------
+        RunSpec
+            The spec.
+
+        Raises
+        ------
+        RequestError
+            If the file cannot be read, is not valid YAML, has an unknown key, or a value is invalid.
         """
         return cls.parse(override(read_yaml(path), overrides))
 
@@ -88,9 +121,9 @@ def _integer(text: str) -> int:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as version 1.2 has it (core schema), with anchors, `<<` merge keys, and each key once.
+    """YAML 1.2 (core schema) with anchors and `<<` merge keys. Repeated keys are refused.
 
-    PyYAML reads version 1.1, where 010 is 8, 1:30 is 90, 1_000 is 1000, yes is true and 1e-3 is text.
+    PyYAML reads YAML 1.1, where 010 is 8, 1:30 is 90, 1_000 is 1000, yes is true, and 1e-3 is text.
     """
 
     yaml_implicit_resolvers = {}  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -114,11 +147,11 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what `_Loader` and readers of YAML 1.1 read alike: other text stands in quotes."""
+    """Writes text in quotes wherever `_Loader` or a reader of YAML 1.1 would read something else without them."""
 
 
 def _add(kind: str, pattern: str, first: str, read: Callable[[str], Any] | None = None) -> None:
-    """Plain text of this pattern, which begins with one of these characters or is empty, is of this kind."""
+    """Read plain text of this pattern as this kind of value. `first` has all characters that may begin such text."""
     for side in (_Loader, _Dumper):
         side.add_implicit_resolver(_tag(kind), re.compile(f"^(?:{pattern})$"), [*first, ""])
     if read:
@@ -129,21 +162,41 @@ _add("null", "~|null|Null|NULL|", "~nN")
 _add("bool", "true|True|TRUE|false|False|FALSE", "tTfF", lambda text: {"true": True, "false": False}[text.lower()])
 _add("int", "[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789", _integer)
 _add(
-    "float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789",
+    "float",
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+    "-+.0123456789",
     lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
-)  # fmt: skip
+)
 _add("merge", "<<", "<", str)
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """Plain data from YAML 1.2; RequestError with the line where it cannot be read."""
+    """Read YAML 1.2.
+
+    Parameters
+    ----------
+    text : str
+        The YAML.
+    where : str
+        Its place, for the message of an error.
+
+    Returns
+    -------
+    Any
+        Plain data.
+
+    Raises
+    ------
+    RequestError
+        If the text cannot be read. The message names the line.
+    """
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = str(getattr(error, "problem", None) or error).splitlines()[0]
-    except (ValueError, KeyError) as error:  # a number or truth value by its tag
+    except (ValueError, KeyError) as error:  # a wrong number or truth value with an explicit tag
         line, problem = "", f"got {error}"
     except RecursionError:
         line, problem = "", "got lists or mappings too deep within each other"
@@ -151,12 +204,12 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def dump_yaml(data: Any) -> str:
-    """YAML that `parse_yaml` reads back as the same data."""
+    """Write plain data as YAML that `parse_yaml` reads as the same data."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML file; RequestError where it cannot be read or holds something else."""
+    """The mapping in a YAML file. Raises `RequestError` if the file cannot be read or is not a mapping."""
     try:
         text = named_path(path, "file").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -168,7 +221,25 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def override(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The data with keys set as in `["training.steps=100"]`."""
+    """Change keys of plain data.
+
+    Parameters
+    ----------
+    data : mapping
+        A spec as plain data.
+    overrides : sequence of str
+        Changes such as "training.steps=100", with values in YAML.
+
+    Returns
+    -------
+    dict
+        A changed copy.
+
+    Raises
+    ------
+    RequestError
+        If a change cannot be read.
+    """
     changed = dict(data)
     for text in overrides:
         key, equals, value = text.partition("=")
@@ -179,7 +250,27 @@ def override(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
 
 
 def set_key(data: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """The data with a dotted key set, in sections that are made where they are missing."""
+    """Set one key of plain data.
+
+    Parameters
+    ----------
+    data : mapping
+        A spec as plain data.
+    key : str
+        A dotted key, such as "training.steps". Missing sections are added.
+    value : Any
+        Its new value.
+
+    Returns
+    -------
+    dict
+        A changed copy.
+
+    Raises
+    ------
+    RequestError
+        If the key is malformed, or lies below a key that is not a section.
+    """
     if not isinstance(key, str) or not all(key.split(".")):
         raise RequestError(f"override: got the key {key!r}, needs one such as training.steps")
     return _set(data, key.split("."), value, key)

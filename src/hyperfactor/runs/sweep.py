@@ -1,14 +1,12 @@
-"""Many specs -> many runs, as independent tasks on Dask.
+"""Train many specs, as independent tasks on Dask.
 
-Each run is one task of a worker process with one thread: two such processes train more pictures than
-one process with two threads, and a run's bits do not depend on how many workers there are. The
-workers are an embedded cluster on the cores (or the GPUs) of this machine, or any Dask cluster that
-the store can be reached from.
+Each run is one task of a worker process with one thread. Two such processes train more pictures than one process with
+two threads, and the bits of a run do not depend on the number of workers. The workers run on the cores or the GPUs of
+this machine, or belong to any Dask cluster that can reach the store.
 
-A task can be repeated: it trains what the store lacks, from the last checkpoint. So when a worker dies
-its task goes to another one and goes on; when everything dies, the same call goes on. Who trains a run
-is settled by the store's leases, not by Dask: a run that somebody else is training is left to them, and
-looked at again.
+A task can be repeated: it trains what the store lacks, from the last checkpoint. If a worker dies, another worker
+continues its task. If everything dies, the same call continues the sweep. The leases of the store decide which process
+trains a run, not Dask. A run that another process is training is left to it, and is checked again later.
 """
 
 import hashlib
@@ -43,10 +41,10 @@ from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.track import check_target
 from hyperfactor.store.store import Store
 
-TOPIC = "hyperfactor"  # of the events in which workers report (id, steps done)
-LOOK = 0.05  # seconds between looks at what has ended
-PATIENCE = 5.0  # seconds without a sign of a worker before it is said
-LOOK_AGAIN = 1.0  # seconds between looks at a run that somebody else trains
+TOPIC = "hyperfactor"  # topic of the events with which workers report (id, steps done)
+LOOK = 0.05  # seconds between checks for ended tasks
+PATIENCE = 5.0  # seconds without a worker until the user is told
+LOOK_AGAIN = 1.0  # seconds between checks of a run that another process trains
 GONE = "scheduler: got no answer from it any more, needs one that lives; the same command goes on"
 _ERRORS: dict[str, type[HyperfactorError]] = {
     kind.__name__: kind
@@ -66,10 +64,10 @@ def train_all(
     finished: Callable[[Run], None] = lambda _run: None,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> tuple[dict[str, Run], dict[str, HyperfactorError]]:
-    """Train what is not in the store yet, equal specs once, the longest expected first.
+    """Train all specs that are not in the store yet, the longest expected run first. Equal specs are trained once.
 
-    A script that calls it with several workers should have `if __name__ == "__main__":` around its calls, because each
-    worker reads the script; without, the workers are started once more and do not read it.
+    A script that calls this with several workers should guard its calls with `if __name__ == "__main__":`, because each
+    worker reads the script. Without the guard, the workers are started a second time, and do not read it.
 
     Parameters
     ----------
@@ -78,38 +76,38 @@ def train_all(
     store : str or Path
         A folder of runs, or a bucket.
     workers : int, optional
-        Processes of the embedded cluster. A single one trains in this process. Default: one a core, or one a GPU.
+        Number of worker processes on this machine. 1 trains in this process. Default: one a core, or one a GPU.
     scheduler : str, optional
-        An existing cluster instead: `tcp://host:port` or a scheduler file.
+        An existing cluster to use instead: `tcp://host:port` or a scheduler file.
     gpu : bool
-        Whether to train on GPUs. A worker of an existing cluster that has one declares `--resources GPU=1`.
+        Whether to train on GPUs. A worker of an existing cluster declares its GPU by `--resources GPU=1`.
     track : str, optional
-        A tracker that watches each run, see `track.tracker`.
+        A tracker that follows each run (see `track.tracker`).
     report : callable
-        Called here with a spec and the number of its steps done.
+        report(spec, step): called in this process with the number of steps done.
     finished : callable
-        Called with each run that is trained now.
+        finished(run): called for each run that this call has trained.
     tell : callable
-        Called with a line for each run that somebody else trains, and for a tracker that does not work.
+        tell(line): called for each run that another process trains, and if a tracker does not work.
 
     Returns
     -------
-    dict of Run
+    dict of str to Run
         The runs by id.
-    dict of HyperfactorError
-        The errors of runs that failed by themselves, by id. They stop no other run.
+    dict of str to HyperfactorError
+        The errors of runs that failed, by id. They stop no other run.
 
     Raises
     ------
     WriteError, MachineError
-        Where the store can no longer be written.
+        If the store can no longer be written.
     RequestError
-        For a cluster that is not there, or a tracker that cannot work.
+        If the cluster cannot be reached, or the tracker cannot work.
     RunError
-        For a cluster that is lost, or workers that do not start.
+        If the cluster is lost, or workers do not start.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        os._exit(1)  # a worker that reads a script without a guard: it is started again without reading it
+        os._exit(1)  # this worker reads a script without a guard; it is started again without reading it
     _check_request(workers, scheduler, gpu)
     wanted = {spec.id: spec for spec in specs}
     opened = Store(store)
@@ -143,7 +141,7 @@ def _train_here(
     spec: RunSpec, store: str | Path, gpu: bool, track: str | None, report: Callable[[int], None],
     finished: Callable[[Run], None], tell: Callable[[str], None],
 ) -> HyperfactorError | None:  # fmt: skip
-    """Train a run in this process; the error that ended it, where it stops no other run."""
+    """Train a run in this process. Returns the error that ended the run, if other runs can go on."""
     device = "cuda" if gpu else "cpu"
     try:
         finished(train(spec, store, threads=1, device=device, track=track, report=report, tell=tell))
@@ -151,7 +149,7 @@ def _train_here(
         raise
     except HyperfactorError as error:
         return error
-    except (MemoryError, RuntimeError) as error:  # a run that is too large, as in a worker
+    except (MemoryError, RuntimeError) as error:  # a run that is too large fails alone, as in a worker
         if (fault := machine_fault(error)) is None:
             raise
         return RunError(f"run {spec.id}: {fault}")
@@ -159,7 +157,7 @@ def _train_here(
 
 
 def _missing(wanted: dict[str, RunSpec], store: Store) -> tuple[list[RunSpec], dict[str, HyperfactorError]]:
-    """The specs without a finished run, and the errors of those of which a file is damaged or may not be read."""
+    """The specs without a finished run, and the errors of runs with a file that is damaged or may not be read."""
     missing, failures = [], {}
     for run, spec in wanted.items():
         try:
@@ -171,12 +169,12 @@ def _missing(wanted: dict[str, RunSpec], store: Store) -> tuple[list[RunSpec], d
 
 
 def _cost(spec: RunSpec) -> float:
-    """Proportional to the time of training, roughly: pictures x pixels x effort a pixel."""
+    """A number roughly proportional to the duration of training: pictures x pixels x effort a pixel."""
     return spec.training.steps * spec.training.batch * math.prod(spec.data.picture.shape[1:]) * spec.model.effort()
 
 
 class _Sweep:
-    """The runs of one call on a cluster: submitted, listened to, and sorted as they end."""
+    """The runs of one call on a cluster: submits them, listens to them, and sorts them when they end."""
 
     def __init__(self, client, missing, store, gpu, track, report, finished, tell):
         from distributed import as_completed
@@ -185,12 +183,12 @@ class _Sweep:
         self.report, self.finished, self.tell = report, finished, tell
         self.specs = {spec.id: spec for spec in missing}
         self.rank = {run: k for k, run in enumerate(self.specs)}
-        # other stores' tasks for the same run, and other ways to train it, are other tasks
+        # tasks for the same run with another store, device or tracker are other tasks
         self.way = hashlib.sha256(repr((store.url, gpu, track)).encode()).hexdigest()[:8]
         self.attempts = dict.fromkeys(self.specs, 0)
-        self.steps: dict[str, int] = {}  # of a run: done
-        self.given_up: dict[str, int] = {}  # of a run: done when Dask gave it up, after several workers died
-        self.elsewhere: set[str] = set()  # runs that somebody else trains
+        self.steps: dict[str, int] = {}  # run -> steps done
+        self.given_up: dict[str, int] = {}  # run -> steps done when Dask gave it up, after several workers died
+        self.elsewhere: set[str] = set()  # runs that other processes train
         self.failures: dict[str, HyperfactorError] = {}
         self.told: set[str | int] = set()
         self.tasks: dict[Any, str] = {}
@@ -198,7 +196,7 @@ class _Sweep:
         client.subscribe_topic(TOPIC, self._heard)
 
     def run(self, keep_up: Callable[[], None]) -> dict[str, HyperfactorError]:
-        """Until each run has ended; the errors of those that failed. keep_up: looks after the workers."""
+        """Wait until all runs have ended, and return the errors of failed runs. `keep_up` replaces dead workers."""
         try:
             for run in self.specs:
                 self._submit(run)
@@ -236,7 +234,7 @@ class _Sweep:
         self.ended.add(task)
 
     def _heard(self, event: tuple[float, tuple[str, int | str]]) -> None:
-        """A worker says how many steps of a run are done, or what its user should know."""
+        """Take a message of a worker: the number of steps done of a run, or a line for the user."""
         run, said = event[1]
         if run in self.specs and isinstance(said, int):
             self.steps[run] = said
@@ -246,7 +244,7 @@ class _Sweep:
             self.tell(said)
 
     def _sort(self, task: Any) -> None:
-        """What follows from a task that has ended."""
+        """Sort a run whose task has ended: finished, failed, submitted again, or trained by another process."""
         run = self.tasks.pop(task)
         if task.status not in ("finished", "error"):  # lost or cancelled: the connection broke
             raise RunError(GONE)
@@ -256,7 +254,7 @@ class _Sweep:
             if self.attempts[run] == 1:
                 self.tell(f"{error}; looked at again later")
         elif isinstance(error, _WorkersDiedError) and self.steps.get(run, 0) > self.given_up.get(run, 0):
-            self.given_up[run] = self.steps[run]  # it comes forward, death by death
+            self.given_up[run] = self.steps[run]  # the run advances, although workers die
             self._submit(run)
         elif isinstance(error, MachineError | WriteError):
             raise error
@@ -273,11 +271,11 @@ class _Sweep:
 
 
 class _WorkersDiedError(RunError):
-    """Several workers that trained the run died, one after the other."""
+    """Several workers that trained the run died, one after another."""
 
 
 def _error(task: Any, run: str) -> HyperfactorError | None:
-    """What a task that has ended says went wrong."""
+    """The error that ended a task, or None."""
     if task.status == "finished":
         said = task.result()
         return None if said is None else _ERRORS.get(said[0], RunError)(said[1])
@@ -290,7 +288,7 @@ def _error(task: Any, run: str) -> HyperfactorError | None:
 
 
 def _train_one(canonical: str, store: str, device: str, track: str | None, dead: int) -> tuple[str, str] | None:
-    """The task: None, or the kind of error and its message."""
+    """The task of a worker. Returns None, or the kind of an error and its message."""
     from distributed import get_worker
 
     if device == "cuda" and not torch.cuda.is_available():
@@ -306,7 +304,7 @@ def _train_one(canonical: str, store: str, device: str, track: str | None, dead:
     except HyperfactorError as error:
         kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS)
         return kind, str(error)
-    except Exception as error:  # a run that fails by itself stops no other
+    except Exception as error:  # a run that fails stops no other run
         said = machine_fault(error) or f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         return "RunError", f"run {spec.id}: {said}"
     return None

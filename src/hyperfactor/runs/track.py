@@ -1,8 +1,8 @@
-"""Optional trackers: the history of a run, row by row, to TensorBoard, Weights & Biases or MLflow.
+"""Optional trackers send the history of a run, row by row, to TensorBoard, Weights & Biases or MLflow.
 
-A tracker only watches: the store keeps the history whether there is one or not, and no bit of a run depends
-on it. It works in a thread of its own, so that training never waits for it. What goes wrong with it is told in
-one line, once, and training goes on. A run that goes on after an interruption goes on under its own name.
+A tracker only watches. The store keeps the history in any case, and no bit of a run depends on a tracker. It works in a
+thread of its own, so training never waits for it. If it fails, the user is told once, in one line, and training goes
+on. A run that is continued after an interruption keeps its name in the tracker.
 """
 
 import os
@@ -22,8 +22,8 @@ from hyperfactor.strict import leaves
 
 Row = Mapping[str, float]
 Log = Callable[[Row, int], None]
-_given_up: set[tuple[str, str]] = set()  # trackers that do not work, which this process does not try again
-PATIENCE = 5.0  # seconds that the end of a run waits for a tracker that makes no progress
+_given_up: set[tuple[str, str]] = set()  # trackers that failed, which this process does not try again
+PATIENCE = 5.0  # seconds for which the end of a run waits for a tracker that makes no progress
 _DATABASES = {"sqlite", "postgresql", "mysql", "mssql"}
 _SCHEMES = _DATABASES | {"http", "https", "file", "databricks"}
 _MODULES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
@@ -33,19 +33,27 @@ _MODULES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb", "mlflow"
 def tracker(
     target: str | None, spec: RunSpec, tell: Callable[[str], None] = lambda _line: None
 ) -> Iterator[Callable[[Row], None]]:
-    """Called with rows of the history, which have a `step`; closed after the block.
+    """Start a tracker, and close it after the block.
 
     Parameters
     ----------
-    target: `tensorboard:FOLDER`, `wandb:PROJECT` (offline with WANDB_MODE=offline), `mlflow:ADDRESS` (a tracking
-        server, or sqlite:///FILE), or None for no tracker.
-    spec: of the run that is watched.
-    tell: called with a line where the tracker does not work.
+    target : str or None
+        `tensorboard:FOLDER`, `wandb:PROJECT` (offline with WANDB_MODE=offline), or `mlflow:ADDRESS` (a tracking server,
+        or sqlite:///FILE). None for no tracker.
+    spec : RunSpec
+        The run to follow.
+    tell : callable
+        tell(line): called if the tracker does not work.
+
+    Yields
+    ------
+    callable
+        record(row): to be called with each row of the history, which has a `step`.
 
     Raises
     ------
     RequestError
-        Before the block, for another target, a target that cannot work, or a package that is missing.
+        Before the block, if the target is malformed or cannot work, or a package is missing.
     """
     if target is None:
         yield lambda _row: None
@@ -62,7 +70,23 @@ def tracker(
 
 
 def check_target(target: str) -> tuple[str, str]:
-    """The kind and the place of a tracker; RequestError where it is known at once that they cannot work."""
+    """Validate the target of a tracker, as far as possible without using it.
+
+    Parameters
+    ----------
+    target : str
+        The target, as for `tracker`.
+
+    Returns
+    -------
+    (str, str)
+        The kind and the place of the tracker.
+
+    Raises
+    ------
+    RequestError
+        If the target is malformed or cannot work, or a package is missing.
+    """
     kind, _, place = target.partition(":")
     if kind not in _KINDS or not place.strip():
         raise RequestError(f"track: got {target!r}, needs tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS")
@@ -90,12 +114,12 @@ def check_target(target: str) -> tuple[str, str]:
 
 
 class _Watcher:
-    """A tracker, in a thread of its own."""
+    """A tracker in a thread of its own."""
 
     def __init__(self, kind: str, place: str, spec: RunSpec, tell: Callable[[str], None]):
         self.kind, self.place, self.spec, self.tell = kind, place, spec, tell
         self.rows: SimpleQueue[Row | None] = SimpleQueue()
-        self.moved = threading.Event()  # the thread has done something since the last look
+        self.moved = threading.Event()  # the thread has made progress since the last check
         self.failure: str | None = None
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
@@ -105,7 +129,7 @@ class _Watcher:
         self._report()
 
     def close(self) -> None:
-        """Wait until all rows are logged, as long as the tracker moves."""
+        """Wait until all rows are logged, as long as the tracker makes progress."""
         self.rows.put(None)
         while self.thread.is_alive() and self.moved.wait(PATIENCE):
             self.moved.clear()
@@ -115,7 +139,7 @@ class _Watcher:
         self._report()
 
     def _report(self) -> None:
-        """Tell what went wrong, once."""
+        """Tell the user what went wrong, once."""
         if self.failure:
             self.tell(f"track: {self.kind}:{self.place} does not work ({self.failure}); the store keeps the history")
             self.failure, self.tell = None, lambda _line: None
@@ -129,7 +153,7 @@ class _Watcher:
                 log({key: value for key, value in row.items() if value is not None}, int(row["step"]))
                 self.moved.set()
             close()
-        except BaseException as error:  # each tracker has exceptions of its own, and some end the process
+        except BaseException as error:  # each tracker raises its own exceptions, and some would end the process
             said = (str(error).strip().splitlines() or [""])[0]
             self.failure = f"{type(error).__name__}: {said}"[:200]
         finally:
@@ -154,7 +178,7 @@ def _wandb(project: str, spec: RunSpec) -> tuple[Log, Callable[[], None]]:
 
     run = wandb.init(
         project=project, id=spec.id, name=spec.id, resume="allow", config=spec.model_dump(mode="json"),
-        settings=wandb.Settings(silent=True, console="off", login_timeout=1),  # nobody is asked to log in here
+        settings=wandb.Settings(silent=True, console="off", login_timeout=1),  # do not ask the user to log in
     )  # fmt: skip
     return lambda row, step: run.log(dict(row), step=step), run.finish
 
@@ -170,7 +194,7 @@ def _mlflow(address: str, spec: RunSpec) -> tuple[Log, Callable[[], None]]:
     run = (earlier[0] if earlier else client.create_run(experiment, run_name=spec.id)).info.run_id
     if not earlier:
         params = [Param(key, str(value)) for key, value in leaves(spec.model_dump(mode="json"))]
-        for k in range(0, len(params), 100):  # as many as a request may hold
+        for k in range(0, len(params), 100):  # the most that one request may hold
             client.log_batch(run, params=params[k : k + 100])
 
     def log(row: Row, step: int) -> None:

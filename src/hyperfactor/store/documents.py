@@ -1,4 +1,4 @@
-"""The documents of a run: JSON files that carry the store's schema, the run's id and their own checksum."""
+"""The documents of a run: JSON files with the schema of the store, the run's id, and a checksum of their content."""
 
 import hashlib
 import json
@@ -12,11 +12,19 @@ from hyperfactor.store.files import Files
 from hyperfactor.strict import dump_json, finite
 
 MANIFEST, SPEC, FAILURE = "manifest.json", "spec.json", "failure.json"
-SCHEMA = 3  # of the store's files; the schema of specs is another one, and is part of a run's id
+SCHEMA = 3  # version of the store's files; the schema of specs is separate, and is part of a run's id
 
 
 class OtherSchemaError(StoreError):
-    """A document that another version of the store wrote."""
+    """A document was written by another version of the store.
+
+    Parameters
+    ----------
+    path : str
+        The document's place, for the message.
+    schema : int
+        The version that wrote it.
+    """
 
     def __init__(self, path: str, schema: int):
         super().__init__(f"{path}: got schema {schema}, needs {SCHEMA}, which this version writes")
@@ -24,18 +32,31 @@ class OtherSchemaError(StoreError):
 
 
 def pack(run: str, content: Mapping[str, Any]) -> bytes:
-    """The bytes of a document. Numbers that are not finite become null, because JSON has no name for them."""
+    """The bytes of a document.
+
+    Parameters
+    ----------
+    run : str
+        The run's id.
+    content : mapping
+        Keys and values. A number that is not finite becomes null, because JSON cannot express it.
+
+    Returns
+    -------
+    bytes
+        JSON.
+    """
     document = finite({"schema": SCHEMA, "id": run, **content})
     return (dump_json({**document, "checksum": _checksum(document)}, indent=1) + "\n").encode()
 
 
 def read(files: Files, run: str, name: str) -> dict[str, Any] | None:
-    """A document of a run, checked.
+    """Read a document of a run, and check it.
 
     Parameters
     ----------
     files : Files
-        Where the store is.
+        The files of the store.
     run : str
         The run's id.
     name : str
@@ -44,16 +65,16 @@ def read(files: Files, run: str, name: str) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        None where there is no such file.
+        None if there is no such file.
 
     Raises
     ------
     DamagedError
-        Where the file is not as it was written.
+        If the file differs from what was written.
     OtherSchemaError
-        Where another version of the store wrote it.
+        If another version of the store wrote it.
     StoreError, MachineError
-        Where it cannot be read.
+        If it cannot be read.
     """
     document = _load(files, run, name)
     if document is None:
@@ -65,7 +86,7 @@ def read(files: Files, run: str, name: str) -> dict[str, Any] | None:
 
 
 def glance(files: Files, run: str, name: str) -> dict[str, Any] | None:
-    """A document as `read` gives it, without its checksum being computed: listing a store reads many."""
+    """Read a document as `read` does, but without a check of its checksum, because listing a store reads many."""
     document = _load(files, run, name)
     if document is not None and (wrong := _misshapen(document)):
         raise _damaged(files, f"{run}/{name}", wrong, "content")
@@ -96,7 +117,7 @@ def _damaged(files: Files, path: str, wrong: str, needs: str) -> DamagedError:
 
 
 def _misshapen(document: dict[str, Any]) -> str | None:
-    """What is missing of what a listing relies on."""
+    """What is missing that a listing relies on, or None."""
     artifacts = document.get("artifacts", {})
     if not isinstance(document.get("spec"), dict) or not isinstance(artifacts, dict):
         return "has no spec"

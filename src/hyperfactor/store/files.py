@@ -1,19 +1,20 @@
-"""Where the bytes of a store live: a folder, or a bucket reached by fsspec.
+"""The files of a store, in a folder or in a bucket that fsspec reaches.
 
-Both offer the same few verbs over names with slashes:
+Both offer the same operations on names with slashes:
 
-    read      the bytes; FileNotFoundError where there are none
-    write     replace the file whole, or not at all
-    create    the same, but only if there is none yet: of many that try, one succeeds
-    move      a file, or a folder with all that is in it
-    delete    a missing one is fine
-    children  the names right below one
-    sizes     of the files right below one, in bytes
+    read           the content; FileNotFoundError if there is no such file
+    write          replace the whole file, or change nothing
+    create         write the file only if it is new; of several processes that try, one succeeds
+    move           rename a file, or a folder with its content
+    delete         delete a file, if there is one
+    delete_folder  delete a folder with its content, if there is one
+    children       the names directly in a folder
+    sizes          the sizes of the files directly in a folder, in bytes
 
-Errors are of one line. A name or a permission that is wrong is a `StoreError` (a `WriteError` where something was to
-be written). What the machine cannot do (no room, no connection) is a `MachineError`.
+Messages have one line. A wrong name or a missing permission raises `StoreError`, or `WriteError` if something was to be
+written. A fault of the machine, such as no room or no connection, raises `MachineError`.
 
-A file system need not have hard links, permissions, or `fsync` of folders.
+The file system need not have hard links, permissions, or `fsync` of folders.
 """
 
 import os
@@ -40,11 +41,19 @@ from hyperfactor.store.disk import make_folder, refused, replace, sync_folder, t
 from hyperfactor.store.named import named_path
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_TORN_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")  # what a Path makes of one
+_TORN_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")  # an address that was converted to a Path
 
 
 class Files(ABC):
-    """The verbs above. `url` finds the place again, `where` names it in messages."""
+    """The operations on files listed above.
+
+    Attributes
+    ----------
+    url : str
+        The address with which `files_at` opens the same place.
+    where : str
+        The place as the user named it, for messages.
+    """
 
     url: str
     where: str
@@ -72,14 +81,24 @@ class Files(ABC):
 
     @property
     def remedy(self) -> str:
-        """What to do about a damaged file, for messages."""
+        """How to proceed after damage, for messages."""
         return f"`hyperfactor runs repair --store {shlex.quote(self.where)}` sets aside what is damaged"
 
 
 class Folder(Files):
     """A folder of this machine or of a shared disk.
 
-    The folder stays the same one when the process changes its current folder.
+    It remains the same folder when the process changes its working directory.
+
+    Parameters
+    ----------
+    path : str or Path
+        Name of the folder, as `named_path` takes it.
+
+    Raises
+    ------
+    RequestError
+        If this is not the name of a folder.
     """
 
     def __init__(self, path: str | Path):
@@ -88,7 +107,7 @@ class Folder(Files):
         self.url = str(self._path)
 
     def read(self, name: str) -> bytes:
-        try:  # a pipe in place of a file is not waited for
+        try:  # without waiting, if the file is a pipe
             with open(os.open(f"{self._path}/{name}", os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
                 return file.read()
         except FileNotFoundError:
@@ -168,13 +187,13 @@ class Folder(Files):
 
 
 def _give_name(temporary: Path, path: Path, content: bytes) -> bool:
-    """Give a file its name, on shared disks too; False where another one has it.
+    """Give a file its name, also on a shared disk. Returns False if another file has this name.
 
-    Without hard links the file is created under its name, and a reader may see only a part of it at this moment.
+    Without hard links, the file is created directly under its name, and for a moment a reader may see a part of it.
     """
     try:
         os.link(temporary, path)
-    except (FileExistsError, FileNotFoundError):  # the latter: who was first has cleared up
+    except (FileExistsError, FileNotFoundError):  # the second: the process that was first has deleted `temporary`
         return False
     except OSError:
         try:
@@ -186,10 +205,20 @@ def _give_name(temporary: Path, path: Path, content: bytes) -> bool:
 
 
 class Bucket(Files):
-    """Object storage: `protocol://bucket/prefix?option=value`, with the options of fsspec's file system.
+    """Object storage, with the address `protocol://bucket/prefix?option=value`.
 
-    The protocol itself writes an object whole or not at all. A conditional request (If-None-Match) creates an object
-    only if it is new. The storage must offer it, as S3 does.
+    The protocol writes an object as a whole or not at all. A conditional request (If-None-Match) creates an object only
+    if it is new. The storage must support this, as S3 does.
+
+    Parameters
+    ----------
+    url : str
+        The address, with options for fsspec's file system.
+
+    Raises
+    ------
+    RequestError
+        If the address has no bucket or fsspec does not know its protocol.
     """
 
     def __init__(self, url: str):
@@ -225,7 +254,7 @@ class Bucket(Files):
             return self._system.cat_file(self._at(name))
         except FileNotFoundError:
             raise
-        except Exception as error:  # each protocol has exceptions of its own
+        except Exception as error:  # each protocol raises its own exceptions
             raise self._refused(name, error) from None
 
     def write(self, name: str, content: bytes) -> None:
@@ -261,7 +290,7 @@ class Bucket(Files):
             self.delete(f"{name}{below}")
 
     def _below(self, name: str) -> list[str]:
-        """What follows a name in those of all objects under it: "" for an object of this name itself."""
+        """The rest of the name of each object whose name begins with `name`; empty for the object `name` itself."""
         self._system.invalidate_cache()
         try:
             return sorted(path.strip("/").removeprefix(self._at(name)) for path in self._system.find(self._at(name)))
@@ -292,7 +321,23 @@ class Bucket(Files):
 
 
 def files_at(where: str | Path) -> Files:
-    """A bucket for an address such as s3://bucket/prefix, else a folder; RequestError for what is neither."""
+    """The files at an address such as s3://bucket/prefix, or in a folder.
+
+    Parameters
+    ----------
+    where : str or Path
+        The address or the folder.
+
+    Returns
+    -------
+    Files
+        A `Bucket` or a `Folder`.
+
+    Raises
+    ------
+    RequestError
+        If this is neither an address nor the name of a folder.
+    """
     text = os.fspath(where) if isinstance(where, str | os.PathLike) else ""
     if isinstance(text, str) and _TORN_ADDRESS.match(text):
         raise RequestError(f"store: got {text!r}, needs protocol://bucket/prefix, as text, or ./{text} for a folder")

@@ -1,16 +1,17 @@
-"""Leases: who may write a run, by heartbeats and without a lock of the file system.
+"""Leases decide which process may write a run. They use heartbeats and need no locks of the file system.
 
-    .leases/<run>.<n>    the lease number n of a run: its holder, and a count of its heartbeats
+    .leases/<run>.<n>    lease number n of a run: its holder, and a count of its heartbeats
 
-- A lease is taken by creating its file. Of many processes that try, one succeeds. The highest number holds the run.
-- The holder raises the count every BEAT seconds. A lease is dead when its count has stood still for DEAD seconds by
-  the clock of the process that watches, so clocks need not agree. It is dead at once when its holder was a process
-  of this machine that has ended.
-- A lease that cannot be read, such as one that a power cut has emptied, is dead when it has stood still for DEAD
-  seconds, like one that is held on another machine. Without hard links a lease may be readable only in part for a
+- A process takes a lease by creating its file. Of several processes that try, one succeeds. The lease with the highest
+  number holds the run.
+- The holder increases the count every BEAT seconds. A lease is dead when its count has not changed for DEAD seconds by
+  the clock of the process that watches, so clocks need not agree. If its holder was a process of this machine that has
+  ended, it is dead at once.
+- A lease that cannot be read, for example because a power cut has emptied it, is treated like a lease held on another
+  machine: it is dead when it has not changed for DEAD seconds. Without hard links, a lease may be incomplete for a
   moment.
-- A process that finds lease n dead takes the run over by creating n + 1. A holder that was only asleep sees this at
-  its next heartbeat or write and stops with a `BusyError`. It never writes again.
+- A process that finds lease n dead takes the run over by creating lease n + 1. If the holder was only suspended, it
+  sees this at its next heartbeat or write, raises `BusyError` and never writes again.
 - Releasing a lease deletes its file. Taking a run over deletes the files of dead leases.
 """
 
@@ -37,9 +38,9 @@ from hyperfactor.strict import dump_json
 
 FOLDER = ".leases"
 BEAT, DEAD = 5.0, 30.0  # seconds
-CLOCK = 60.0  # seconds by which the clock may be set while a process lives
+CLOCK = 60.0  # seconds by which the system clock may be adjusted during the life of a process
 _LEASE = re.compile(r"(.+)\.([0-9]{1,15})", re.S)
-POLL = 0.2  # seconds between looks at a lease that is waited for
+POLL = 0.2  # seconds between checks of a lease that this process waits for
 
 
 @cache
@@ -62,19 +63,31 @@ def _is_gone(holder: dict[str, Any]) -> bool:
         return False
     try:
         process = psutil.Process(holder["pid"])
-        other = abs(process.create_time() - holder["started"]) > CLOCK  # its number was given out again
+        other = abs(process.create_time() - holder["started"]) > CLOCK  # another process has its number now
         return other or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
 
 class Lease:
-    """The right to write a run, until it is released or lost."""
+    """The right to write a run, until it is released or lost. `Leases.take` makes one.
+
+    Parameters
+    ----------
+    files : Files
+        The files of the store.
+    run : str
+        The run's id.
+    number : int
+        The number of the lease.
+    beat : float
+        Seconds between heartbeats.
+    """
 
     def __init__(self, files: Files, run: str, number: int, beat: float):
         self._files, self._run, self._number, self._every = files, run, number, beat
         self._beats, self._ended = 0, threading.Event()
-        self._token = secrets.token_hex(8)  # distinguishes this lease from an earlier or later one of its number
+        self._token = secrets.token_hex(8)  # distinguishes this lease from others of the same number
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._live, daemon=True, name=f"lease of {run}")
 
@@ -82,7 +95,7 @@ class Lease:
         return _file(self._run, self._number)
 
     def content(self) -> bytes:
-        """What the file of the lease says."""
+        """The content of the lease's file."""
         return dump_json({**_me(), "token": self._token, "beats": self._beats}).encode()
 
     def begin(self) -> None:
@@ -91,7 +104,7 @@ class Lease:
 
     def _live(self) -> None:
         while not self._ended.wait(self._every):
-            with suppress(MachineError, StoreError):  # a heartbeat that cannot be written is missed
+            with suppress(MachineError, StoreError):  # a heartbeat that cannot be written is skipped
                 self._beat()
 
     def _beat(self) -> None:
@@ -105,7 +118,7 @@ class Lease:
             self._files.write(self._name(), self.content())
 
     def _is_mine(self) -> bool:
-        """Whether the highest lease of the run is this one."""
+        """Whether this lease has the highest number of the run's leases."""
         if _numbers(self._files, self._run)[-1:] != [self._number]:
             return False
         try:
@@ -114,26 +127,26 @@ class Lease:
             return False
 
     def check(self) -> None:
-        """Raise BusyError where another process has taken the run over."""
+        """Raise `BusyError` if another process has taken the run over."""
         if self._ended.is_set() or not self._is_mine():
             self._ended.set()
-            raise BusyError(f"run {self._run}: another process took it over while this one gave no sign of life")
+            raise BusyError(f"run {self._run}: another process took it over because this one missed its heartbeats")
 
     def release(self) -> None:
-        """Let others have the run."""
+        """Give the run up, so that other processes can take it."""
         self._ended.set()
-        with self._lock:  # no heartbeat is being written
+        with self._lock:  # wait for a heartbeat that is being written
             if self._is_mine():
                 self._files.delete(self._name())
 
 
 def run_of(name: str) -> str:
-    """The run of a lease's file, or of an interrupted write of one."""
+    """The run that the file of a lease belongs to. Temporary files of interrupted writes are recognised too."""
     return (meant_for(name) if is_temporary(name) else name).rpartition(".")[0]
 
 
 def can_be_read(files: Files, name: str) -> bool:
-    """Whether the file of a lease, below FOLDER, says who holds it."""
+    """Whether the file of a lease, below FOLDER, names its holder."""
     try:
         return bool(_parsed(files.read(f"{FOLDER}/{name}")))
     except DamagedError:
@@ -143,7 +156,7 @@ def can_be_read(files: Files, name: str) -> bool:
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
-    """The holder that a lease names; empty where it cannot be read."""
+    """The holder that a lease names; empty if the lease cannot be read."""
     try:
         holder = json.loads(content)
         known = isinstance(holder["machine"], str) and 0 < holder["pid"] < 2**31 and holder["started"] >= 0
@@ -157,43 +170,58 @@ def _file(run: str, number: int) -> str:
 
 
 def _numbers(files: Files, run: str) -> list[int]:
-    """The numbers of a run's leases, lowest first. The folder holds few files: those of runs being trained."""
+    """The numbers of a run's leases, ascending. The folder is small, because only runs in training have leases."""
     found = (_LEASE.fullmatch(name) for name in files.children(FOLDER))
     return sorted(int(match[2]) for match in found if match and match[1] == run)
 
 
 class Leases:
-    """The leases of a store, as one process sees them.
+    """The leases of a store, as seen by one process.
 
     Parameters
     ----------
     files : Files
-        Where the store is.
+        The files of the store.
     beat : float
-        Seconds between the heartbeats of a lease that is taken here.
+        Seconds between heartbeats of the leases taken here.
     dead : float
         Seconds without a heartbeat after which a lease is dead.
     """
 
     def __init__(self, files: Files, beat: float = BEAT, dead: float = DEAD):
         self._files, self._beat, self._dead = files, beat, dead
-        self._seen: dict[str, tuple[int, bytes, float]] = {}  # run -> number, content, time of the first look at it
+        self._seen: dict[str, tuple[int, bytes, float]] = {}  # run -> number, content, time when first seen
 
     def holder(self, run: str) -> dict[str, Any] | None:
-        """The holder of a run: machine, pid, started, beats. None where nobody holds it; empty where the lease cannot
-        be read.
+        """The holder of a run.
 
         A holder on another machine is recognised as dead only after repeated checks.
+
+        Parameters
+        ----------
+        run : str
+            The run's id.
+
+        Returns
+        -------
+        dict or None
+            The keys are machine, pid, started and beats. None if no process holds the run. Empty if the lease cannot be
+            read.
+
+        Raises
+        ------
+        StoreError, MachineError
+            If the leases cannot be listed or read.
         """
         return self._look(run)[1]
 
     def dead(self, run: str) -> int:
-        """The number of a run's highest lease if it is dead, else 0."""
+        """The number of a run's highest lease if that lease is dead, else 0."""
         number, holder = self._look(run)
         return number if holder is None else 0
 
     def _look(self, run: str) -> tuple[int, dict[str, Any] | None]:
-        """The highest number, and its holder if it lives."""
+        """The number of a run's highest lease, and its holder if the lease is alive."""
         numbers = _numbers(self._files, run)
         if not numbers:
             self._seen.pop(run, None)
@@ -221,12 +249,17 @@ class Leases:
         run : str
             The run's id.
         dead : int
-            The number of a lease that another process has found dead.
+            The number of a lease that another process has found dead; 0 for none.
 
         Returns
         -------
         Lease or None
-            None while somebody else holds the run.
+            None if another process holds the run.
+
+        Raises
+        ------
+        WriteError, MachineError
+            If the lease cannot be written.
         """
         number, holder = self._look(run)
         if holder is not None and number != dead:
@@ -234,7 +267,7 @@ class Leases:
         lease = Lease(self._files, run, number + 1, self._beat)
         if not self._files.create(_file(run, number + 1), lease.content()):
             return None
-        if _numbers(self._files, run)[-1:] != [number + 1]:  # our look is old, and somebody has gone further
+        if _numbers(self._files, run)[-1:] != [number + 1]:  # another process has taken a later lease in the meantime
             lease.release()
             return None
         self._delete_others(run, number + 1)
@@ -244,11 +277,29 @@ class Leases:
     def _delete_others(self, run: str, number: int) -> None:
         for name in self._files.children(FOLDER):
             if name != f"{run}.{number}" and run_of(name) == run:
-                with suppress(MachineError, StoreError):  # a lower number that cannot be deleted is in nobody's way
+                with suppress(MachineError, StoreError):  # a lease of a lower number does no harm
                     self._files.delete(f"{FOLDER}/{name}")
 
     def wait(self, run: str, tell: Callable[[str], None] = lambda _: None) -> Lease:
-        """Take the lease of a run as soon as it is free; `tell` is called once, with the holder."""
+        """Wait until the lease of a run is free, and take it.
+
+        Parameters
+        ----------
+        run : str
+            The run's id.
+        tell : callable
+            tell(line): called once, with the name of the holder, if there is something to wait for.
+
+        Returns
+        -------
+        Lease
+            The lease.
+
+        Raises
+        ------
+        WriteError, MachineError
+            If the lease cannot be written.
+        """
         told = False
         while (lease := self.take(run)) is None:
             if not told and (holder := self.holder(run)) is not None:
@@ -259,15 +310,15 @@ class Leases:
 
     def _waiting(self, run: str, holder: dict[str, Any]) -> str:
         if holder:
-            return f"run {run}: waiting for {describe(holder)}, which trains it"
+            return f"run {run}: waiting for {describe(holder)}, which is training it"
         return (
-            f"run {run}: waiting at most {self._dead:.0f} s for a sign of its holder, whose lease cannot be read; "
+            f"run {run}: its lease cannot be read, waiting up to {self._dead:.0f} s for a heartbeat; "
             f"`hyperfactor runs repair --store {shlex.quote(self._files.where)}` deletes the lease"
         )
 
 
 def describe(holder: dict[str, Any]) -> str:
-    """The holder of a run, for a message."""
+    """The name of a run's holder, for messages."""
     if not holder:
         return "a process whose lease cannot be read"
     return f"process {holder['pid']} on {holder['machine'].partition('|')[0]}"

@@ -1,4 +1,4 @@
-"""The files that users name: the path that a name stands for, and writes that are whole or do not happen."""
+"""Files that users name: the path that a name stands for, and writes that are complete or have no effect."""
 
 import errno
 import os
@@ -15,23 +15,29 @@ from hyperfactor.store.disk import discard, make_folder, refused, rename, tempor
 
 _STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"(?:/dev|/proc/self|/proc/thread-self)/fd/(\d+)")
-_LINKS = 40  # as many as Linux follows
+_LINKS = 40  # number of links that Linux follows
 
 
 def named_path(given: object, what: str) -> Path:
-    """The absolute path that a user's name of a file or folder stands for.
+    """The absolute path that the name of a file or folder stands for.
 
     Parameters
     ----------
     given : str or os.PathLike
-        The name; `~` and `~user` at its beginning stand for home folders.
+        The name. `~` and `~user` at its beginning stand for home folders.
     what : str
-        What is named, for the message.
+        What is named, for the message of an error.
+
+    Returns
+    -------
+    Path
+        The path; nothing need exist there.
 
     Raises
     ------
     RequestError
-        For an empty name, `-`, a value that is no name, an unknown user, or a relative name in a deleted folder.
+        If the name is empty, is `-` or is not text, its user is unknown, or it is relative and the working directory
+        was deleted.
     """
     if not isinstance(given, str | os.PathLike):
         raise RequestError(f"{what}: got {given!r}, needs a name")
@@ -52,28 +58,28 @@ def named_path(given: object, what: str) -> Path:
 
 
 def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file that a user named, whole or not at all, and make its folder: see `write_together`."""
+    """Write a file that a user named. See `write_together`."""
     write_together({path: content})
 
 
 def write_together(contents: Mapping[str | Path, bytes]) -> None:
     """Write files that a user named, and make their folders.
 
-    Each is written under a temporary name first, so a disk without room leaves all files as they were. A link is
-    followed, and the file that it leads to is replaced. A pipe, a terminal or a device such as /dev/null is written
-    into. A file keeps its permissions.
+    Each file is first written under a temporary name, so all files stay as they were if the disk has no room. A link is
+    followed, and the file that it points to is replaced. Content for a pipe, a terminal or a device such as /dev/null
+    is written into it. A file keeps its permissions.
 
     Parameters
     ----------
     contents : mapping of str or Path to bytes
-        For each name, as `named_path` takes it, the whole content of the file.
+        The whole content of each file, by its name as `named_path` takes it.
 
     Raises
     ------
     RequestError
-        Where a name is one of a folder, or may not be written.
+        If a name is that of a folder, or may not be written.
     MachineError
-        Where there is no room.
+        If the disk has no room.
     """
     with ExitStack() as stack:
         prepared = []
@@ -86,7 +92,18 @@ def write_together(contents: Mapping[str | Path, bytes]) -> None:
 
 
 def check_writable(*paths: str | Path | None) -> None:
-    """Raise before any work is done what `write_together` would raise for these names. None is passed over."""
+    """Raise the error that `write_together` would raise for these names, before any work is done.
+
+    Parameters
+    ----------
+    *paths : str, Path or None
+        Names; None is ignored.
+
+    Raises
+    ------
+    RequestError
+        If a name is that of a folder, or may not be written.
+    """
     with ExitStack() as stack:
         for path in paths:
             if path is not None:
@@ -103,9 +120,9 @@ def _told(path: object) -> Iterator[None]:
 
 
 def _prepare(place: Path, content: bytes, stack: ExitStack) -> Callable[[], None]:
-    """Do everything that needs room, and return what is left to call. `stack` deletes the temporary file."""
+    """Do everything that needs room, and return the call that completes the write. `stack` deletes temporary files."""
     if (descriptor := _descriptor(place)) is not None:
-        os.fstat(descriptor)  # it is open
+        os.fstat(descriptor)  # raises OSError if it is not open
         return partial(_pour, descriptor, content)
     target = Path(os.path.realpath(place))
     mode = target.stat().st_mode if os.path.lexists(target) else None
@@ -123,7 +140,7 @@ def _prepare(place: Path, content: bytes, stack: ExitStack) -> Callable[[], None
 
 
 def _pour(into: Path | int, content: bytes) -> None:
-    """Write into a pipe, a terminal or a device, after everything that was printed."""
+    """Write into a pipe, a terminal or a device, after all output that was printed so far."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
@@ -132,7 +149,7 @@ def _pour(into: Path | int, content: bytes) -> None:
 
 
 def _descriptor(path: Path) -> int | None:
-    """The open file of this process that a path such as /dev/stdout stands for."""
+    """The open file of this process that a path such as /dev/stdout stands for, or None."""
     for _ in range(_LINKS):
         if str(path) in _STREAMS:
             return _STREAMS[str(path)]

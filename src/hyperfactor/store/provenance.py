@@ -1,4 +1,4 @@
-"""What code computed something: a hash of this package's source, and the versions of packages."""
+"""What computed a result: a hash of this package's source, and the versions of packages."""
 
 import hashlib
 import platform
@@ -7,12 +7,12 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-SHOWS = ("cli.py", "figures", "report", "explorer")  # these show results and change none
+SHOWS = ("cli.py", "figures", "report", "explorer")  # these parts show results and change none
 
 
 @cache
 def source() -> str:
-    """16 hexadecimal digits: a hash of every line of this package that computes."""
+    """A hash of every file of this package that computes, as 16 hexadecimal digits."""
     root = Path(__file__).parents[1]
     content = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -23,5 +23,5 @@ def source() -> str:
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
-    """The versions of Python and of these packages."""
+    """The versions of Python and of the named packages."""
     return {"python": platform.python_version()} | {name: version(name) for name in packages}

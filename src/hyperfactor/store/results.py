@@ -1,10 +1,11 @@
-"""Results that are kept in a store, so that no question is computed twice and each can be read again.
+"""Results that a store keeps, so that no analysis is computed twice and each result can be read again.
 
     STORE/.results/<key>.npz     the content: documents, tables and arrays
-    STORE/.results/<key>.json    what it is the result of, and the checksum of the content; written last
+    STORE/.results/<key>.json    the question, and the checksum of the content; written last
 
-The key is a hash of what the result is of (see `Question`) and of the code that computes it: the source of this package
-as far as it computes, and the versions of the packages. Other runs, other code or other packages make another key.
+The key is a hash of the question (see `Question`) and of the code that computes the result: the source of this package,
+except the parts that only show results, and the versions of the packages. Other runs, other code or other packages give
+another key.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from hyperfactor.store.files import Files
 from hyperfactor.store.provenance import source, versions
 from hyperfactor.strict import dump_json
 
-if TYPE_CHECKING:  # a store that is only listed needs neither
+if TYPE_CHECKING:  # listing a store needs neither
     import numpy as np
     import polars as pl
 
@@ -43,11 +44,13 @@ class Question:
 
     Attributes
     ----------
-    experiment, preset : str
-        Their names.
+    experiment : str
+        Name of the experiment.
+    preset : str
+        Name of the preset.
     seeds : tuple of int
-        The seeds of the runs.
-    runs : dict
+        Seeds of the runs.
+    runs : dict of str to tuple of str
         For each role, the ids of its runs.
     """
 
@@ -58,30 +61,30 @@ class Question:
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:
-        """A question from plain data; LookupError or TypeError where it is none."""
+        """A question from plain data. Raises `LookupError` or `TypeError` if the data is not a question."""
         runs = {role: tuple(ids) for role, ids in dict(data["runs"]).items()}
         return cls(data["experiment"], data["preset"], tuple(data["seeds"]), runs)
 
     def key(self) -> str:
-        """16 hexadecimal digits for this question and today's code."""
+        """16 hexadecimal digits, which name the result of this question with today's code."""
         about = [asdict(self), code()]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A result in the contents of a store.
+    """A result as the contents of a store list it.
 
     Attributes
     ----------
     key : str
-        Names the result.
+        Name of the result.
     question : Question
         What it is the result of.
     made : str
         When it was computed: date and time in UTC, ISO 8601.
-    versions : dict
-        Of Python, the packages that computed it, the kind of processor, and this package's source.
+    versions : dict of str to str
+        Versions of Python, the packages and this package's source, and the kind of processor.
     """
 
     key: str
@@ -92,7 +95,17 @@ class Kept:
 
 @dataclass(frozen=True)
 class Content:
-    """What a result holds: documents (anything that JSON can write), tables and arrays, by name."""
+    """The content of a result.
+
+    Attributes
+    ----------
+    documents : dict
+        Plain data that JSON can express, by name.
+    tables : dict of str to polars.DataFrame
+        Tables by name.
+    arrays : dict of str to numpy.ndarray
+        Arrays by name.
+    """
 
     documents: dict[str, Any]
     tables: "dict[str, pl.DataFrame]"
@@ -101,17 +114,26 @@ class Content:
 
 @cache
 def code() -> dict[str, str]:
-    """The versions of all that a result is computed with."""
+    """The versions of everything that computes a result."""
     return versions(COMPUTES) | {"processor": platform.machine(), "source": source()}
 
 
 def save(files: Files, question: Question, content: Content) -> None:
     """Keep a result.
 
+    Parameters
+    ----------
+    files : Files
+        The files of the store.
+    question : Question
+        What it is the result of.
+    content : Content
+        The result.
+
     Raises
     ------
     WriteError, MachineError
-        Where the store cannot be written.
+        If the store cannot be written.
     """
     key, packed = question.key(), _pack(content)
     about = {
@@ -123,14 +145,26 @@ def save(files: Files, question: Question, content: Content) -> None:
 
 
 def load(files: Files, key: str) -> Content:
-    """The content of a kept result.
+    """Read a kept result.
+
+    Parameters
+    ----------
+    files : Files
+        The files of the store.
+    key : str
+        The result's key.
+
+    Returns
+    -------
+    Content
+        The result.
 
     Raises
     ------
     DamagedError
-        Where it is missing or not as it was written.
+        If the result is missing or differs from what was written.
     StoreError, MachineError
-        Where it cannot be read.
+        If it cannot be read.
     """
     about = _about(files, key)
     try:
@@ -143,7 +177,7 @@ def load(files: Files, key: str) -> Content:
 
 
 def kept(files: Files) -> list[Kept]:
-    """The results of a store, the oldest first. Those that cannot be read are left out."""
+    """The results of a store, oldest first. Results that cannot be read are left out."""
     found = []
     for name in files.children(FOLDER):
         if name.endswith(".json"):
@@ -155,7 +189,7 @@ def kept(files: Files) -> list[Kept]:
 
 
 def resolve(files: Files, prefix: str) -> Kept:
-    """The one result whose key begins with `prefix`; RequestError where none or several do."""
+    """The only result whose key begins with `prefix`. Raises `RequestError` if none or several do."""
     found = [one for one in kept(files) if prefix and one.key.startswith(prefix)]
     if len(found) != 1:
         what = "no result" if not found else f"{len(found)} results"
@@ -166,12 +200,24 @@ def resolve(files: Files, prefix: str) -> Kept:
 
 
 def choose(files: Files, keys: Sequence[str]) -> list[Kept]:
-    """The results with these keys; the newest result of each experiment where no key is given.
+    """Kept results by their keys.
+
+    Parameters
+    ----------
+    files : Files
+        The files of the store.
+    keys : sequence of str
+        Keys or their beginnings. If it is empty, the newest result of each experiment is chosen.
+
+    Returns
+    -------
+    list of Kept
+        The results.
 
     Raises
     ------
     RequestError
-        Where a key names no result or several, two results are of one experiment, or none is kept.
+        If a key names no result or several, two results are of the same experiment, or the store keeps no result.
     """
     if not keys:
         newest = {one.question.experiment: one for one in kept(files)}
@@ -188,7 +234,7 @@ def choose(files: Files, keys: Sequence[str]) -> list[Kept]:
 
 
 def damaged(files: Files) -> Iterator[str]:
-    """The names of kept files that are not as they were written, and of what interrupted writes have left."""
+    """The names of kept files that differ from what was written, and of the remains of interrupted writes."""
     names = files.children(FOLDER)
     for name in names:
         match = _NAME.fullmatch(meant_for(name) if is_temporary(name) else name)

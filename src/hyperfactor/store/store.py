@@ -1,33 +1,34 @@
-"""The store: one folder a run, named by the run's id, safe against crashes.
+"""The store keeps each run in a folder named by the run's id, and survives crashes.
 
-    STORE/<id>/spec.json                 what the run is
-    STORE/<id>/checkpoint.safetensors    how far an unfinished run has come
-    STORE/<id>/<artifact>                what a finished run left
+    STORE/<id>/spec.json                 the spec of the run
+    STORE/<id>/checkpoint.safetensors    the state of an unfinished run
+    STORE/<id>/<artifact>                the files of a finished run
     STORE/<id>/failure.json              why a run cannot be finished
-    STORE/<id>/manifest.json             the spec, the artifacts with their checksums, the accuracy; written last
-    STORE/.leases/                       who trains what; see `lease`
+    STORE/<id>/manifest.json             the spec, the checksums of the artifacts, the accuracy; written last
+    STORE/.leases/                       which process writes which run; see `lease`
     STORE/.quarantine/                   what `repair` has set aside; see `verify`
     STORE/.results/                      what experiments found; see `results`
 
-Everything else in STORE belongs to somebody else. A folder whose name is not an id is passed over.
+The store leaves all other files in STORE alone, and folders whose name is not an id.
 
-The store keeps documents. The spec of a run is a mapping that the caller hands in and gets back; what its keys mean is
-the caller's affair.
+The store keeps documents. The spec of a run is a mapping that the caller hands in and gets back; the store does not
+interpret its keys.
 
 STORE is a folder or a bucket (see `files`). The rules:
 
 - Only the holder of a run's lease writes in the run's folder. Before each write it checks that it still holds the
   lease. The lease of a dead holder is taken over.
-- A run is finished if and only if its manifest is there. The manifest is the last file to be written and the first to
-  be removed, so everything that it lists is there and whole.
-- Every write is whole or did not happen. A reader sees the old file, the new one, or none.
-- Every byte that counts is under a checksum: documents under their own, artifacts under the manifest's, the tensors of
-  a checkpoint under a seal. What is read is checked.
-- A write that the system refuses loses nothing that was written before. The next holder of the lease deletes what an
-  interrupted write has left.
+- A run is finished if and only if its manifest exists. The manifest is the last file to be written and the first to be
+  removed, so all files that it lists exist and are complete.
+- Every write is complete or has no effect. A reader sees the old file, the new file, or none.
+- Checksums protect everything that matters: each document has its own, artifacts have theirs in the manifest, and the
+  tensors of a checkpoint are sealed. They are checked when a file is read.
+- A write that the system refuses loses nothing that was written before. The next holder of the lease deletes the
+  remains of an interrupted write.
 - Damage is reported before anything is trained, and `repair` sets the damaged file aside. A file that may not be read
-  is reported too, and left alone.
-- Each document names the schema of the store that wrote it. A document of another schema is recognised and not touched.
+  is also reported, and is left alone.
+- Each document names the schema of the store that wrote it. A document of another schema is recognised and is not
+  changed.
 - Nothing is pickled.
 """
 
@@ -47,7 +48,7 @@ from hyperfactor.store.files import files_at
 from hyperfactor.store.lease import Lease, Leases
 from hyperfactor.store.provenance import source
 
-if TYPE_CHECKING:  # torch takes seconds to import, and listing a store must not need it
+if TYPE_CHECKING:  # torch takes seconds to import, and listing a store does not need it
     from torch import Tensor
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -59,7 +60,7 @@ State = Literal["finished", "failed", "training", "unfinished", "other schema", 
 
 @dataclass(frozen=True)
 class Entry:
-    """A run in the contents of a store.
+    """A run as the contents of a store list it.
 
     Attributes
     ----------
@@ -68,7 +69,7 @@ class Entry:
     state : str
         One of `State`.
     about : dict
-        The manifest, the failure's document, or the spec's. For a run that cannot be read, the reason.
+        The manifest, the record of a failure, or the document of the spec. If the run cannot be read, the reason.
     """
 
     id: str
@@ -77,7 +78,18 @@ class Entry:
 
 
 class Store:
-    """A folder or bucket of runs. A folder is made when the first run is written to it."""
+    """A folder or a bucket of runs.
+
+    Parameters
+    ----------
+    where : str or Path
+        A folder, or an address such as s3://bucket/prefix. A folder is made when the first run is written to it.
+
+    Raises
+    ------
+    RequestError
+        If this is neither an address nor the name of a folder.
+    """
 
     def __init__(self, where: str | Path):
         self.files = files_at(where)
@@ -86,46 +98,48 @@ class Store:
 
     @property
     def url(self) -> str:
-        """The address with which `Store` opens this store."""
+        """The address with which `Store` opens this store again."""
         return self.files.url
 
     @property
     def path(self) -> Path:
-        """The folder, where the store is one."""
+        """The folder, if the store is a folder."""
         return Path(self.files.url)
 
     def folder(self, run: str) -> Path:
-        """The folder of a run, where the store is a folder."""
+        """The folder of a run, if the store is a folder."""
         return self.path / run
 
     @contextmanager
     def lease(
         self, run: str, wait: bool = True, tell: Callable[[str], None] = lambda _: None, dead: int = 0
     ) -> Iterator[None]:
-        """Hold the lease of a run.
+        """Hold the lease of a run within the block.
 
         Parameters
         ----------
         run : str
             The run's id.
         wait : bool
-            Whether to wait while somebody else holds the run.
+            Whether to wait while another process holds the run.
         tell : callable
-            Called with a line when there is something to wait for.
+            tell(line): called if there is something to wait for.
         dead : int
-            The number of a lease that the caller has found dead.
+            The number of a lease that the caller has found dead; 0 for none.
 
         Raises
         ------
         BusyError
-            Where somebody else holds the run and `wait` is False.
+            If another process holds the run and `wait` is False.
         WriteError, MachineError
-            Where the store cannot be written.
+            If the store cannot be written.
         """
         held = self.leases.wait(run, tell) if wait else self.leases.take(run, dead)
         if held is None:
             holder = self.leases.holder(run)
-            raise BusyError(f"run {run}: {'another process' if holder is None else lease.describe(holder)} trains it")
+            raise BusyError(
+                f"run {run}: {'another process' if holder is None else lease.describe(holder)} is training it"
+            )
         self._held[run] = held
         try:
             yield
@@ -134,25 +148,47 @@ class Store:
             held.release()
 
     def is_trained(self, run: str) -> bool | None:
-        """Whether somebody trains a run; None where its lease may not be read."""
+        """Whether a process trains a run. None if the run's lease may not be read."""
         try:
             return bool(self.leases.holder(run))
         except (StoreError, MachineError):
             return None
 
     def write(self, run: str, name: str, content: bytes) -> dict[str, Any]:
-        """Write a file of a run; returns its checksum and size for the manifest."""
+        """Write a file of a run.
+
+        Parameters
+        ----------
+        run : str
+            The run's id.
+        name : str
+            The file's name.
+        content : bytes
+            The whole content of the file.
+
+        Returns
+        -------
+        dict
+            Checksum and size, for the manifest.
+
+        Raises
+        ------
+        BusyError
+            If another process has taken the run over.
+        WriteError, MachineError
+            If the store cannot be written.
+        """
         if held := self._held.get(run):
             held.check()
         self.files.write(f"{run}/{name}", content)
         return described(content)
 
     def has(self, run: str, name: str) -> bool:
-        """Whether a run has left a file of this name."""
+        """Whether a run has a file of this name."""
         return name in self.files.sizes(run)
 
     def start(self, run: str, spec: Mapping[str, Any]) -> None:
-        """Record what a run is, before it is trained."""
+        """Record the spec of a run before it is trained, and delete the remains of interrupted writes."""
         self._clear_up(run)
         if documents.read(self.files, run, SPEC) is None:
             self.write(run, SPEC, documents.pack(run, {"spec": spec, "source": source()}))
@@ -167,36 +203,72 @@ class Store:
         run : str
             The run's id.
         spec : mapping
-            What the run is.
-        artifacts : dict
-            For each file of the run, what `write` returned.
+            The spec of the run.
+        artifacts : dict of str to dict
+            What `write` returned for each file of the run.
         about : mapping
-            What else the manifest says.
+            Further keys of the manifest.
+
+        Raises
+        ------
+        BusyError
+            If another process has taken the run over.
+        WriteError, MachineError
+            If the store cannot be written.
         """
         content = {"spec": spec, "source": source(), "artifacts": artifacts, **about}
         self.write(run, MANIFEST, documents.pack(run, content))
         self.files.delete(f"{run}/{CHECKPOINT}")
 
     def fail(self, run: str, spec: Mapping[str, Any], reason: str, about: Mapping[str, Any]) -> None:
-        """Record why a run cannot be finished."""
+        """Record why a run cannot be finished.
+
+        Parameters
+        ----------
+        run : str
+            The run's id.
+        spec : mapping
+            The spec of the run.
+        reason : str
+            One line.
+        about : mapping
+            Further keys of the document.
+
+        Raises
+        ------
+        BusyError
+            If another process has taken the run over.
+        WriteError, MachineError
+            If the store cannot be written.
+        """
         content = {"spec": spec, "source": source(), "reason": reason, **about}
         self.write(run, FAILURE, documents.pack(run, content))
 
     def failure(self, run: str) -> dict[str, Any] | None:
-        """What was recorded of a run that could not be finished; None where it could, or was not tried."""
+        """The record of a run that could not be finished; None if there is none."""
         return documents.read(self.files, run, FAILURE)
 
     def manifest(self, run: str) -> dict[str, Any] | None:
-        """What a finished run recorded; None for a run that is not finished."""
+        """The manifest of a finished run; None if the run is not finished."""
         return documents.read(self.files, run, MANIFEST)
 
     def finished(self, run: str) -> dict[str, Any] | None:
-        """The manifest of a finished run after one look at its folder; None for a run that is not finished.
+        """The manifest of a finished run, after a check of the sizes of its files.
+
+        Parameters
+        ----------
+        run : str
+            The run's id.
+
+        Returns
+        -------
+        dict or None
+            None if the run is not finished.
 
         Raises
         ------
         DamagedError
-            Where a file that the manifest relies on is missing or of another size.
+            If a file that the manifest lists is missing or has another size.
         """
         manifest = self.manifest(run)
         if manifest is None:
@@ -214,12 +286,32 @@ class Store:
         return manifest
 
     def spec(self, run: str) -> dict[str, Any] | None:
-        """The spec that was recorded for a run, as it was handed in; None where none was recorded."""
+        """The recorded spec of a run, as it was handed in; None if there is none."""
         document = documents.read(self.files, run, SPEC)
         return None if document is None else document["spec"]
 
     def read(self, run: str, name: str) -> bytes:
-        """An artifact of a finished run; StoreError where it is missing or not as it was written."""
+        """Read an artifact of a finished run, and check it.
+
+        Parameters
+        ----------
+        run : str
+            The run's id.
+        name : str
+            The artifact's name.
+
+        Returns
+        -------
+        bytes
+            The content.
+
+        Raises
+        ------
+        StoreError
+            If the run is not finished or has no such artifact.
+        DamagedError
+            If the artifact is missing or differs from what was written.
+        """
         manifest, path = self.manifest(run), self.files.path(f"{run}/{name}")
         if manifest is None or name not in manifest["artifacts"]:
             raise StoreError(f"{path}: no such artifact, needs a finished run")
@@ -240,7 +332,25 @@ class Store:
             raise DamagedError(f"{path}: No such file or directory, needs {needs}; {self.files.remedy}") from None
 
     def describe(self, run: str, name: str) -> dict[str, Any]:
-        """The checksum and size of a sealed file that an earlier process may have written."""
+        """Checksum and size of a sealed file, which an earlier process may have written.
+
+        Parameters
+        ----------
+        run : str
+            The run's id.
+        name : str
+            The file's name.
+
+        Returns
+        -------
+        dict
+            What `write` returned for this file.
+
+        Raises
+        ------
+        DamagedError
+            If the file is missing or differs from what was written.
+        """
         content = self._must_read(run, name, "the file that training wrote")
         self._unsealed(run, name, content)
         return described(content)
@@ -248,15 +358,39 @@ class Store:
     def write_tensors(
         self, run: str, name: str, values: dict[str, "Tensor"], text: dict[str, str] | None = None
     ) -> dict[str, Any]:
-        """Write tensors, and text beside them, under a seal; returns checksum and size."""
+        """Write tensors and text to a sealed file.
+
+        Parameters
+        ----------
+        run : str
+            The run's id.
+        name : str
+            The file's name.
+        values : dict of str to Tensor
+            The tensors.
+        text : dict of str to str, optional
+            Texts that are stored with the tensors.
+
+        Returns
+        -------
+        dict
+            Checksum and size, for the manifest.
+
+        Raises
+        ------
+        BusyError
+            If another process has taken the run over.
+        WriteError, MachineError
+            If the store cannot be written.
+        """
         return self.write(run, name, tensors.seal(values, text or {}))
 
     def save_checkpoint(self, run: str, values: dict[str, "Tensor"], text: dict[str, str]) -> None:
-        """Replace the run's checkpoint."""
+        """Replace the run's checkpoint. Parameters and errors are those of `write_tensors`."""
         self.write_tensors(run, CHECKPOINT, values, text)
 
     def checkpoint(self, run: str) -> tuple[dict[str, "Tensor"], dict[str, str]] | None:
-        """The run's checkpoint, or None; DamagedError where it is damaged."""
+        """Tensors and texts of the run's checkpoint; None if there is none. Raises `DamagedError` if it is damaged."""
         try:
             content = self.files.read(f"{run}/{CHECKPOINT}")
         except FileNotFoundError:
@@ -274,12 +408,22 @@ class Store:
             ) from None
 
     def resume(self, run: str) -> tuple[dict[str, "Tensor"], dict[str, str]] | None:
-        """The checkpoint that an unfinished run goes on from, if there is one.
+        """The checkpoint from which an unfinished run continues, after a check of all its files.
+
+        Parameters
+        ----------
+        run : str
+            The run's id.
+
+        Returns
+        -------
+        (dict of str to Tensor, dict of str to str) or None
+            None if there is no checkpoint.
 
         Raises
         ------
         DamagedError
-            Where any file that the run has left is not as it was written.
+            If a file of the run differs from what was written.
         """
         documents.read(self.files, run, SPEC)
         sizes = self.files.sizes(run)
@@ -288,14 +432,21 @@ class Store:
         return self.checkpoint(run)
 
     def check_unfinished(self, run: str, name: str, sizes: dict[str, int]) -> None:
-        """Raise DamagedError for a file of an unfinished run that training reads, or cannot replace.
+        """Check a file of an unfinished run that training reads, or cannot replace.
 
         Parameters
         ----------
-        run, name : str
-            The run's id and the name of its file.
-        sizes : dict
-            The sizes of the run's files, by name.
+        run : str
+            The run's id.
+        name : str
+            The file's name.
+        sizes : dict of str to int
+            The sizes of the run's files, in bytes.
+
+        Raises
+        ------
+        DamagedError
+            If the file differs from what was written.
         """
         if name == CHECKPOINT or name.startswith(SNAPSHOT):
             self.describe(run, name)
@@ -309,29 +460,29 @@ class Store:
                 self.files.delete(f"{run}/{name}")
 
     def clear_up(self, runs: Iterable[str]) -> None:
-        """For finished runs, delete what a process left that was killed after it wrote the manifest."""
+        """Delete what is left of finished runs whose process was killed after it wrote the manifest."""
         for run in self._leased().intersection(runs):
             with suppress(BusyError, MachineError, StoreError), self.lease(run, wait=False):
                 self._clear_up(run)
 
     def _leased(self) -> set[str]:
-        """The runs that somebody holds or held; none where leases may not be read, such as another user's."""
+        """The runs with a lease, dead or alive; empty if leases may not be read, for example those of another user."""
         try:
             return {lease.run_of(name) for name in self.files.children(lease.FOLDER)}
         except (StoreError, MachineError):
             return set()
 
     def ids(self) -> list[str]:
-        """The runs in the store, finished or not, in the order of their ids."""
+        """The ids of all runs in the store, finished or not, in alphabetical order."""
         return [name for name in self.files.children() if RUN.fullmatch(name)]
 
     def entries(self) -> Iterator[Entry]:
-        """The contents of the store, in the order of the ids. One file of a finished run is read, and not checked."""
+        """The runs in the store, in the order of their ids. One file of each is read; its checksum is not checked."""
         leased = self._leased()
         return (entry for run in self.ids() if (entry := self._entry(run, leased)))
 
     def entry(self, run: str) -> Entry:
-        """The entry of one run; RequestError where there is no such run."""
+        """The entry of one run. Raises `RequestError` if there is no such run."""
         if (entry := self._entry(run, {run})) is None:
             raise RequestError(f"run: got {run!r}, needs one that is in {self.files.where}")
         return entry
@@ -355,7 +506,7 @@ class Store:
         return Entry(run, "unfinished", {}) if CHECKPOINT in self.files.sizes(run) else None
 
     def resolve(self, prefix: str) -> str:
-        """The one id that begins with `prefix`; RequestError where none or several do."""
+        """The only id that begins with `prefix`. Raises `RequestError` if none or several do."""
         found = [run for run in self.ids() if prefix and run.startswith(prefix)]
         if len(found) != 1:
             what = "no run" if not found else f"{len(found)} runs"
@@ -365,27 +516,35 @@ class Store:
         return found[0]
 
     def remove(self, run: str) -> None:
-        """Delete a run. The manifest goes first, so an interrupted removal leaves an unfinished run."""
+        """Delete a run. The manifest is deleted first, so an interrupted removal leaves an unfinished run.
+
+        Raises
+        ------
+        BusyError
+            If another process trains the run.
+        WriteError, MachineError
+            If the store cannot be written.
+        """
         with self.lease(run, wait=False):
             if self.has(run, MANIFEST):
                 self.files.delete(f"{run}/{MANIFEST}")
             self.files.delete_folder(run)
 
     def results(self) -> list[results.Kept]:
-        """What experiments found and this store keeps, the oldest first. `hyperfactor.Result.open` loads one."""
+        """The results of experiments that this store keeps, oldest first. `hyperfactor.Result.open` loads one."""
         return results.kept(self.files)
 
 
 def described(content: bytes) -> dict[str, Any]:
-    """The checksum and size of a file, as a manifest has them."""
+    """Checksum and size of a file, as a manifest lists them."""
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def said(error: Exception) -> str:
-    """What a message says is wrong, without the place and the remedy."""
+    """The part of an error message that says what is wrong, without the place and the remedy."""
     return str(error).partition(": ")[2].rpartition(", needs ")[0]
 
 
 def unreadable(error: Exception) -> str:
-    """What a contents line says of something that cannot be read."""
+    """A remark for something that cannot be read."""
     return f"cannot be read ({said(error)})"

@@ -1,4 +1,4 @@
-"""What a store has recorded as one table: a row a run, a column a key."""
+"""The runs of a store as a table, with a row for each run and a column for each key."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ COLUMNS = (
     "seconds.train", "MB", "finished",
 )  # fmt: skip
 _NOT_SHOWN = ("artifacts", "checksum", "schema", "spec")
-_WORD = re.compile(r"'[^']*'|\"(?:[^\"]|\"\")*\"|[A-Za-z_][\w.]*")  # of a condition: text, a quoted name, a name
+_WORD = re.compile(r"'[^']*'|\"(?:[^\"]|\"\")*\"|[A-Za-z_][\w.]*")  # text, a quoted name, or a name in a condition
 
 
 def table(entries: Iterable[Entry], columns: Sequence[str] | None = None, where: str | None = None) -> pl.DataFrame:
@@ -26,29 +26,29 @@ def table(entries: Iterable[Entry], columns: Sequence[str] | None = None, where:
     Parameters
     ----------
     entries : iterable of Entry
-        The runs, such as `Store.entries` gives them.
+        The runs, as `Store.entries` gives them.
     columns : sequence of str, optional
-        Each is `id`, `state`, `MB`, a key of the spec (`training.steps`), `accuracy.<region>.<measure>`, or another key
-        of the manifest (`seconds.train`, `device`, `versions.torch`). Default: COLUMNS. "*" stands for every key. A key
-        that a run lacks is null.
+        Names of columns. Each is `id`, `state`, `MB`, a key of the spec (`training.steps`),
+        `accuracy.<region>.<measure>`, or another key of the manifest (`seconds.train`, `device`, `versions.torch`). "*"
+        stands for every key. A key that a run lacks is null. Default: COLUMNS.
     where : str, optional
-        A condition in SQL on such columns, such as "training.steps >= 100 and accuracy.train.right > 0.9". A name
-        with other characters than letters, digits, dots and underscores needs double quotes.
+        A condition in SQL on such columns, for example "training.steps >= 100 and accuracy.train.right > 0.9". A name
+        with characters other than letters, digits, dots and underscores needs double quotes.
 
     Returns
     -------
     polars.DataFrame
-        A row a run, in the order of the entries.
+        One row a run, in the order of the entries.
 
     Raises
     ------
     RequestError
-        For an unknown column, a column asked for twice, or a condition that cannot be read.
+        If a column is unknown or is asked for twice, or the condition cannot be read.
     """
     documents: Iterable[dict[str, Any]] = map(_document, entries)
     wanted = list(columns or COLUMNS)
     needed = dict.fromkeys(wanted)
-    if where or not needed.keys() <= {*COLUMNS}:  # else one document is held at a time, which is quick
+    if where or not needed.keys() <= {*COLUMNS}:  # else documents are read one at a time, which is faster
         documents = list(documents)
         known = {"id", "state", "MB", *(name for document in documents for name, _ in leaves(document))}
         if "*" in wanted:
@@ -70,7 +70,7 @@ def _document(entry: Entry) -> dict[str, Any]:
 
 
 def _value(document: Mapping[str, Any], name: str) -> Any:
-    """The value at a dotted key, whose parts may contain dots themselves; None where there is none."""
+    """The value at a dotted key, or None. Parts of the key may contain dots."""
     found: Any = document
     for part in name.split("."):
         if not isinstance(found, dict) or part not in found:
@@ -81,7 +81,20 @@ def _value(document: Mapping[str, Any], name: str) -> Any:
 
 
 def encode(frame: pl.DataFrame, format: str) -> bytes:
-    """A table as the content of a file in the format csv, json or parquet."""
+    """A table as the content of a file.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        The table.
+    format : {"csv", "json", "parquet"}
+        Format of the file.
+
+    Returns
+    -------
+    bytes
+        The content.
+    """
     if format == "json":
         return dump_json(frame.to_dicts()).encode()
     buffer = io.BytesIO()
@@ -90,7 +103,23 @@ def encode(frame: pl.DataFrame, format: str) -> bytes:
 
 
 def column_names(text: str) -> list[str]:
-    """The names in a text that joins them by commas. A name with a comma or a double quote stands in double quotes."""
+    """The names in a text that separates them by commas.
+
+    Parameters
+    ----------
+    text : str
+        Names. A name with a comma or a double quote is written in double quotes.
+
+    Returns
+    -------
+    list of str
+        The names, without the blanks around them.
+
+    Raises
+    ------
+    RequestError
+        If double quotes do not match.
+    """
     try:
         (names,) = csv.reader([text], skipinitialspace=True, strict=True)
     except (csv.Error, ValueError):

@@ -1,4 +1,4 @@
-"""Tensors under a seal: a file of safetensors with a hash of all that it holds."""
+"""Sealed tensors: a file in the format of safetensors, with a hash of its content."""
 
 import hashlib
 import json
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
 
-if TYPE_CHECKING:  # torch takes seconds to import, and listing a store must not need it
+if TYPE_CHECKING:  # torch takes seconds to import, and listing a store does not need it
     from torch import Tensor
 
 
 def seal(tensors: "dict[str, Tensor]", text: dict[str, str]) -> bytes:
-    """The content of a file that holds tensors, text, and the seal over both."""
+    """The content of a file with tensors, texts, and a seal over both."""
     from safetensors.torch import save
 
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -19,7 +19,7 @@ def seal(tensors: "dict[str, Tensor]", text: dict[str, str]) -> bytes:
 
 
 def unseal(content: bytes) -> "tuple[dict[str, Tensor], dict[str, str]]":
-    """The tensors and the text of a file; ValueError where they are not as they were sealed."""
+    """The tensors and texts of a sealed file. Raises `ValueError` if they differ from what was sealed."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -34,7 +34,7 @@ def unseal(content: bytes) -> "tuple[dict[str, Tensor], dict[str, str]]":
 
 
 def _hash(tensors: "dict[str, Tensor]", text: dict[str, str]) -> str:
-    """A hash of names, types, shapes, values and text."""
+    """A hash of the names, types, shapes and values of tensors, and of the texts."""
     found = hashlib.sha256(json.dumps(text, sort_keys=True).encode())
     for name in sorted(tensors):
         value = tensors[name]

@@ -1,4 +1,4 @@
-"""Reading every byte of a store, and repairing what is safe to repair."""
+"""Check every byte of a store, and repair what can be repaired safely."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from hyperfactor.store.disk import is_temporary
 from hyperfactor.store.documents import FAILURE, MANIFEST, SPEC, OtherSchemaError
 from hyperfactor.store.store import CHECKPOINT, QUARANTINE, RUN, SNAPSHOT, Store, described, said, unreadable
 
-LEFT = "left by a process that was killed"
+LEFT = "left behind by a process that was killed"
 Remedy = Literal["set aside the run", "set aside", "delete", "write again", "leave"]
 Check = Callable[[str, Mapping[str, Any]], str | None]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that `verify` found.
+    """A problem that `verify` found.
 
     Attributes
     ----------
     run : str
         The run's id, or the folder of leases or results.
     file : str
-        The file's name below the run's folder; empty for the whole run.
+        The file's name in this folder; empty for the whole run.
     what : str
         What is wrong.
     remedy : str
@@ -43,22 +43,22 @@ class Problem:
 def verify(
     store: Store, runs: Sequence[str] | None = None, check: Check = lambda _run, _spec: None
 ) -> Iterator[Problem]:
-    """Read every byte and report what is not as it was written.
+    """Read every byte, and report what differs from what was written.
 
     Parameters
     ----------
     store : Store
-        What to read.
+        The store to check.
     runs : sequence of str, optional
-        Ids; all runs, and the kept results, where left out.
+        Ids of runs. Default: all runs, and the kept results.
     check : callable
-        Called with the id and the recorded spec of each run. Returns one line where the spec is sound and the caller
-        cannot take it for a spec of this id, else None.
+        check(id, spec): called with the recorded spec of each run. Returns one line if the spec is intact but is not a
+        spec of this id for the caller, else None.
 
     Yields
     ------
     Problem
-        In the order leases, runs, results.
+        First those of leases, then those of runs, then those of results.
     """
     yield from _leases(store, None if runs is None else set(runs))
     for run in store.ids() if runs is None else runs:
@@ -95,7 +95,7 @@ def _run(store: Store, run: str, check: Check) -> Iterator[Problem]:
     left = [] if busy else [name for name in sizes if is_temporary(name)]
     yield from (Problem(run, name, LEFT, "delete") for name in left)
     if not busy and set(store.files.children(run)) <= set(left):
-        if run not in store.files.sizes(""):  # a file of this name is somebody else's
+        if run not in store.files.sizes(""):  # a file of this name does not belong to the store
             yield Problem(run, "", "an empty folder", "delete")
         return
     manifest, problem = _document(store, run, MANIFEST, "set aside the run")
@@ -112,7 +112,7 @@ def _run(store: Store, run: str, check: Check) -> Iterator[Problem]:
 
 
 def _spec(store: Store, run: str, recorded: dict[str, Any] | None, check: Check) -> Iterator[Problem]:
-    """What is wrong with the failure and the spec of a run; `recorded` is its manifest, if there is one."""
+    """Problems of the failure and the spec of a run. `recorded` is its manifest, if it has one."""
     if recorded is None:
         recorded, problem = _document(store, run, FAILURE, "set aside")
         if problem:
@@ -131,7 +131,7 @@ def _unfinished(store: Store, run: str, sizes: dict[str, int]) -> Iterator[Probl
         try:
             store.check_unfinished(run, name, sizes)
         except DamagedError:
-            # a snapshot is older than the checkpoint, and is written again only if the run begins again
+            # a snapshot is older than the checkpoint, so it is written again only if the run starts from the beginning
             remedy: Remedy = "set aside the run" if name.startswith(SNAPSHOT) else "set aside"
             yield Problem(run, name, "not as it was written", remedy)
         except (StoreError, MachineError) as error:
@@ -162,7 +162,7 @@ def _results(store: Store) -> Iterator[Problem]:
 
 
 def _document(store: Store, run: str, name: str, remedy: Remedy) -> tuple[dict[str, Any] | None, Problem | None]:
-    """A document of a run, and what is wrong with it."""
+    """A document of a run, or the problem with it."""
     try:
         return documents.read(store.files, run, name), None
     except OtherSchemaError as error:
@@ -174,11 +174,23 @@ def _document(store: Store, run: str, name: str, remedy: Remedy) -> tuple[dict[s
 
 
 def repair(store: Store, problem: Problem) -> str:
-    """Do what is safe about a problem; returns what was done.
+    """Repair what can be repaired safely.
 
-    What can be had again (a temporary file, a dead lease, the copy of the spec, a kept result) is deleted or written
-    again. A damaged run or checkpoint is moved to the quarantine, and the next command that wants the run trains it
+    What can be made again (a temporary file, a dead lease, the copy of the spec, a kept result) is deleted or written
+    again. A damaged run or checkpoint is moved to the quarantine, and the next command that needs the run trains it
     again.
+
+    Parameters
+    ----------
+    store : Store
+        The store.
+    problem : Problem
+        A problem that `verify` found.
+
+    Returns
+    -------
+    str
+        What was done.
     """
     if problem.remedy == "leave":
         return "left alone"
@@ -202,7 +214,7 @@ def _repair_lease(store: Store, name: str) -> str:
 
 
 def _delete(store: Store, path: str) -> str:
-    """Delete a file, or a folder that has its name."""
+    """Delete a file, or a folder of this name."""
     folder, _, name = path.rpartition("/")
     if name in store.files.sizes(folder):
         store.files.delete(path)
@@ -233,14 +245,14 @@ def _repair_run(store: Store, problem: Problem) -> str:
 
 
 def _write_again(store: Store, run: str) -> str:
-    """Write a lost or damaged spec as the manifest, or the record of a failure, has it."""
+    """Write a missing or damaged spec again, from the manifest or the record of a failure."""
     for name in (MANIFEST, FAILURE):
         if recorded := documents.read(store.files, run, name):
             if SPEC in store.files.children(run):
                 _set_aside(store, run, SPEC)
             store.write(run, SPEC, documents.pack(run, {key: recorded[key] for key in ("spec", "source")}))
             return f"written again from the {name.removesuffix('.json')}"
-    return "gone"  # set aside in the meantime
+    return "gone"  # another process has set it aside in the meantime
 
 
 def _set_aside(store: Store, run: str, name: str = "") -> None:
