@@ -106,6 +106,8 @@ def test_what_is_not_finite_is_null(odd: Store, tiny: RunSpec):
 def test_what_is_not_there_is_told(full: Store, tmp_path: Path):
     with pytest.raises(RequestError, match="columns: got 'training.stepz', needs one of .*training.steps"):
         table(full.entries(), ["training.stepz"])
+    with pytest.raises(RequestError, match="columns: got 'seed' 2 times, needs each column once"):
+        table(full.entries(), ["seed", "id", "seed"])
     with pytest.raises(RequestError, match="where: got 'seed >', needs a condition"):
         table(full.entries(), where="seed >")
     with pytest.raises(RequestError, match="where: got 'nothing = 1', needs a condition"):

@@ -47,6 +47,8 @@ def table(entries: Iterable[Entry], columns: Sequence[str] | None = None, where:
     """
     documents: Iterable[dict[str, Any]] = map(_document, entries)
     wanted = list(columns or COLUMNS)
+    if double := [name for name in wanted if wanted.count(name) > 1]:
+        raise RequestError(f"columns: got {double[0]!r} {wanted.count(double[0])} times, needs each column once")
     needed = dict.fromkeys(wanted)
     if where or not needed.keys() <= {*COLUMNS}:  # else documents are read one at a time, which is faster
         documents = list(documents)
