@@ -65,8 +65,13 @@ def changed(points: np.ndarray, how: str) -> np.ndarray:
     }[how]()
 
 
-@pytest.mark.parametrize("how", ["rotated", "shifted", "1e-300", "1e-160", "1e160", "1e300", "repeated", "repeated nearly",
-                                 "one repeated", "reordered"])  # fmt: skip
+@pytest.mark.parametrize(
+    "how",
+    [
+        "rotated", "shifted", "1e-300", "1e-160", "1e160", "1e300", "repeated", "repeated nearly", "one repeated",
+        "reordered",
+    ],
+)  # fmt: skip
 def test_dimensions_do_not_change(how):
     other = changed(CLOUD, how)
     assert levina_bickel(other) == pytest.approx(levina_bickel(CLOUD), rel=1e-6)
