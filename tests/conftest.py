@@ -20,6 +20,8 @@ import torch
 from hyperfactor import Run, RunSpec, train
 from hyperfactor.measures import rips, topology
 
+from .forgetting import forgetting
+
 torch.set_num_threads(1)
 # The same examples in every run, however long one takes.
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
@@ -39,6 +41,12 @@ TINY = {
     },
     "sampling": {"steps": 3},
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _plugins_are_forgotten() -> Iterator[None]:
+    with forgetting():
+        yield
 
 
 @pytest.fixture(scope="session")

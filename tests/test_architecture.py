@@ -2,8 +2,10 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -13,8 +15,8 @@ import hyperfactor
 
 ROOT = Path(hyperfactor.__file__).parent
 FLOORS = {
-    "errors": -1, "arrays": 0, "process": 0, "rng": 0, "strict": 0, "factors": 1, "store": 1, "images": 2,
-    "percolation": 3, "networks": 2, "generators": 3, "training": 4, "measures": 4, "subjects": 5, "runs": 6,
+    "errors": -1, "lazy": -1, "arrays": 0, "plugins": 0, "process": 0, "rng": 0, "strict": 0, "factors": 1, "store": 1,
+    "images": 2, "percolation": 3, "networks": 2, "generators": 3, "training": 4, "measures": 4, "subjects": 5, "runs": 6,
     "experiments": 7, "figures": 8, "report": 9, "cli": 10,
 }  # fmt: skip
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
@@ -98,17 +100,43 @@ def test_nothing_is_pickled_and_no_global_generator_is_used():
         assert "manual_seed" not in text or path.name == "rng.py", path
 
 
-def test_every_public_name_can_be_had_and_the_import_is_light():
-    import subprocess
-    import sys
+FACES = sorted(path.parent for path in ROOT.rglob("__init__.py") if "lazy.attach" in path.read_text())
 
-    for name in hyperfactor.__all__:
-        assert getattr(hyperfactor, name).__name__ == name
-    code = "import hyperfactor, hyperfactor.cli, sys; print('torch' in sys.modules, 'polars' in sys.modules)"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.split() == ["False", "False"]
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = hyperfactor.nothing
+
+@pytest.mark.parametrize("package", FACES, ids=lambda p: p.name)
+def test_every_public_name_can_be_had_and_type_checkers_see_the_same(package: Path):
+    module = import_module(".".join(("hyperfactor", *package.relative_to(ROOT).parts)))
+    for name in dir(module):
+        found = getattr(module, name)
+        assert found.__name__ in (name, f"{module.__name__}.{name}")
+    (block,) = (node for node in ast.parse((package / "__init__.py").read_text()).body if isinstance(node, ast.If))
+    seen = [alias for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(alias.name for alias in seen) == dir(module) == module.__all__
+    assert all(alias.asname == alias.name for alias in seen)
+    with pytest.raises(AttributeError, match=f"'{module.__name__}' has no attribute 'nothing'"):
+        _ = module.nothing
+
+
+FACE = """
+import sys
+import hyperfactor
+import hyperfactor.cli
+import hyperfactor.measures, hyperfactor.factors, hyperfactor.images, hyperfactor.store, hyperfactor.runs, hyperfactor.subjects
+print(*({"torch", "polars", "numpy", "yaml", "pydantic"} & set(sys.modules)))
+print(hyperfactor.measures.geometry.clifford_torus(3).shape, hyperfactor.factors.Region, hyperfactor.Factor("x", 0, 1).high)
+print("torch" in sys.modules)
+print(hyperfactor.experiments.EXPERIMENTS["torus"].name, hyperfactor.percolation.overlap(0, 1), hyperfactor.Generator)
+"""
+
+
+def test_importing_the_package_imports_nothing_heavy_and_all_of_it_is_there():
+    done = subprocess.run([sys.executable, "-c", FACE], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "",
+        "(3, 3, 4) <class 'hyperfactor.factors.regions.Region'> 1",
+        "False",
+        "torus 1.0 <class 'hyperfactor.generators.base.Generator'>",
+    ]
 
 
 def code(path: Path) -> list[ast.AST]:
@@ -137,7 +165,7 @@ def mentions(path: Path, wanted: str) -> list[str]:
     [
         ("x|y|xy", ("images/gaussian.py", "images/shapes.py", "experiments/", "figures/")),
         (".*UNet.*", ("networks/", "generators/")),
-        ("Bump|Sos|Gaussian|Shapes", ("images/", "experiments/", "percolation/", "cli.py")),
+        ("Bump|Sos|Gaussian|Shapes", ("images/", "factors/__init__.py", "experiments/", "percolation/", "cli.py")),
     ],
     ids=["x and y", "UNet", "families"],
 )

@@ -55,13 +55,33 @@ DEFAULT_STORE = "hyperfactor-store"
 MOST_VISITS = 1e12  # of neighbours that `percolate` is asked to make
 
 
+@app.callback()
+def _imported(
+    names: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--import",
+            metavar="FILE.py|MODULE",
+            envvar="HYPERFACTOR_IMPORT",
+            help="Run Python code of yours first, which defines families, regions, encodings, models or experiments. May "
+            "be given again. Runs what the file says: name only files that you trust.",
+        ),
+    ] = None,
+) -> None:
+    if names:
+        from hyperfactor import plugins
+
+        for name in names:
+            plugins.load(name)
+
+
 @app.command("list")
 def list_() -> None:
     """The experiments, their questions and the figures of the paper that they draw."""
     from hyperfactor.experiments import EXPERIMENTS
 
     for experiment in EXPERIMENTS.values():
-        print(f"{experiment.name:<18} figures {', '.join(experiment.figures)}\n{'':<18} {experiment.question}")
+        print(f"{experiment.name:<18} figures {', '.join(experiment.figures) or '-'}\n{'':<18} {experiment.question}")
 
 
 @app.command()
@@ -82,7 +102,7 @@ def reproduce(
     quiet: QuietOption = False,
 ) -> None:
     """Train what is missing, analyse it, and write figures, verdicts and a page to read."""
-    from hyperfactor.experiments import EXPERIMENTS
+    from hyperfactor.experiments import EXPERIMENTS, named
     from hyperfactor.experiments.rounds import Rounds
     from hyperfactor.report.page import write_report
     from hyperfactor.store.files import files_at
@@ -90,7 +110,7 @@ def reproduce(
 
     began = time.perf_counter()
     if unknown := [name for name in names or () if name not in EXPERIMENTS]:
-        raise RequestError(f"experiment: got {unknown[0]!r}, needs one of {', '.join(EXPERIMENTS)}")
+        raise RequestError(f"experiment: got {unknown[0]!r}, needs {named()}")
     if seeds < 1:
         raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
     rounds = Rounds([EXPERIMENTS[name] for name in names or EXPERIMENTS], preset, seeds)

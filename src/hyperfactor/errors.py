@@ -5,6 +5,8 @@ Each message is one line. It says where the fault is, what was given, and what i
 
 import errno
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class HyperfactorError(Exception):
@@ -88,3 +90,17 @@ def machine_fault(error: BaseException) -> MachineError | None:
         where = f"{error.filename}: " if error.filename else ""
         return MachineError(f"{where}{error.strerror or type(error).__name__}, needs a machine that works")
     return None
+
+
+@contextmanager
+def told(what: str, needs: str = "one that works") -> Iterator[None]:
+    """An exception of the user's code becomes a RequestError of one line, with the exception as its cause."""
+    try:
+        yield
+    except HyperfactorError:
+        raise
+    except (Exception, SystemExit) as error:
+        if fault := machine_fault(error):
+            raise fault from error
+        said = " ".join(str(error).split())
+        raise RequestError(f"{what}: {type(error).__name__}: {said}, needs {needs}") from error

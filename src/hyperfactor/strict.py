@@ -305,7 +305,8 @@ def _clause(error: dict[str, Any]) -> str:
     if kind == "union_tag_not_found":
         return f"{where}: got {_quote(given)}, needs a key {tag!r}"
     if kind == "union_tag_invalid":
-        return f"{where}.{tag}: got {context['tag']!r}, needs one of {context['expected_tags']}"
+        known = context["expected_tags"]
+        return f"{where}.{tag}: got {context['tag']!r}, needs one of {known}, or a kind of your own (--import FILE.py)"
     number = "an integer" if any(isinstance(bound, int) for bound in context.values()) else "a number"
     needs = {
         "greater_than_equal": number + " of at least {ge:g}",

@@ -8,8 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hyperfactor.experiments import composition, data_efficiency, exterior, interpolation, torus
-from hyperfactor.experiments import percolation_onset as onset
+from hyperfactor.experiments import (
+    composition,
+    data_efficiency,
+    exterior,
+    interpolation,
+    percolation_onset as onset,
+    torus,
+)
 from hyperfactor.experiments.base import drawings, unmet
 from hyperfactor.experiments.claims import Claim
 from hyperfactor.measures.geometry import clifford_torus, hyper_factorized_torus, torus_3d

@@ -2,8 +2,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hyperfactor import RequestError
 from hyperfactor.factors.space import Factor, FactorSpace

@@ -21,10 +21,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from hyperfactor import DivergedError, Run, RunSpec, Store, StoreError, train
+from hyperfactor import DivergedError, Run, RunSpec, Store, StoreError, plugins, train
 from hyperfactor.errors import RequestError, RunError, WriteError
-from hyperfactor.runs import cluster as cluster_module
-from hyperfactor.runs import sweep as sweep_module
+from hyperfactor.runs import cluster as cluster_module, sweep as sweep_module
 from hyperfactor.runs.cluster import _check_workers
 from hyperfactor.runs.sweep import train_all
 from hyperfactor.store.store import CHECKPOINT
@@ -265,6 +264,23 @@ def test_an_existing_cluster(tiny: RunSpec, undisturbed: dict[str, bytes], clust
     assert set(runs) == set(undisturbed)
     checked(Store(tmp_path / "store"), undisturbed)
     assert {run for run, _ in steps} == set(runs)
+
+
+def test_a_file_of_the_users_reaches_workers_that_cannot_read_it(tiny: RunSpec, cluster: str, tmp_path: Path):
+    file = tmp_path / "my_half.py"
+    file.write_text(
+        "from typing import Literal\nfrom hyperfactor.factors import Region\n"
+        "class Half(Region):\n    kind: Literal['half'] = 'half'\n"
+        "    def contains(self, points, space):\n        return points[:, 0] < 8\n"
+    )
+    plugins.load(file)
+    file.unlink()
+    data = {**tiny.data.model_dump(mode="json"), "train": {"kind": "half"}}
+    runs, failures = train_all(
+        [tiny.model_copy(update={"data": data, "seed": seed}) for seed in range(2)], tmp_path / "s", scheduler=cluster
+    )
+    assert not failures
+    assert len(runs) == 2
 
 
 @pytest.mark.slow

@@ -70,9 +70,9 @@ def test_another_question_is_another_result(other: Question):
 def test_another_version_of_what_computes_it_makes_it_another(monkeypatch: pytest.MonkeyPatch, package: str):
     before = QUESTION.key()
     monkeypatch.setattr(provenance, "version", lambda name: "0" if name == package else version(name))
-    results.code.cache_clear()
+    results._packages.cache_clear()
     after = QUESTION.key()
-    results.code.cache_clear()
+    results._packages.cache_clear()
     assert after != before
 
 

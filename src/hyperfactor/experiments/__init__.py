@@ -1,6 +1,8 @@
 """The experiments, by name, in the order in which they are listed and run."""
 
-from hyperfactor.experiments.base import Experiment
+from hyperfactor.errors import RequestError
+from hyperfactor.experiments.base import Experiment, Result, preset_spec, share, unmet
+from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
 from hyperfactor.experiments.composition import EXPERIMENT as COMPOSITION
 from hyperfactor.experiments.data_efficiency import EXPERIMENT as DATA_EFFICIENCY
 from hyperfactor.experiments.exterior import EXPERIMENT as EXTERIOR
@@ -8,6 +10,21 @@ from hyperfactor.experiments.hyperfactorization import EXPERIMENT as HYPERFACTOR
 from hyperfactor.experiments.interpolation import EXPERIMENT as INTERPOLATION
 from hyperfactor.experiments.percolation_onset import EXPERIMENT as PERCOLATION_ONSET
 from hyperfactor.experiments.torus import EXPERIMENT as TORUS
+
+__all__ = [
+    "EXPERIMENTS",
+    "Bound",
+    "Claim",
+    "Estimate",
+    "Experiment",
+    "Result",
+    "claim",
+    "named",
+    "preset_spec",
+    "register",
+    "share",
+    "unmet",
+]
 
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment
@@ -21,3 +38,25 @@ EXPERIMENTS: dict[str, Experiment] = {
         EXTERIOR,
     )
 }
+
+
+def register(experiment: Experiment) -> None:
+    """Make an experiment known by its name, as one of your own.
+
+    Raises
+    ------
+    RequestError
+        Where an experiment of another module has the name.
+    """
+    known = EXPERIMENTS.setdefault(experiment.name, experiment)
+    homes = [getattr(one.analyse, "__module__", None) for one in (known, experiment)]
+    if homes[0] != homes[1]:
+        raise RequestError(
+            f"experiment: got the name {experiment.name!r}, which {homes[0]} has taken, needs another name"
+        )
+    EXPERIMENTS[experiment.name] = experiment
+
+
+def named() -> str:
+    """The names of the experiments, for a message."""
+    return f"one of {', '.join(EXPERIMENTS)}, or one of your own (--import FILE.py)"

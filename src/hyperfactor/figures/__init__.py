@@ -47,6 +47,6 @@ FIGURES: dict[str, dict[str, Callable[[Result], Figure]]] = {
 
 def draw(result: Result) -> Iterator[tuple[str, str, Figure]]:
     """Each figure of a result: its number in the paper, a caption, and the figure."""
-    for number, function in FIGURES[result.experiment].items():
+    for number, function in FIGURES.get(result.experiment, {}).items():
         with style.context():
             yield number, " ".join((function.__doc__ or "").split()), function(result)

@@ -1,5 +1,18 @@
 """Generators draw pictures. Each module registers its kind of generator when it is imported."""
 
-from hyperfactor.generators import decoder, denoiser
+from hyperfactor.generators.base import Generator, ModelSpec
+from hyperfactor.generators.decoder import Decoder, DecoderSpec
+from hyperfactor.generators.denoiser import TIME_CODE, Denoiser, UNetSpec
+from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
 
-__all__ = ["decoder", "denoiser"]
+__all__ = [
+    "TIME_CODE",
+    "Decoder",
+    "DecoderSpec",
+    "Denoiser",
+    "DiffusionSpec",
+    "Generator",
+    "ModelSpec",
+    "SamplingSpec",
+    "UNetSpec",
+]

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from hyperfactor.errors import RequestError, StoreError
-from hyperfactor.experiments import EXPERIMENTS
+from hyperfactor.experiments import EXPERIMENTS, named
 from hyperfactor.experiments.base import Result
 from hyperfactor.report.page import write_report
 from hyperfactor.store.provenance import source
@@ -41,7 +41,7 @@ def report_again(store: str | Path, keys: Sequence[str], out: str | Path) -> tup
     chosen = choose(Store(store).files, keys)
     if unknown := [one for one in chosen if one.question.experiment not in EXPERIMENTS]:
         name = unknown[0].question.experiment
-        raise RequestError(f"result {unknown[0].key}: got experiment {name!r}, needs one of {', '.join(EXPERIMENTS)}")
+        raise RequestError(f"result {unknown[0].key}: got experiment {name!r}, needs {named()}")
     results = [Result.open(store, one.key) for one in chosen]
     try:
         return results, write_report(results, out)

@@ -21,8 +21,7 @@ from hyperfactor.factors.space import FactorSpace
 from hyperfactor.generators.base import Generator
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.measures.accuracy import Accuracy, measure
-from hyperfactor.networks.layers import Pool, check_layers, collect
-from hyperfactor.networks.layers import size as measure_size
+from hyperfactor.networks.layers import Pool, check_layers, collect, size as measure_size
 from hyperfactor.runs.record import Record
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.store.store import Store

@@ -10,6 +10,7 @@ trains a run, not Dask. A run that another process is training is left to it, an
 """
 
 import hashlib
+import json
 import math
 import multiprocessing
 import os
@@ -21,6 +22,7 @@ from typing import Any
 
 import torch
 
+from hyperfactor import plugins
 from hyperfactor.errors import (
     BusyError,
     DivergedError,
@@ -32,6 +34,7 @@ from hyperfactor.errors import (
     WriteError,
     machine_fault,
 )
+from hyperfactor.plugins import Plugin
 from hyperfactor.process import keep_freed_memory
 from hyperfactor.runs.cluster import client
 from hyperfactor.runs.execute import train
@@ -183,8 +186,9 @@ class _Sweep:
         self.report, self.finished, self.tell = report, finished, tell
         self.specs = {spec.id: spec for spec in missing}
         self.rank = {run: k for k, run in enumerate(self.specs)}
-        # tasks for the same run with another store, device or tracker are other tasks
-        self.way = hashlib.sha256(repr((store.url, gpu, track)).encode()).hexdigest()[:8]
+        self.plugins = plugins.loaded()
+        # tasks for the same run with another store, device, tracker or plug-in are other tasks
+        self.way = hashlib.sha256(repr((store.url, gpu, track, self.plugins)).encode()).hexdigest()[:8]
         self.attempts = dict.fromkeys(self.specs, 0)
         self.steps: dict[str, int] = {}  # run -> steps done
         self.given_up: dict[str, int] = {}  # run -> steps done when Dask gave it up, after several workers died
@@ -226,7 +230,7 @@ class _Sweep:
         spec = self.specs[run]
         task = self.client.submit(
             _train_one, spec.model_dump_json(), self.store.url, "cuda" if self.gpu else "cpu", self.track,
-            self.store.leases.dead(run), key=f"train-{run}-{self.way}-{self.attempts[run]}", priority=-self.rank[run],
+            self.store.leases.dead(run), self.plugins, key=f"train-{run}-{self.way}-{self.attempts[run]}", priority=-self.rank[run],
             resources={"GPU": 1} if self.gpu else None, pure=False,
         )  # fmt: skip
         self.attempts[run] += 1
@@ -277,8 +281,10 @@ class _WorkersDiedError(RunError):
 def _error(task: Any, run: str) -> HyperfactorError | None:
     """The error that ended a task, or None."""
     if task.status == "finished":
-        said = task.result()
-        return None if said is None else _ERRORS.get(said[0], RunError)(said[1])
+        if (said := task.result()) is None:
+            return None
+        kind, message = said
+        return _ERRORS[kind](message) if kind in _ERRORS else RunError(f"run {run}: {message}")
     cause = task.exception()
     if type(cause).__name__ == "KilledWorker":
         return _WorkersDiedError(
@@ -287,15 +293,19 @@ def _error(task: Any, run: str) -> HyperfactorError | None:
     return RunError(f"run {run}: {type(cause).__name__}: {cause}")
 
 
-def _train_one(canonical: str, store: str, device: str, track: str | None, dead: int) -> tuple[str, str] | None:
+def _train_one(
+    canonical: str, store: str, device: str, track: str | None, dead: int, plugged: Sequence[Plugin]
+) -> tuple[str, str] | None:
     """The task of a worker. Returns None, or the kind of an error and its message."""
     from distributed import get_worker
 
     if device == "cuda" and not torch.cuda.is_available():
         return "RunError", "gpu: got a worker that declares a GPU and has none that torch can use, needs one"
     keep_freed_memory()
-    spec, worker = RunSpec.model_validate_json(canonical), get_worker()
+    worker = get_worker()
     try:
+        plugins.bring(plugged)
+        spec = RunSpec.parse(json.loads(canonical))
         train(
             spec, store, threads=1, device=device, wait=False, dead=dead, track=track,
             report=lambda step: worker.log_event(TOPIC, (spec.id, step)),
@@ -306,5 +316,5 @@ def _train_one(canonical: str, store: str, device: str, track: str | None, dead:
         return kind, str(error)
     except Exception as error:  # a run that fails stops no other run
         said = machine_fault(error) or f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        return "RunError", f"run {spec.id}: {said}"
+        return "Exception", str(said)
     return None

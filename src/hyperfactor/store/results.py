@@ -112,10 +112,14 @@ class Content:
     arrays: "dict[str, np.ndarray]"
 
 
-@cache
 def code() -> dict[str, str]:
     """The versions of everything that computes a result."""
-    return versions(COMPUTES) | {"processor": platform.machine(), "source": source()}
+    return _packages() | {"processor": platform.machine(), "source": source()}
+
+
+@cache
+def _packages() -> dict[str, str]:
+    return versions(COMPUTES)
 
 
 def save(files: Files, question: Question, content: Content) -> None:

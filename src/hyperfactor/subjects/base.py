@@ -1,13 +1,11 @@
 """What can be studied: a run, a module that a user brings, a saved array, in whole or in part."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
-from hyperfactor.errors import HyperfactorError, RequestError, machine_fault
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.measures.accuracy import Accuracy
 
@@ -52,17 +50,3 @@ class Model(Subject, Protocol):
     def reading_errors(self) -> dict[str, float] | None:
         """How often what tells the factors of drawings is wrong on true pictures, by factor; None: not measured."""
         ...
-
-
-@contextmanager
-def told(what: str, needs: str = "one that works") -> Iterator[None]:
-    """An exception of the user's code becomes a RequestError of one line, with the exception as its cause."""
-    try:
-        yield
-    except HyperfactorError:
-        raise
-    except Exception as error:
-        if fault := machine_fault(error):
-            raise fault from error
-        said = " ".join(str(error).split())
-        raise RequestError(f"{what}: {type(error).__name__}: {said}, needs {needs}") from error

@@ -1,13 +1,11 @@
 """A subject in a Python file of the user's."""
 
-import importlib.util
-import sys
 from typing import Any
 
-from hyperfactor.errors import RequestError
-from hyperfactor.store.named import named_path
+from hyperfactor import plugins
+from hyperfactor.errors import RequestError, told
 from hyperfactor.subjects.array import ArraySubject
-from hyperfactor.subjects.base import Model, told
+from hyperfactor.subjects.base import Model
 
 
 def load_subject(name: str) -> Model | ArraySubject:
@@ -27,25 +25,13 @@ def load_subject(name: str) -> Model | ArraySubject:
     path, _, attribute = name.rpartition(":")
     if not path or not attribute.isidentifier():
         raise RequestError(f"subject: got {name!r}, needs MODEL.py:NAME, a Python file and a name in it")
-    file = named_path(path, "subject")
-    if not file.is_file():
-        raise RequestError(f"{path}: got no file, needs a Python file")
-    spec = importlib.util.spec_from_file_location(f"hyperfactor_subject_{file.stem}", file)
-    if spec is None or spec.loader is None:
+    if not path.endswith(".py"):
         raise RequestError(f"{path}: got a file of another kind, needs a Python file, NAME.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses and pickles of the file look for it
-    sys.path.insert(0, str(file.parent))
-    try:
-        with told(path, "a file that can be run"):
-            spec.loader.exec_module(module)
-            if not hasattr(module, attribute):
-                raise RequestError(
-                    f"{path}: got no {attribute}, needs the name of a subject, or of a function that makes one"
-                )
-            found = _made(getattr(module, attribute))
-    finally:
-        sys.path.remove(str(file.parent))
+    module = plugins.load(path)
+    if not hasattr(module, attribute):
+        raise RequestError(f"{path}: got no {attribute}, needs the name of a subject, or of a function that makes one")
+    with told(path, "a file that can be run"):
+        found = _made(getattr(module, attribute))
     if not isinstance(found, Model | ArraySubject):
         raise RequestError(f"{name}: got {type(found).__name__}, needs a subject, such as TorchSubject or ArraySubject")
     return found

@@ -10,12 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hyperfactor import arrays, rng
-from hyperfactor.errors import RequestError
+from hyperfactor.errors import RequestError, told
 from hyperfactor.factors.space import FactorSpace, PositiveByFactor
 from hyperfactor.images.family import Reading
 from hyperfactor.measures.accuracy import Accuracy, measure_by_reading
 from hyperfactor.networks.layers import check_layers, collect, watch
-from hyperfactor.subjects.base import told
 from hyperfactor.subjects.read import Fitted
 
 BATCH = 64  # pictures drawn at a time

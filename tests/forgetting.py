@@ -1,0 +1,28 @@
+"""Plug-ins for the length of a test, or of a part of it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hyperfactor import plugins
+from hyperfactor.strict import Open
+
+
+@contextmanager
+def forgetting() -> Iterator[None]:
+    """After the block nobody sees the plug-ins that it loads, their kinds, and their experiments."""
+    experiments = getattr(sys.modules.get("hyperfactor.experiments"), "EXPERIMENTS", {})
+    tables = [plugins._LOADED, experiments, *(section.kinds for section in Open.__subclasses__())]
+    before, path, modules = [dict(table) for table in tables], list(sys.path), set(sys.modules)
+    try:
+        yield
+    finally:
+        for table, content in zip(tables, before, strict=True):
+            table.clear()
+            table.update(content)
+        folders = tuple(f"{folder}{os.sep}" for folder in sys.path if folder not in path)
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            if folders and str(getattr(sys.modules[name], "__file__", None)).startswith(folders):
+                del sys.modules[name]
