@@ -1,7 +1,7 @@
-"""The arrays and whole numbers that functions are given, checked at the border.
+"""Validation of the arrays and integers that users pass to functions.
 
-Numbers are taken if float64 holds them exactly, whatever their type and layout. All others are refused: a masked array
-with something masked, complex numbers, text, integers beyond 2^53 that float64 would round.
+Numbers of any type and layout are accepted if float64 holds them exactly. Refused are masked numbers, complex numbers,
+text, and integers beyond 2^53 that float64 would round.
 """
 
 import operator
@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from hyperfactor.errors import RequestError
+from hyperfactor.errors import RequestError, quoted
 
-EXACT = 2**53  # float64 holds every integer up to here
+EXACT = 2**53  # float64 holds every integer up to this one
 
 
 def numbers(array: Any, name: str) -> np.ndarray:
-    """Return an array as float64, in its shape, finite or not.
+    """Convert numbers to an array of float64, finite or not.
 
     Parameters
     ----------
@@ -25,10 +25,15 @@ def numbers(array: Any, name: str) -> np.ndarray:
     name : str
         What error messages call it.
 
+    Returns
+    -------
+    numpy.ndarray
+        float64, in the shape of the array.
+
     Raises
     ------
     RequestError
-        For numbers that float64 does not hold (see the module).
+        If this is not an array of real numbers, a number is masked, or float64 does not hold it exactly.
     """
     try:
         given = _plain(array, name)
@@ -52,19 +57,46 @@ def numbers(array: Any, name: str) -> np.ndarray:
     return values
 
 
-def whole(value: Any, name: str, least: int) -> int:
-    """Return the value as an integer; raise RequestError unless it is an integer of at least `least`."""
+def integer(value: Any) -> int | None:
+    """The value as an integer of Python, or None if it is not an integer. Truth values are not integers here."""
+    if isinstance(value, bool | np.bool_):
+        return None
     try:
-        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
+        return operator.index(value)
     except TypeError:
-        number = None
+        return None
+
+
+def whole(value: Any, name: str, least: int) -> int:
+    """Validate an integer.
+
+    Parameters
+    ----------
+    value : Any
+        An integer of Python, numpy or torch.
+    name : str
+        What error messages call it.
+    least : int
+        The smallest allowed value.
+
+    Returns
+    -------
+    int
+        The value as an integer of Python.
+
+    Raises
+    ------
+    RequestError
+        If the value is not an integer of at least `least`.
+    """
+    number = integer(value)
     if number is None or number < least:
-        raise RequestError(f"{name}: got {value!r}, needs an integer of at least {least}")
+        raise RequestError(f"{name}: got {quoted(value)}, needs an integer of at least {least}")
     return number
 
 
 def finite(values: np.ndarray, name: str) -> np.ndarray:
-    """Return the values; raise RequestError with the first that is not finite."""
+    """The given values. Raises `RequestError` with the first that is not finite; `name` is what messages call them."""
     bad = ~np.isfinite(values)
     if bad.any():
         where = _first(bad)

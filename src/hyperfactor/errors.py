@@ -7,6 +7,7 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class HyperfactorError(Exception):
@@ -49,6 +50,8 @@ class DivergedError(RunError):
     """The loss is no longer finite. The run stopped at its last good checkpoint."""
 
 
+QUOTED = 60  # characters of a value that a message quotes
+
 # Errors that mean a wrong name or a missing permission. Every other error number is a fault of the machine.
 _REQUEST = {
     errno.EACCES, errno.EBADF, errno.EEXIST, errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT,
@@ -56,6 +59,12 @@ _REQUEST = {
 }  # fmt: skip
 _MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.I)
 _AMOUNT = re.compile(r"allocate ([\d.]+ (?:bytes|[KMGTPE]i?B))")
+
+
+def quoted(value: Any) -> str:
+    """The value as a message quotes it: in one line, cut to QUOTED characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= QUOTED else text[: QUOTED - 3] + "..."
 
 
 def is_machine_fault(error: OSError) -> bool:

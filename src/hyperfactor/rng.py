@@ -9,7 +9,6 @@ are. Otherwise the word WIDE comes first, and the number of words of each index 
 counts, the index 2^32 would have the same words as the index (0, 1).
 """
 
-import operator
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hyperfactor.errors import RequestError
+from hyperfactor.arrays import integer, whole
+from hyperfactor.errors import RequestError, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -44,10 +44,10 @@ def check_seed(seed: Any) -> int:
     RequestError
         If the seed is not such an integer.
     """
-    whole = _integer(seed)
-    if whole is None or not 0 <= whole < 2**SEED_BITS:
-        raise RequestError(f"seed: got {_quoted(seed)}, needs an integer of at least 0 and below 2^{SEED_BITS}")
-    return whole
+    number = integer(seed)
+    if number is None or not 0 <= number < 2**SEED_BITS:
+        raise RequestError(f"seed: got {quoted(seed)}, needs an integer of at least 0 and below 2^{SEED_BITS}")
+    return number
 
 
 def words(number: int) -> tuple[int, ...]:
@@ -58,27 +58,8 @@ def words(number: int) -> tuple[int, ...]:
     return tuple(parts)
 
 
-def _integer(value: Any) -> int | None:
-    """The value as an integer of Python, or None if it is not an integer. Truth values are not integers here."""
-    if isinstance(value, bool | np.bool_):
-        return None
-    try:
-        return operator.index(value)
-    except TypeError:
-        return None
-
-
-def _quoted(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _sequence(seed: int, purpose: str, index: tuple[int, ...]) -> np.random.SeedSequence:
-    numbers = [_integer(number) for number in index]
-    for given, number in zip(index, numbers, strict=True):
-        if number is None or number < 0:
-            raise RequestError(f"index of the stream {purpose!r}: got {_quoted(given)}, needs an integer of at least 0")
-    parts = [words(number) for number in numbers if number is not None]
+    parts = [words(whole(number, f"index of the stream {purpose!r}", 0)) for number in index]
     key = [zlib.crc32(purpose.encode()), *(word for part in parts for word in part)]
     if any(len(part) > 1 for part in parts):
         key = [WIDE, key[0], *(word for part in parts for word in (len(part), *part))]

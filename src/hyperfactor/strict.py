@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from hyperfactor.errors import RequestError
+from hyperfactor.errors import RequestError, quoted
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -84,7 +84,7 @@ class Strict(BaseModel, metaclass=_Called):
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := [key for key in data if key not in cls.model_fields]):
-            raise ValueError(f"got an unknown key {_quote(unknown[0])}, needs one of {', '.join(cls.model_fields)}")
+            raise ValueError(f"got an unknown key {quoted(unknown[0])}, needs one of {', '.join(cls.model_fields)}")
         return {key: _plain(value) for key, value in data.items()} if isinstance(data, dict) else data
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -303,7 +303,7 @@ def _clause(error: dict[str, Any]) -> str:
     if kind == "missing":
         return f"{where}: got nothing, needs a value"
     if kind == "union_tag_not_found":
-        return f"{where}: got {_quote(given)}, needs a key {tag!r}"
+        return f"{where}: got {quoted(given)}, needs a key {tag!r}"
     if kind == "union_tag_invalid":
         known = context["expected_tags"]
         return f"{where}.{tag}: got {context['tag']!r}, needs one of {known}, or a kind of your own (--import FILE.py)"
@@ -334,9 +334,4 @@ def _clause(error: dict[str, Any]) -> str:
     if needs is None:  # one of our own validators, whose message is complete
         return f"{where}: {error['msg'].removeprefix('Value error, ')}"
     needs = needs.format(**context)
-    return f"{where}: got {_quote(given)}, needs {needs}"
-
-
-def _quote(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."
+    return f"{where}: got {quoted(given)}, needs {needs}"

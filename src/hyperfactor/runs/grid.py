@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from hyperfactor.errors import RequestError
+from hyperfactor.errors import RequestError, quoted
 from hyperfactor.runs.spec import RunSpec, override, read_yaml, set_key
 
 Changes = Mapping[str, Any]  # dotted key -> value
@@ -96,7 +96,7 @@ def _values(name: str, given: Iterable[Any], needs: str) -> list[Any]:
     except TypeError:  # not iterable, such as a number or an array without axes
         values = []
     if not values:
-        raise RequestError(f"{name}: got {' '.join(repr(given).split())}, needs {needs}")
+        raise RequestError(f"{name}: got {quoted(given)}, needs {needs}")
     if len(values) > MOST:
         raise RequestError(f"{name}: got over {MOST:,} values, needs at most {MOST:,}")
     return values

@@ -15,7 +15,7 @@ from safetensors.torch import load as load_tensors
 from torch import Tensor
 
 from hyperfactor import arrays, rng
-from hyperfactor.errors import RequestError
+from hyperfactor.errors import RequestError, quoted
 from hyperfactor.factors.regions import Region
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.generators.base import Generator
@@ -59,13 +59,10 @@ def snapshot_name(step: int) -> str:
 
 def _one_of(value: object, name: str, allowed: Container[int], needs: str) -> int:
     """The value as an integer. Raises `RequestError` if it is not allowed."""
-    try:
-        whole = arrays.whole(value, name, 0)
-    except RequestError:
-        whole = -1
-    if whole not in allowed:
-        raise RequestError(f"{name}: got {' '.join(repr(value).split())}, needs {needs}")
-    return whole
+    number = arrays.integer(value)
+    if number is None or number not in allowed:
+        raise RequestError(f"{name}: got {quoted(value)}, needs {needs}")
+    return number
 
 
 def _pictures(given: object, shape: tuple[int, ...]) -> Float[Tensor, "n c h w"]:
