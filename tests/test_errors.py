@@ -32,9 +32,9 @@ def test_memory_that_ran_out_is_a_fault_of_the_machine(too_much):
 
 
 def test_the_amount_is_said_where_it_is_known():
-    assert "(512. PiB more were asked for)" in str(machine_fault(raised(lambda: np.empty(2**56))))
+    assert "(the request of 512. PiB was refused)" in str(machine_fault(raised(lambda: np.empty(2**56))))
     gpu = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
-    assert "(2.00 GiB more were asked for)" in str(machine_fault(gpu))
+    assert "(the request of 2.00 GiB was refused)" in str(machine_fault(gpu))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.ESTALE])

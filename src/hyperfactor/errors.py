@@ -91,13 +91,13 @@ def machine_fault(error: BaseException) -> MachineError | None:
     said = str(error)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _MEMORY.search(said)):
         amount = _AMOUNT.search(said)
-        tried = f" ({amount[1]} more were asked for)" if amount else ""
-        return MachineError(f"out of memory{tried}, needs a machine with more, or a smaller request")
+        tried = f" (the request of {amount[1]} was refused)" if amount else ""
+        return MachineError(f"out of memory{tried}, needs a machine with more memory, or a smaller task")
     if isinstance(error, OSError) and is_machine_fault(error):
         if error.errno == errno.ENOMEM:
-            return MachineError("out of memory, needs a machine with more, or a smaller request")
+            return MachineError("out of memory, needs a machine with more memory, or a smaller task")
         where = f"{error.filename}: " if error.filename else ""
-        return MachineError(f"{where}{error.strerror or type(error).__name__}, needs a machine that works")
+        return MachineError(f"{where}{error.strerror or type(error).__name__}, needs a machine without this fault")
     return None
 
 

@@ -5,8 +5,8 @@ nothing that happened before it: not on the batch size, the order of requests, o
 
 Two names never share a stream. A name becomes a list of 32-bit words: four words of the seed, one word of the purpose
 (its CRC-32), and the words of the index. If each number of the index fits into one word, these words follow as they
-are. Otherwise the word WIDE comes first, and the number of words of each index precedes its words. Without these
-counts, the index 2^32 would have the same words as the index (0, 1).
+are. Otherwise the word WIDE comes first, and the words of each number follow their count. Without these counts, the
+index 2^32 would have the same words as the index (0, 1).
 """
 
 import zlib

@@ -89,7 +89,7 @@ def test_what_a_decoder_has_not_is_refused(trained: Run):
         ({"timestep": 1}, r"timestep: got 1, needs an integer in 0\.\.0"),
         (
             {"pictures": np.zeros((3, 1, 8, 8))},
-            "pictures: got pictures, needs none: a decoder looks at its condition",
+            "pictures: got some, needs none: a decoder sees only conditions",
         ),
     )
     for asked, message in cases:

@@ -127,6 +127,8 @@ def test_a_large_lattice_keeps_some_occupations():
         (lambda: critical_fraction(dimensions=1), "dimensions: got 1"),
         (lambda: critical_fraction(seeds=1), "at least 2 seeds"),
         (lambda: critical_fraction(8.0, sizes=(16, 64)), "reach of 8, needs sides of more than 16"),
+        (lambda: site_percolation((4, 4)).canonical(np.array([0.5, -2.0])), "fractions: got -2, needs probabilities"),
+        (lambda: site_percolation((4, 4)).canonical(np.array([np.nan])), "fractions: got nan, needs probabilities"),
     ],
 )
 def test_bad_requests(call, said: str):

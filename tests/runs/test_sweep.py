@@ -287,7 +287,7 @@ def test_a_file_of_the_users_reaches_workers_that_cannot_read_it(tiny: RunSpec, 
 def test_a_scheduler_that_dies_ends_the_sweep_with_one_line(tiny: RunSpec, tmp_path: Path):
     with (
         running_cluster(tmp_path) as (file, scheduler),
-        pytest.raises(RunError, match="got no answer from it any more, needs one that lives"),
+        pytest.raises(RunError, match="got no answer any more, needs one that runs"),
     ):
         train_all(
             [spec_of(tiny, seed, 2000) for seed in range(2)], tmp_path / "store", scheduler=file,

@@ -162,7 +162,7 @@ def test_a_run_without_enough_memory_stops_no_other_of_a_sweep(tiny: RunSpec, tm
         done, failures = train_all(specs, tmp_path, workers=1)
     assert list(done) == [specs[2].id]
     assert [type(error) for error in failures.values()] == [RunError, RunError]
-    assert "out of memory (96 bytes more were asked for)" in str(failures[specs[1].id])
+    assert "out of memory (the request of 96 bytes was refused)" in str(failures[specs[1].id])
 
 
 def test_a_failure_without_its_spec_gives_it_back(tiny: RunSpec, tmp_path: Path):

@@ -198,8 +198,8 @@ class Factor:
         if self.period is None:
             if span < -self.rounding:
                 raise RequestError(
-                    f"region: got low {low:g} above high {high:g}, needs low at most high on the {self.kind} "
-                    f"factor {self.name}"
+                    f"region: got low {low:g} above high {high:g}, needs an ascending range for the "
+                    f"{self.kind} factor {self.name}"
                 )
             return (values >= low - self.rounding) & (values <= high + self.rounding)
         if span < -self.rounding:

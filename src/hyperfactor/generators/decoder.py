@@ -69,5 +69,5 @@ class Decoder(Generator):
         self, condition: Tensor, streams: Sequence, timesteps: Sequence[int] = (0,), pictures: Tensor | None = None
     ) -> Iterator[tuple[int, Tensor]]:
         if pictures is not None:
-            raise RequestError("pictures: got pictures, needs none: a decoder looks at its condition alone")
+            raise RequestError("pictures: got some, needs none: a decoder sees only conditions")
         yield 0, finite(self.network(condition)).clamp(0, 1)

@@ -64,7 +64,7 @@ class Gaussian(Family):
     @model_validator(mode="after")
     def _sigma_fits(self):
         if isinstance(self.sigma, dict) and set(self.sigma) != set(AXES):
-            raise ValueError(f"sigma: got {', '.join(self.sigma)}, needs a number, or one for each of x and y")
+            raise ValueError(f"sigma: got {', '.join(self.sigma)}, needs one number, or a number for each of x and y")
         return self
 
     @property

@@ -312,9 +312,8 @@ def _guess(shape: int, covered: Float[np.ndarray, "n side side"]) -> Float[np.nd
     covered = _clear(covered)
     (first, *others), (phase, *phases) = MOMENTS[shape], PHASES[shape]
     angle = (_turned(covered, first) - phase) / first
-    for order, its_phase in zip(
-        others, phases, strict=True
-    ):  # chooses among rotations that the first cannot tell apart
+    # the other moments choose among the rotations that the first moment cannot tell apart
+    for order, its_phase in zip(others, phases, strict=True):
         turns = angle + 2 * math.pi / first * np.arange(first)[:, None]
         off = np.exp(1j * (order * turns + its_phase - _turned(covered, order)))
         angle = np.take_along_axis(turns, np.real(off).argmax(axis=0)[None], axis=0)[0]

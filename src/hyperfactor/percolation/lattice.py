@@ -87,8 +87,8 @@ class PercolationCurve:
         Newman and Ziff, Phys. Rev. E 64 (2001) 016706, equation 2.
         """
         fractions = np.asarray(fractions, dtype=float)
-        if not ((fractions >= 0) & (fractions <= 1)).all():
-            raise RequestError("fractions: got some outside 0..1, needs probabilities")
+        if (bad := ~((fractions >= 0) & (fractions <= 1))).any():
+            raise RequestError(f"fractions: got {fractions[bad][0]:g}, needs probabilities in 0..1")
         expected = np.empty(len(fractions))
         for k, p in enumerate(fractions):
             spread = 10 * math.sqrt(self.sites * p * (1 - p)) + 1

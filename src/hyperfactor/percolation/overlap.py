@@ -64,7 +64,7 @@ def reach(sigma: float, threshold: float) -> float:
     """
     sigma = _width(sigma)
     if not 0 < threshold <= 1:
-        raise RequestError(f"threshold: got {threshold}, needs a number above 0 and of at most 1")
+        raise RequestError(f"threshold: got {threshold}, needs a number above 0 and at most 1")
     return 2 * sigma * math.sqrt(abs(math.log(float(threshold))))
 
 

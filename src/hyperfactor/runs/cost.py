@@ -20,7 +20,7 @@ from hyperfactor.runs.run import build_model, torch_threads
 from hyperfactor.runs.spec import RunSpec
 
 CODED = 20  # bytes for each number of a condition, while it is computed
-CALLED = 2**28  # weights of the largest network that is called to measure its memory; the weights of others dominate
+CALLED = 2**28  # weights of the largest network that is called to measure its memory; larger ones take most for weights
 COPIES = 13  # of each weight: itself, gradient, average, two moments, and those and their bytes in a checkpoint
 PASSED = 1.2  # peak memory of a training step, relative to the memory that is kept for the gradient
 JUDGED = 56  # bytes for each pixel of a drawing, while it is judged

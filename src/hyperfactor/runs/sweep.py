@@ -48,7 +48,7 @@ TOPIC = "hyperfactor"  # topic of the events with which workers report (id, step
 LOOK = 0.05  # seconds between checks for ended tasks
 PATIENCE = 5.0  # seconds without a worker until the user is told
 LOOK_AGAIN = 1.0  # seconds between checks of a run that another process trains
-GONE = "scheduler: got no answer from it any more, needs one that lives; the same command goes on"
+GONE = "scheduler: got no answer any more, needs one that runs; the same command continues the sweep"
 _ERRORS: dict[str, type[HyperfactorError]] = {
     kind.__name__: kind
     for kind in (BusyError, DivergedError, MachineError, RequestError, RunError, StoreError, WriteError)
@@ -256,7 +256,7 @@ class _Sweep:
         if isinstance(error, BusyError):
             self.elsewhere.add(run)
             if self.attempts[run] == 1:
-                self.tell(f"{error}; looked at again later")
+                self.tell(f"{error}; it is checked again later")
         elif isinstance(error, _WorkersDiedError) and self.steps.get(run, 0) > self.given_up.get(run, 0):
             self.given_up[run] = self.steps[run]  # the run advances, although workers die
             self._submit(run)
