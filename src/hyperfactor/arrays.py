@@ -40,17 +40,19 @@ def numbers(array: Any, name: str) -> np.ndarray:
     except (TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, RequestError):
             raise
-        raise RequestError(f"{name}: got what is not an array of numbers, needs one") from None
+        raise RequestError(
+            f"{name}: got {type(array).__name__} of unequal parts, needs an array of real numbers"
+        ) from None
     if given.dtype.kind == "O":
         _check_objects(given, name)
     elif given.dtype.kind not in "fiub":
         kind = {"U": "text", "S": "text", "c": "complex numbers"}.get(given.dtype.kind, f"values of type {given.dtype}")
-        raise RequestError(f"{name}: got what is not an array of numbers but of {kind}, needs real numbers")
+        raise RequestError(f"{name}: got {kind}, needs an array of real numbers")
     try:
         with np.errstate(over="ignore"):
             values = given.astype(np.float64)
     except OverflowError:
-        raise RequestError(f"{name}: got an integer that float64 does not hold, needs numbers that it does") from None
+        raise RequestError(f"{name}: got an integer beyond the range of float64, needs smaller numbers") from None
     if (rounded := _rounded(given, values)).any():
         where = _first(rounded)
         raise RequestError(f"{name}: got {given[where]} at {where}, needs numbers that float64 holds exactly")
@@ -113,7 +115,7 @@ def _plain(array: Any, name: str) -> np.ndarray:
         return (tensor.double() if tensor.is_floating_point() else tensor.resolve_conj()).numpy()
     if isinstance(array, np.ma.MaskedArray):
         if hidden := int(np.ma.getmaskarray(array).sum()):
-            raise RequestError(f"{name}: got a masked array with {hidden} numbers masked, needs none masked")
+            raise RequestError(f"{name}: got an array with {hidden} masked numbers, needs none")
         return np.asarray(array.data)
     if isinstance(array, list | tuple):
         checked = (list, tuple, np.ma.MaskedArray, *tensors)
@@ -125,7 +127,7 @@ def _check_objects(given: np.ndarray, name: str) -> None:
     for where, value in np.ndenumerate(given):
         if not isinstance(value, int | float | np.integer | np.floating | np.bool_):
             what = "None" if value is None else type(value).__name__
-            raise RequestError(f"{name}: got what is not an array of numbers but {what} at {where}, needs real numbers")
+            raise RequestError(f"{name}: got {what}{f' at {where}' if where else ''}, needs an array of real numbers")
 
 
 def _rounded(given: np.ndarray, values: np.ndarray) -> np.ndarray:

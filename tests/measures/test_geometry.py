@@ -256,7 +256,7 @@ def test_swapping_the_factors_swaps_the_answers():
         (np.ones((4, 4, 3)), "R: got points that are all equal"),
         (np.ones(4), r"R: got an array of shape \(4,\), needs \(n_1, ..., n_k, d\)"),
         (np.ones((4, 1, 3)), "R, factor 1: got 1 lattice value, needs at least 2"),
-        ("text", "R: got what is not an array of numbers"),
+        ("text", "R: got text, needs an array of real numbers"),
     ],
 )
 def test_bad_lattices_are_refused(R, said):

@@ -141,11 +141,11 @@ def test_the_history_is_complete(run: Run):
         ({"factors": [[1.0]]}, r"needs \(n, 2\) for x, y"),
         ({"factors": [1.0, 2.0]}, r"needs \(n, 2\) for x, y"),
         ({"factors": [[np.nan, 1]]}, "factors row 0, x: got nan"),
-        ({"factors": [["1", "2"]]}, "factors: got list of <U1, needs an array of numbers"),
-        ({"factors": [[1, 2], [3]]}, "factors: got list .*, needs an array of numbers"),
-        ({"factors": None}, "factors: got NoneType of object, needs an array of numbers"),
-        ({"factors": "POINTS"}, "factors: got str of <U6, needs an array of numbers"),
-        ({"factors": {"x": [1], "y": [2]}}, "factors: got dict of object, needs an array of numbers"),
+        ({"factors": [["1", "2"]]}, "factors: got text, needs an array of real numbers"),
+        ({"factors": [[1, 2], [3]]}, "factors: got list of unequal parts, needs an array of real"),
+        ({"factors": None}, "factors: got None, needs an array of real numbers"),
+        ({"factors": "POINTS"}, "factors: got text, needs an array of real numbers"),
+        ({"factors": {"x": [1], "y": [2]}}, "factors: got dict, needs an array of real numbers"),
         *(
             ({"seed": seed}, "seed: got .*, needs an integer of at least 0")
             for seed in (-1, 2**200, 1.5, None, True, "1")
@@ -436,7 +436,7 @@ def test_bad_requests_for_activations_are_refused(run: Run, monkeypatch):
         ({"layers": 3}, "layers: got 3, needs the name of a layer"),
         ({"layers": [3]}, "layer: got 3, needs one of stem"),
         ({"layers": [["up1"]]}, r"layer: got \['up1'\], needs one of stem"),
-        ({"factors": "x"}, "factors: got str"),
+        ({"factors": "x"}, "factors: got text"),
     ):
         with pytest.raises(RequestError, match=message):
             run.activations(**{"layers": "up1", "factors": POINTS, **asked})

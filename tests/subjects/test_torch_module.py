@@ -61,7 +61,7 @@ def test_a_seed_names_the_noise_of_a_call():
         (lambda _, points: 1 / 0, "call: ZeroDivisionError: division by zero"),
         (lambda _, points: torch.zeros(len(points), 4), r"shape \(1, 4\) for 1 points, needs \(1, c, h, w\)"),
         (lambda _, points: torch.full((len(points), 1, 2, 2), np.nan), "needs finite numbers"),
-        (lambda _, points: "picture", "not an array of numbers"),
+        (lambda _, points: "picture", "got text, needs an array of real numbers"),
     ],
 )
 def test_a_call_that_fails_is_said(call: Any, words: str):
