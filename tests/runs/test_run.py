@@ -416,7 +416,7 @@ def test_bad_requests_for_activations_are_refused(run: Run, monkeypatch):
         ((255 * truth).astype(int), r"got values in 0\.\.2.*, needs numbers in \[0, 1\]"),
         (2 * truth - 1, r"got values in -1\.\..*, needs numbers in \[0, 1\]"),
         (np.where(truth > 0.5, np.nan, truth), r"got values in nan\.\.nan, needs numbers in"),
-        (truth.astype(str), "needs real numbers"),
+        (truth.astype(str), "needs an array of real numbers"),
     ):
         with pytest.raises(RequestError, match=f"pictures.*{message}") as caught:
             run.activations("up1", factors=POINTS, pictures=pictures)  # pyright: ignore[reportArgumentType]
