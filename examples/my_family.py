@@ -1,4 +1,7 @@
-"""A family of pictures and a region of one's own: hyperfactor --import examples/my_family.py train examples/my_family.yaml"""
+"""A family of pictures and a region of one's own.
+
+hyperfactor --import examples/my_family.py train examples/my_family.yaml
+"""
 
 from typing import Literal
 

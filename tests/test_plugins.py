@@ -35,7 +35,8 @@ SMOKE = {
         "picture": {"family": "grating"}, "spacing": {"phase": 2, "contrast": 0.4},
         "train": {
             "kind": "difference", "of": {"kind": "everything"},
-            "without": {"kind": "ellipse", "centre": {"phase": 7, "contrast": 0.6}, "radius": {"phase": 1.5, "contrast": 0.1}},
+            "without": {"kind": "ellipse", "centre": {"phase": 7, "contrast": 0.6},
+                        "radius": {"phase": 1.5, "contrast": 0.1}},
         },
         "test": {"low": {"kind": "ellipse", "centre": {"phase": 0}, "radius": {"phase": 3}}},
     },

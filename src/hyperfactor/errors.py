@@ -103,7 +103,22 @@ def machine_fault(error: BaseException) -> MachineError | None:
 
 @contextmanager
 def told(what: str, needs: str = "one that works") -> Iterator[None]:
-    """An exception of the user's code becomes a RequestError of one line, with the exception as its cause."""
+    """Within the block, turn an exception of the user's code into an error of one line, whose cause it is.
+
+    Parameters
+    ----------
+    what : str
+        What was run, for the message.
+    needs : str
+        What is needed, for the message.
+
+    Raises
+    ------
+    RequestError
+        If the block raises an exception that is not Hyperfactor's own.
+    MachineError
+        If this exception reports a fault of the machine.
+    """
     try:
         yield
     except HyperfactorError:

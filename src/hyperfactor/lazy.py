@@ -1,4 +1,4 @@
-"""Packages whose contents are imported when they are first used: torch, for one, takes seconds."""
+"""Lazy packages, which import their contents at the first use, because torch and others take seconds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -8,16 +8,16 @@ from typing import Any
 def attach(
     package: str, modules: Sequence[str], names: Mapping[str, Sequence[str]]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """What the `__init__.py` of a package needs so that its contents are imported when they are first used.
+    """Make the attributes by which the `__init__.py` of a package imports its contents at the first use.
 
     Parameters
     ----------
     package : str
         The package's `__name__`.
     modules : sequence of str
-        Its modules that can be had as attributes.
+        Modules that are attributes of the package.
     names : mapping of str to sequence of str
-        For each module, the names in it that can be had from the package.
+        For each module, the names in it that are attributes of the package.
 
     Returns
     -------

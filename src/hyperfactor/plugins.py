@@ -1,7 +1,7 @@
 """Plug-ins: Python files and modules in which users define families, regions, encodings, models and experiments.
 
-A class registers its kind when the file that defines it is run.  `load` runs a file.  A sweep hands the plug-ins of its
-process to its workers, which run the same content even where the files are out of reach.
+A class registers its kind when its file is run, which `load` does. A sweep passes the plug-ins of its process on to its
+workers. They run the same content, even if they cannot reach the files.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ class Plugin:
     Attributes
     ----------
     module : str
-        Name of the module; that of a file is the file's name without `.py`.
+        Name of the module. For a file, its name without `.py`.
     path : str or None
-        The file; None for a module that Python finds by itself.
+        The file. None for a module that Python finds by itself.
     content : bytes
-        Of the file.
+        Content of the file.
     """
 
     module: str
@@ -40,27 +40,28 @@ class Plugin:
 
 
 _LOADED: dict[str, Plugin] = {}  # by module
-_ONE_AT_A_TIME = RLock()  # workers that are threads of one process ask at the same time
+_ONE_AT_A_TIME = RLock()  # for workers that are threads of one process
 
 
 def load(name: str | Path) -> ModuleType:
     """Run a Python file, or import a module, once.
 
+    A file may import the files beside it, and other files import it by its name.
+
     Parameters
     ----------
     name : str or Path
-        `FILE.py`, or the name of a module that can be imported. A file may import what stands beside it, and other files
-        import it by its name.
+        `FILE.py`, or the name of a module that can be imported.
 
     Returns
     -------
     ModuleType
-        The module, with what the file defines.
+        The module.
 
     Raises
     ------
     RequestError
-        For a name that is neither, a file that cannot be run, and one whose name another module has.
+        If the name is neither, the file cannot be run, or another module has its name.
     """
     given = str(name)
     if not given.endswith(".py") and "/" not in given and "\\" not in given:
@@ -80,21 +81,26 @@ def load(name: str | Path) -> ModuleType:
 
 
 def loaded() -> tuple[Plugin, ...]:
-    """The plug-ins of this process, with the modules beside them that they have imported."""
+    """The plug-ins of this process, and the modules beside them that they import."""
     return tuple(_LOADED.values())
 
 
 def bring(plugins: Sequence[Plugin]) -> None:
     """Load the plug-ins of another process.
 
+    Parameters
+    ----------
+    plugins : sequence of Plugin
+        What `loaded` returned there.
+
     Raises
     ------
     RequestError
-        For one that cannot be run here, and where this process has loaded another one of its name.
+        If a plug-in cannot be run here, or this process has loaded another one of the same name.
     """
     with _ONE_AT_A_TIME:
         new = [plugin for plugin in plugins if plugin.module not in _LOADED]
-        _LOADED.update({plugin.module: plugin for plugin in new})  # they may import each other
+        _LOADED.update({plugin.module: plugin for plugin in new})  # first, because they may import each other
         try:
             for plugin in plugins:
                 _imported(plugin)
@@ -105,7 +111,7 @@ def bring(plugins: Sequence[Plugin]) -> None:
 
 
 def digest() -> bytes:
-    """A hash of the files of the plug-ins of this process, in whatever order; empty where there are none."""
+    """A hash of the plug-ins' files, independent of their order; empty if there are no plug-ins."""
     parts = sorted(f"{plugin.module} {hashlib.sha256(_content(plugin)).hexdigest()}" for plugin in loaded())
     return hashlib.sha256("\n".join(parts).encode()).digest() if parts else b""
 
@@ -116,7 +122,7 @@ def _content(plugin: Plugin) -> bytes:
 
 
 def _in_file(given: str) -> Plugin:
-    """The plug-in in a file that a user names."""
+    """The plug-in in a file."""
     with told(given, "a Python file"):
         path = Path(given).expanduser().resolve()
         if not path.is_file():
@@ -127,7 +133,7 @@ def _in_file(given: str) -> Plugin:
 
 
 def _beside(module: str, folder: str) -> Plugin | None:
-    """An imported module as a plug-in, if it is a file of this folder."""
+    """An imported module as a plug-in, if its file is in this folder."""
     file = getattr(sys.modules[module], "__file__", None)
     if module in _LOADED or not file or Path(file).resolve().parent != Path(folder) or Path(file).suffix != ".py":
         return None
@@ -135,7 +141,7 @@ def _beside(module: str, folder: str) -> Plugin | None:
 
 
 def _imported(plugin: Plugin, needs: str = "a file that can be run") -> ModuleType:
-    """The module of a plug-in, which is run if this process has not imported it yet."""
+    """The module of a plug-in. It is run if this process has not imported it yet."""
     known = _LOADED.setdefault(plugin.module, plugin)
     where = plugin.path or plugin.module
     if known.content != plugin.content:
@@ -155,17 +161,17 @@ def _imported(plugin: Plugin, needs: str = "a file that can be run") -> ModuleTy
 
 
 def _other_of_this_name(plugin: Plugin) -> str | None:
-    """Where the module is that Python finds under the name of a plug-in, if it is another one."""
+    """The place of the module that Python finds under a plug-in's name, if it is another module."""
     if plugin.module in sys.modules:
         where = getattr(sys.modules[plugin.module], "__file__", None) or "without a file"
     else:
         spec = find_spec(plugin.module)
-        where = spec and spec.origin  # None for a folder without __init__.py, which gives way to a file
+        where = spec and spec.origin  # None for a folder without __init__.py, over which a file takes precedence
     return where if where and str(Path(where).resolve()) != plugin.path else None
 
 
 class _Finder(MetaPathFinder):
-    """Finds the modules of files that were loaded here, or come from another process."""
+    """Finds the modules of files that were loaded here, or that come from another process."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
         plugin = _LOADED.get(fullname)

@@ -230,7 +230,8 @@ class _Sweep:
         spec = self.specs[run]
         task = self.client.submit(
             _train_one, spec.model_dump_json(), self.store.url, "cuda" if self.gpu else "cpu", self.track,
-            self.store.leases.dead(run), self.plugins, key=f"train-{run}-{self.way}-{self.attempts[run]}", priority=-self.rank[run],
+            self.store.leases.dead(run), self.plugins,
+            key=f"train-{run}-{self.way}-{self.attempts[run]}", priority=-self.rank[run],
             resources={"GPU": 1} if self.gpu else None, pure=False,
         )  # fmt: skip
         self.attempts[run] += 1
