@@ -93,7 +93,7 @@ def test_a_table_with_a_missing_condition():
     assert found.additivity.interaction == pytest.approx(0, abs=1e-9)
     assert found.additivity.main == pytest.approx((0.5, 0.5), abs=0.02)
     for measure in ("displacement cosines", "comparison with ideal shapes"):
-        assert "63 of 8 x 8 conditions, without that of x 7, y 7" in found.missing[measure]
+        assert "63 of 8 x 8 conditions (x 7, y 7 is missing)" in found.missing[measure]
     assert found.cosines is None
     assert found.topology[2].betti()[0] == 1
 
@@ -147,7 +147,7 @@ def test_least_squares_of_all_conditions_is_the_analysis_of_variance():
         ({"subject": "nothing"}, "needs a model or an array"),
         ({"subject": np.eye(3), "layers": "up1"}, "needs none"),
         ({"subject": np.eye(3), "factors": np.zeros((3, 1))}, "factor x: got a single value"),
-        ({"subject": np.eye(3), "factors": np.zeros((2, 1))}, "needs a row each"),
+        ({"subject": np.eye(3), "factors": np.zeros((2, 1))}, "needs one row for each sample"),
         ({"subject": subject(), "layers": "nothing"}, "needs one of codes, picture"),
         ({"subject": subject(), "factors": [[0, 99]]}, "row 0, y: got 99"),
     ],

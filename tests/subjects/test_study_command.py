@@ -97,7 +97,7 @@ def test_a_run(run: Run, store: Path, tmp_path: Path):
         (("model.py:make", "--factors", "x=2"), "needs a CSV file, or name:step"),
         (("model.py:make", "--factors", "z:2"), "got 'z', needs one of x, y"),
         (("model.py:make", "--layer", "up9"), "needs one of 0"),
-        (("torus.npy", "--factors", "rows.csv"), "needs a row each"),
+        (("torus.npy", "--factors", "rows.csv"), "needs one row for each sample"),
         (("torus.npy", "--factors", "absent.csv"), "absent.csv"),
         (("torus.npy", "--layer", "up1"), "needs none"),
     ],

@@ -1,4 +1,4 @@
-"""An array that a user brings: a complete lattice, or a row a sample with a table of factor values."""
+"""An array that a user brings: a complete lattice, or a table of samples with their factor values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,14 +21,14 @@ class ArraySubject:
     Parameters
     ----------
     values : (n_1, ..., n_k, d) or (n, d)
-        A vector at each lattice point, or, with a table, a row a sample. A list of two or more lattices is one of
-        readings whose noise differs.
+        A vector at each lattice point, or one row a sample. A list of two or more lattices is a list of readings whose
+        noise differs.
     factors : FactorSpace, sequence of str or Axis, (n, k), mapping or polars.DataFrame, optional
-        The factors of a lattice, as for `Representation.of`; or the table of factor values: an array with a row a
-        sample, or named columns.
+        For a lattice its factors, as for `Representation.of`. For samples the table of their factor values: an array,
+        or named columns.
     axes : FactorSpace or sequence of str or Axis, optional
-        What the columns of a table are. Default: the names of the columns, or x, y, z, ...; like the factors of a plain
-        lattice they are taken to be periodic.
+        The factors in the columns of a table. Default: the names of the columns, or x, y, z, ...; as with a plain
+        lattice, they are taken to be periodic.
 
     Raises
     ------
@@ -40,7 +40,9 @@ class ArraySubject:
         self.given: Representation | Sampled
         if not _is_table(factors):
             if axes is not None:
-                raise RequestError("axes: got axes without a table of factor values, needs them as the factors")
+                raise RequestError(
+                    "axes: got axes without a table of factor values, needs the axes of a lattice as `factors`"
+                )
             self.given = Representation.of(values, factors, name="array")
             return
         names, table = _table(factors)
@@ -48,17 +50,19 @@ class ArraySubject:
 
     @property
     def space(self) -> FactorSpace:
-        """The factors; where their values are not known, lattice steps stand for them."""
+        """The factors. If their values are not known, lattice steps stand for them."""
         pairs = zip(self.given.axes, self.given.sizes, strict=True)
         return FactorSpace(tuple(_factor(axis, size) for axis, size in pairs))
 
     def activations(
         self, layers: str | tuple[str, ...] = LAYER, timestep: int = 0, factors: None = None, step: None = None
     ) -> dict[str, Float[np.ndarray, "*n d"]]:
-        """The values, under the name "values"; of a table the mean of each condition that is there."""
+        """Return the values under the name "values"; for samples, the mean of each condition that is there."""
         names = (layers,) if isinstance(layers, str) else tuple(layers)
         if names != (LAYER,) or timestep != 0 or factors is not None or step is not None:
-            raise RequestError(f"array: got a layer, timestep, factors or step, needs layer {LAYER!r} alone")
+            raise RequestError(
+                f"array: got a layer, timestep, factors or step, needs the layer {LAYER!r} and nothing else"
+            )
         return {LAYER: self.given.means if isinstance(self.given, Sampled) else self.given.values}
 
     def __repr__(self) -> str:
@@ -73,13 +77,13 @@ def _is_table(factors: Any) -> bool:
 
 
 def _table(factors: Any) -> tuple[list[str], Any]:
-    """The names of the columns, and the values (n, k)."""
+    """Return the names of the columns, and the values (n, k)."""
     if isinstance(factors, np.ndarray):
         count = factors.shape[1] if factors.ndim == 2 else 0
         return list("xyzuvw"[:count]) if count <= 6 else [str(k) for k in range(count)], factors
     columns = {str(name): np.asarray(factors[name]) for name in (getattr(factors, "columns", None) or factors)}
     if not columns or len({column.shape for column in columns.values()}) > 1:
-        raise RequestError("factors: got columns of different lengths, or none, needs one for each factor")
+        raise RequestError("factors: got no columns, or columns of different lengths, needs one column for each factor")
     return list(columns), np.stack(list(columns.values()), axis=-1)
 
 

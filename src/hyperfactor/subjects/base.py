@@ -11,42 +11,59 @@ from hyperfactor.measures.accuracy import Accuracy
 
 
 class Subject(Protocol):
-    """A subject: some factors, and what is made of them.
+    """Some factors, and a representation of them.
 
     Attributes
     ----------
     space : FactorSpace
-        Its factors.
+        The factors.
     """
 
     @property
     def space(self) -> FactorSpace: ...
 
     def activations(self, layers: Any, timestep: Any = 0, factors: Any = None, step: Any = None) -> dict[str, Any]:
-        """What layers put out: for each an array (n, d) at factor values (n, k), (n_1, ..., n_k, d) on the lattice."""
+        """Return the outputs of layers.
+
+        Parameters
+        ----------
+        layers : str or sequence of str
+            Names of layers.
+        timestep : int or sequence of int
+            Timestep of diffusion; 0 for the finished picture.
+        factors : (n, k), optional
+            Points. Default: the whole lattice.
+        step : int, optional
+            Step of training. Default: the last.
+
+        Returns
+        -------
+        dict of str to array
+            For each layer (n, d) at the points, or (n_1, ..., n_k, d) on the lattice.
+        """
         ...
 
 
 @runtime_checkable
 class Model(Subject, Protocol):
-    """A subject that draws, and whose layers can be looked at."""
+    """A subject that draws, and whose layers can be recorded."""
 
     def sample(self, factors: Float[np.ndarray, "n k"], seed: int = 0) -> Float[np.ndarray, "n c h w"]:
-        """A picture, float32, for each row of factor values."""
+        """Draw a picture, float32, at each row of factor values."""
         ...
 
     def axes(self) -> tuple[Float[np.ndarray, " n_k"], ...]:
-        """The values of each factor on the lattice where it is studied unless points are named."""
+        """Return the values of each factor on the lattice where the model is studied unless points are given."""
         ...
 
     def default_layers(self) -> Sequence[str]:
-        """The layers that are studied unless some are named."""
+        """Return the layers that are studied unless some are given."""
         ...
 
     def assess(self, images: Float[np.ndarray, "n c h w"], points: Float[np.ndarray, "n k"]) -> Accuracy:
-        """Which drawings show what was asked for; RequestError where nothing tells."""
+        """Judge drawings by the requested points; raise RequestError if nothing tells what they show."""
         ...
 
     def reading_errors(self) -> dict[str, float] | None:
-        """How often what tells the factors of drawings is wrong on true pictures, by factor; None: not measured."""
+        """Return how often factors are read wrong from true pictures, by factor; None if this was not measured."""
         ...

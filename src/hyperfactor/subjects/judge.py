@@ -1,4 +1,4 @@
-"""Tables of what drawings are worth: a row a drawing, and a row a region."""
+"""Tables of judged drawings: one row a drawing, and one row a region."""
 
 import numpy as np
 import polars as pl
@@ -16,19 +16,19 @@ def judge(
     Parameters
     ----------
     task : Task
-        What the model was trained on.
+        Training data of the model.
     region : str
-        A name for the rows.
+        Name for the rows.
     points : (n, k)
-        What was asked for, in the factors' units.
+        Requested values, in the factors' units.
     images : (n, c, h, w)
-        What was drawn, in [0, 1].
+        Drawings, in [0, 1].
 
     Returns
     -------
     polars.DataFrame
-        A row a drawing: region, the factors, what was read of each (`x_read`), whether it is correct (`x_correct`), all,
-        valid, right, error (see `measures.accuracy`), and whether a copy of the nearest trained point is correct
+        One row a drawing: region, the factors, the value read of each (`x_read`), whether it is correct (`x_correct`),
+        all, valid, right, error (see `measures.accuracy`), and whether a copy of the nearest trained point is correct
         (`x_copied`).
     """
     names, accuracy = task.space.names, measure(images, points, task.family)
@@ -44,7 +44,7 @@ def judge(
 
 
 def summarize(evaluation: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
-    """A row a region, from the rows of `judge`.
+    """Summarize the rows of `judge` by region.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def summarize(evaluation: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        region, n, the share correct in each factor, in all, valid, right, the median error, and the copying baseline's
-        share correct in each factor (`x_copied`) and in all (`all_copied`).
+        One row a region: region, n, the share correct in each factor, in all, valid, right, the median error, and the
+        copying baseline's share correct in each factor (`x_copied`) and in all (`all_copied`).
     """
     copied = pl.all_horizontal(f"{name}_copied" for name in names)
     return evaluation.group_by("region", maintain_order=True).agg(

@@ -1,4 +1,4 @@
-"""A subject in a Python file of the user's."""
+"""A subject in a user's Python file."""
 
 from typing import Any
 
@@ -9,18 +9,18 @@ from hyperfactor.subjects.base import Model
 
 
 def load_subject(name: str) -> Model | ArraySubject:
-    """The subject that `MODEL.py:NAME` names.
+    """Load the subject that `MODEL.py:NAME` names.
 
     Parameters
     ----------
     name : str
         A Python file, and the name in it of a subject, or of a function without arguments that returns one. The file is
-        run; it may import what stands beside it.
+        run; it may import files beside it.
 
     Raises
     ------
     RequestError
-        For a file that cannot be run, a name that it does not have, and what is no subject.
+        For a file that cannot be run, a name that it does not have, and an object that is not a subject.
     """
     path, _, attribute = name.rpartition(":")
     if not path or not attribute.isidentifier():
@@ -29,7 +29,9 @@ def load_subject(name: str) -> Model | ArraySubject:
         raise RequestError(f"{path}: got a file of another kind, needs a Python file, NAME.py")
     module = plugins.load(path)
     if not hasattr(module, attribute):
-        raise RequestError(f"{path}: got no {attribute}, needs the name of a subject, or of a function that makes one")
+        raise RequestError(
+            f"{path}: got no {attribute}, needs the name of a subject, or of a function that returns one"
+        )
     with told(path, "a file that can be run"):
         found = _made(getattr(module, attribute))
     if not isinstance(found, Model | ArraySubject):
@@ -38,6 +40,6 @@ def load_subject(name: str) -> Model | ArraySubject:
 
 
 def _made(named: Any) -> Any:
-    """A subject as it is; what a function returns."""
+    """Return a subject as it is, or the result of a function."""
     is_subject = isinstance(named, Model | ArraySubject) and not isinstance(named, type)
     return named() if callable(named) and not is_subject else named

@@ -1,4 +1,4 @@
-"""A reading of factor values that is learnt from labelled pictures, and how often it is wrong."""
+"""A reading of factor values that is learnt from labelled pictures, with its measured error rate."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,9 @@ from hyperfactor.factors.space import Factor, FactorSpace
 from hyperfactor.images.family import Reading, correlation
 from hyperfactor.measures.accuracy import measure_by_reading
 
-HELD_OUT = 0.2  # of the labelled pictures, which measure the error
-FOLDS = 5  # of the others, which choose the regression
-LEAST = 25  # labelled pictures
+HELD_OUT = 0.2  # share of the labelled pictures that measure the error
+FOLDS = 5  # of the cross-validation on the others
+LEAST = 25  # labelled pictures needed
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +26,10 @@ class Fitted:
     method : str
         The regression that was chosen.
     error_rates : dict of str to float
-        The share of held-out labelled pictures that are read wrong: by factor, in "all" factors together, and "valid":
-        whose fit is too low.
+        Share of held-out labelled pictures that are read wrong: by factor, in "all" factors together, and "valid" for
+        those whose fit is too low.
     held_out : int
-        How many pictures were held out.
+        Number of held-out pictures.
     """
 
     method: str
@@ -42,9 +42,19 @@ class Fitted:
     nearest: Any
 
     def __call__(self, images: Float[np.ndarray, "n c h w"]) -> Reading:
-        """The factor values of pictures.
+        """Read the factor values of pictures.
 
         The fit of a picture is its correlation with the labelled picture whose factor values are nearest to those read.
+
+        Parameters
+        ----------
+        images : (n, c, h, w)
+            Pictures of the shape of the labelled ones.
+
+        Raises
+        ------
+        RequestError
+            For pictures of another shape.
         """
         images = np.asarray(images, dtype=np.float64)
         if images.shape[1:] != self.images.shape[1:]:
@@ -60,9 +70,9 @@ def fitted(
 ) -> Fitted:
     """Learn to read factor values from labelled pictures.
 
-    A fifth of the pictures is held out. Of ridge regression and regressions on the nearest 1, 2 and 4 pictures, the one
-    with the least squared error in cross-validation on the others is taken. Periodic factors are learnt as points of a
-    circle, categories as one-hot codes.
+    A fifth of the pictures is held out. Cross-validation on the others chooses between ridge regression and regressions
+    on the nearest 1, 2 and 4 pictures, by least squared error. Periodic factors are learnt as points of a circle,
+    categories as one-hot codes.
 
     Parameters
     ----------
@@ -71,21 +81,22 @@ def fitted(
     factors : (n, k)
         Their factor values, in the factors' units.
     space : FactorSpace
-        The factors. Their tolerances say which readings are wrong.
+        The factors. Their tolerances decide which readings are wrong.
     seed : int
-        Of the choice of the pictures that are held out.
+        Seed of the choice of held-out pictures.
 
     Raises
     ------
     RequestError
-        For pictures that are not finite, values outside the space, fewer than LEAST pictures, or other shapes.
+        For pictures that are not finite or of another shape, values outside the space, and fewer than LEAST pictures.
     """
     from scipy.spatial import KDTree
 
     images, factors = arrays.finite(arrays.numbers(images, "images"), "images"), space.check(factors)
     if images.ndim != 4 or len(images) != len(factors) or len(images) < LEAST:
         raise RequestError(
-            f"images: got shape {images.shape} for {len(factors)} rows of factors, needs (n, c, h, w), n at least {LEAST}"
+            f"images: got shape {images.shape} for {len(factors)} rows of factors, needs (n, c, h, w) with n rows, at "
+            f"least {LEAST}"
         )
     order = rng.stream(seed, "read.held_out").permutation(len(images))
     out, rest = order[: round(HELD_OUT * len(order))], order[round(HELD_OUT * len(order)) :]
@@ -100,7 +111,7 @@ def fitted(
 
 
 def _chosen(flat: Float[np.ndarray, "n p"], codes: Float[np.ndarray, "n d"]) -> tuple[str, Any]:
-    """The regression with the least squared error in cross-validation, fitted on all."""
+    """Choose the regression with the least squared error in cross-validation, and fit it on all pictures."""
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import KFold, cross_val_predict
     from sklearn.neighbors import KNeighborsRegressor
@@ -117,12 +128,12 @@ def _chosen(flat: Float[np.ndarray, "n p"], codes: Float[np.ndarray, "n d"]) -> 
 
 
 def _width(factor: Factor) -> int:
-    """Numbers in the code of a factor."""
+    """Return the length of a factor's code."""
     return {"open": 1, "periodic": 2, "categorical": int(factor.high - factor.low) + 1}[factor.kind]
 
 
 def _coded(points: Float[np.ndarray, "n k"], space: FactorSpace) -> Float[np.ndarray, "n d"]:
-    """Points as numbers that a regression predicts, each factor of about the same extent."""
+    """Code points as numbers that a regression predicts, each factor of about the same extent."""
     parts = []
     for k, factor in enumerate(space.factors):
         share = (points[:, k] - factor.low) / max(

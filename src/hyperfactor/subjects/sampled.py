@@ -1,9 +1,9 @@
-"""A representation that is given as a table: a row a sample, with the factor values of each.
+"""A representation that is given as a table: one row a sample, with the factor values of each.
 
-A *condition* is a combination of factor values. A table may lack conditions of the lattice, and have several rows of
-one. Rows of one condition are averaged, so that each condition counts once. Where all conditions are there, the table
-is a `Representation`. Where some are missing, additivity is found by least squares, and measures that go along the
-lattice cannot be taken.
+A *condition* is a combination of factor values. A table may lack some conditions of the lattice, and may have several
+rows of one. The rows of a condition are averaged, so that each condition counts once. If all conditions are there, the
+table is a `Representation`. If some are missing, additivity is found by least squares, and measures along the lattice
+cannot be taken.
 """
 
 import math
@@ -23,16 +23,16 @@ from hyperfactor.measures.representation import Axis, Factors, Representation
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """Samples of a representation. Make one with `Sampled.of`, which checks what it is given.
+    """Samples of a representation. Make one with `Sampled.of`, which checks its input.
 
     Attributes
     ----------
     values : (n, d)
-        A row a sample, float64.
+        One row a sample, float64.
     codes : (n, k)
-        For each sample the number of its value among the values of each factor.
+        For each sample and factor the number of its value among the factor's values.
     levels : tuple of (n_k,)
-        The values of each factor, in order.
+        Values of each factor, in order.
     axes : tuple of Axis
         The factors.
     """
@@ -49,26 +49,26 @@ class Sampled:
         Parameters
         ----------
         values : (n, ...)
-            A row a sample; further axes are flattened.
+            One row a sample; further axes are flattened.
         table : (n, k)
-            The factor values of each sample.
+            Factor values of each sample.
         factors : FactorSpace or sequence of str or Axis
             The k factors. A factor known by name alone wraps round, as for `Representation.of`.
 
         Raises
         ------
         RequestError
-            For numbers that are not finite or that float64 does not hold, samples that are all equal, as many rows or
-            factors as there are not, values outside a factor space, and a factor with a single value.
+            For numbers that are not finite or that float64 does not hold, if all samples are equal, for a wrong number
+            of rows or factors, for values outside a factor space, and for a factor with a single value.
         """
         values = arrays.finite(arrays.numbers(values, "array"), "array")
         if values.ndim < 2 or not values.size:
-            raise RequestError(f"array: got shape {values.shape}, needs (n, d), a row a sample")
+            raise RequestError(f"array: got shape {values.shape}, needs (n, d), one row a sample")
         values = varied(values.reshape(len(values), -1), "array")
         table = arrays.finite(arrays.numbers(table, "factors"), "factors")
         if table.ndim != 2 or len(table) != len(values):
             raise RequestError(
-                f"factors: got a table of shape {table.shape} for {len(values)} samples, needs a row each"
+                f"factors: got a table of shape {table.shape} for {len(values)} samples, needs one row for each sample"
             )
         if len(factors) != table.shape[1]:
             raise RequestError(f"factors: got {table.shape[1]} columns, needs one for each of {len(factors)} factors")
@@ -92,6 +92,7 @@ class Sampled:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of the factors."""
         return tuple(axis.name for axis in self.axes)
 
     @cached_property
@@ -107,7 +108,7 @@ class Sampled:
 
     @property
     def counts(self) -> Int[np.ndarray, " c"]:
-        """How many rows each of these conditions has."""
+        """The number of rows of each of these conditions."""
         return self._cells[2]
 
     @cached_property
@@ -120,22 +121,25 @@ class Sampled:
 
     @property
     def missing(self) -> int:
-        """How many conditions of the lattice are not there."""
+        """The number of conditions of the lattice that are not there."""
         return math.prod(self.sizes) - len(self.counts)
 
     def complete(self) -> Representation:
-        """The lattice: of as many rows for each condition a reading a row, else the mean of its rows.
+        """Return the lattice.
+
+        If all conditions have the same number of rows, each row is a reading; otherwise each condition is the mean of
+        its rows.
 
         Raises
         ------
         RequestError
-            Where a condition is missing.
+            If a condition is missing.
         """
         if self.missing:
             values = ", ".join(f"{name} {value:g}" for name, value in zip(self.names, self._absent(), strict=True))
+            lattice = " x ".join(map(str, self.sizes))
             raise RequestError(
-                f"lattice: got {len(self.counts)} of {' x '.join(map(str, self.sizes))} conditions, without that of "
-                f"{values}, needs all of them"
+                f"lattice: got {len(self.counts)} of {lattice} conditions ({values} is missing), needs all of them"
             )
         shape, repeats = (*self.sizes, -1), int(self.counts[0])
         if repeats == 1 or (self.counts != repeats).any():
@@ -144,7 +148,7 @@ class Sampled:
         return Representation.of([self.values[of].reshape(shape) for of in rows.T], self.axes, name="array")
 
     def _absent(self) -> list[float]:
-        """The factor values of the first missing condition."""
+        """Return the factor values of the first missing condition."""
         there = set(map(tuple, self.conditions.tolist()))
         code = next(code for code in np.ndindex(*self.sizes) if code not in there)
         return [float(levels[i]) for levels, i in zip(self.levels, code, strict=True)]
@@ -153,7 +157,7 @@ class Sampled:
 def _coded(
     values: Float[np.ndarray, " n"], axis: Axis, rounding: float, ends: tuple[float, float] | None
 ) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " m"]]:
-    """The number of each value among the different ones, and these; values within `rounding` are the same."""
+    """Number the different values, and return the numbers and the values; values within `rounding` are the same."""
     if axis.kind == "periodic" and ends is not None:
         values = np.where(values >= ends[1] - rounding, ends[0], values)
     order = np.argsort(values, kind="stable")
@@ -167,6 +171,6 @@ def _coded(
 
 
 def _placed(axis: Axis, levels: Float[np.ndarray, " m"]) -> Axis:
-    """The axis with its values, where its kind allows: those of a periodic factor mean nothing without its period."""
+    """Give an axis its values if its kind allows: those of a periodic factor mean nothing without its period."""
     known = axis.kind != "periodic" or axis.period is not None
     return replace(axis, values=tuple(map(float, levels)) if known else None)

@@ -1,6 +1,6 @@
-"""The study of a subject: is what it draws right, and how are the factors laid out within it?
+"""The study of a subject: are its drawings right, and how are the factors laid out within it?
 
-Every measure that the subject allows is taken. One that it does not allow is named, with the reason.
+Every measure that the subject allows is taken. A measure that it does not allow is named, with the reason.
 """
 
 import time
@@ -24,18 +24,18 @@ from hyperfactor.subjects.sampled import Sampled
 
 @dataclass(frozen=True)
 class Drawings:
-    """What was drawn at n points.
+    """The judgement of n drawings.
 
     Attributes
     ----------
     n : int
-        How many drawings were judged.
+        Number of drawings.
     correct : dict of str to float
-        For each factor the share of drawings that are correct in it (see `measures.accuracy`).
+        By factor, the share of drawings that are correct in it (see `measures.accuracy`).
     all, valid, right : float
-        The share of those that are correct in every factor, valid, and both.
+        Shares of drawings that are correct in every factor, valid, and both.
     reading_errors : dict of str to float or None
-        How often what tells the factors of pictures is wrong on held-out labelled pictures; None: not measured.
+        How often factors are read wrong from held-out labelled pictures; None if this was not measured.
     """
 
     n: int
@@ -47,6 +47,7 @@ class Drawings:
 
     @classmethod
     def of(cls, found: Accuracy, names: Sequence[str], reading_errors: dict[str, float] | None) -> "Drawings":
+        """Summarize the judgement of drawings."""
         correct = {name: float(found.correct[:, k].mean()) for k, name in enumerate(names)}
         every, valid, right = (float(of.mean()) for of in (found.all, found.valid, found.right))
         return cls(len(found.all), correct, every, valid, right, reading_errors)
@@ -69,7 +70,7 @@ class Drawings:
 
 @dataclass(frozen=True)
 class Study:
-    """What was found of a subject.
+    """Result of `study`.
 
     Attributes
     ----------
@@ -78,11 +79,11 @@ class Study:
     factors : tuple of str
         Its factors.
     drawings : Drawings or None
-        How its drawings were judged; None where it draws none, or nothing tells what they show.
+        The judgement of its drawings; None if it draws none, or nothing tells what they show.
     layers : dict of str to Layout
-        What was found of each layer; of an array under "values".
+        The layout of each layer; of an array under "values".
     missing : dict of str to str
-        What was not measured at all, with the reason.
+        The reason for each part that was not measured.
     seconds : float
         Time that the study took.
     """
@@ -133,28 +134,30 @@ def study(
 ) -> Study:
     """Take every measure that a subject allows.
 
-    Of a model its drawings are judged, and its layers are looked at when it draws. Of an array its values are looked
-    at.
+    The drawings of a model are judged, and its layers are recorded while it draws. The values of an array are taken as
+    they are.
 
     Parameters
     ----------
     subject : Run, TorchSubject, ArraySubject, or array
-        What to study. Anything that has what `subjects.base.Model` asks for is a model.
+        What to study. Any object with the methods of `subjects.base.Model` is a model.
     layers : str or sequence of str, optional
-        Of a model. Default: a run's default layer, a module's children.
+        Layers of a model. Default: a run's default layer, a module's children.
     factors : optional
-        Of a model the points to draw at, (n, k); or, by name, the lattice step of factors. Default: the whole lattice.
-        Of an array what `ArraySubject` takes: axes of a lattice, or a table of factor values.
+        For a model, the points to draw at, (n, k), or the lattice steps of factors by name. Default: the whole lattice.
+        For an array, the factors that `ArraySubject` takes: axes of a lattice, or a table of factor values.
     seed : int
-        Of all that is drawn.
-    landmarks, max_dim : int
-        Of persistent homology.
+        Seed of everything that is drawn.
+    landmarks : int
+        Number of points for persistent homology.
+    max_dim : int
+        Highest dimension of homology.
 
     Raises
     ------
     RequestError
-        For a subject that is none, points outside its space, layers that it does not have, and factors or layers of an
-        `ArraySubject`, which has its own.
+        For an object that is not a subject, points outside its space, layers that it does not have, and factors or
+        layers of an `ArraySubject`, which has its own.
     """
     began, missing = time.perf_counter(), {}
     drawings = None
@@ -191,7 +194,7 @@ def _array(given: Any, layers: Any, factors: Any) -> ArraySubject:
 
 
 def _points(subject: Model, factors: Any) -> Float[np.ndarray, "n k"]:
-    """The points to draw at."""
+    """Return the points to draw at."""
     if factors is None or isinstance(factors, Mapping):
         named = subject.space.by_factor(factors or {})
         steps = subject.space.axes(factors or {})
@@ -203,7 +206,7 @@ def _points(subject: Model, factors: Any) -> Float[np.ndarray, "n k"]:
 def _representations(
     subject: Model, layers: str | Sequence[str] | None, points: Float[np.ndarray, "n k"], missing: dict[str, str]
 ) -> dict[str, Sampled]:
-    """What each layer puts out at the points; of layers that were not asked for, those that can be looked at."""
+    """Return the output of each layer at the points; if no layers were asked for, of those that can be recorded."""
     if layers is None:
         names = [name for name in subject.default_layers() if _can_be_seen(subject, name, points[:1], missing)]
     else:

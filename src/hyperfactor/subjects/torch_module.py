@@ -1,4 +1,4 @@
-"""A torch module that a user brings, as a subject."""
+"""A user's torch module, as a subject."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -31,13 +31,13 @@ class TorchSubject:
     space : FactorSpace
         The factors, with the tolerances within which a drawing is correct.
     call : function
-        `call(module, factors)` draws: factor values (n, k), float64, in; pictures (n, c, h, w), a tensor or an array,
-        out. It is called with up to BATCH rows, without gradients.
+        `call(module, factors)` draws: it takes factor values (n, k), float64, and returns pictures (n, c, h, w), a
+        tensor or an array. It is called with up to BATCH rows, without gradients.
     read : function, optional
-        `read(images)` tells the factor values of pictures, as a `Reading`: the user's own, or one that `fitted` has
-        learnt. Without it no drawing is judged.
+        `read(images)` returns the factor values of pictures as a `Reading`: the user's own function, or one that
+        `fitted` has learnt. Default: no drawing is judged.
     spacing : float or mapping
-        Step of the lattice where the module is studied unless points are named, in each factor's unit: one for all, or
+        Step of the lattice where the module is studied unless points are given, in each factor's unit: one for all, or
         by name.
     """
 
@@ -56,32 +56,32 @@ class TorchSubject:
 
     @property
     def device(self) -> torch.device:
-        """Where the module's first parameter or buffer is; the CPU where it has none."""
+        """The device of the module's first parameter or buffer; the CPU if it has none."""
         tensors = (*self.module.parameters(), *self.module.buffers())
         return tensors[0].device if tensors else torch.device("cpu")
 
     def axes(self) -> tuple[Float[np.ndarray, " n_k"], ...]:
-        """The values of each factor on the lattice."""
+        """Return the values of each factor on the lattice."""
         return self.space.axes(self.spacing)
 
     def default_layers(self) -> tuple[str, ...]:
-        """The module's children."""
+        """Return the names of the module's children."""
         return tuple(name for name, _ in self.module.named_children())
 
     def sample(self, factors: Float[np.ndarray, "n k"], seed: int = 0) -> Float[np.ndarray, "n c h w"]:
-        """A picture, float32, for each row of factor values.
+        """Draw a picture, float32, at each row of factor values.
 
         Parameters
         ----------
         factors : (n, k)
-            In the factors' units.
+            Requested values, in the factors' units.
         seed : int
-            Of what the module draws from torch's global generator on the CPU.
+            Seed of the numbers that the module draws from torch's global generator on the CPU.
 
         Raises
         ------
         RequestError
-            For values outside the space, a call that fails, and one that does not return as many finite pictures.
+            For values outside the space, a call that fails, and a result that is not one finite picture a row.
         """
         return np.concatenate(list(self._drawn(self.space.check(factors), seed)))
 
@@ -94,16 +94,16 @@ class TorchSubject:
         *,
         seed: int = 0,
     ) -> dict[str, Float[np.ndarray, "*n d"]]:
-        """What layers put out when the module draws: the output of the last call of each.
+        """Return the outputs of layers while the module draws, each at its last call.
 
         Parameters
         ----------
         layers : str or sequence of str
             Names of modules within it, at any depth.
-        timestep, step : int
-            A module has one of each: 0, and None.
+        timestep, step : int, optional
+            0 and None; a module has no others.
         factors : (n, k), optional
-            The points. Default: the whole lattice.
+            Points. Default: the whole lattice.
         seed : int
             As for `sample`.
 
@@ -115,8 +115,8 @@ class TorchSubject:
         Raises
         ------
         RequestError
-            As `sample` does, and for an unknown layer, one that is not called or puts out no tensor with a row a
-            sample, and layers that would take over CAPTURE bytes.
+            As `sample` does; for an unknown layer, one that is not called, or one whose output is not a tensor with one
+            row a sample; and for layers that would take over CAPTURE bytes.
         """
         if timestep != 0 or step is not None:
             raise RequestError(f"timestep, step: got {timestep} and {step}, needs 0 and None: a module has one of each")
@@ -129,12 +129,12 @@ class TorchSubject:
         for name, values in found.items():
             if len(values) != len(points):
                 raise RequestError(
-                    f"layer {name}: got {len(values)} rows for {len(points)} points, needs a row for each"
+                    f"layer {name}: got {len(values)} rows for {len(points)} points, needs one row for each point"
                 )
         return {name: values.reshape(*shape, -1) for name, values in found.items()}
 
     def assess(self, images: Float[np.ndarray, "n c h w"], points: Float[np.ndarray, "n k"]) -> Accuracy:
-        """Which drawings show what was asked for, by `read`; RequestError without it."""
+        """Judge drawings by `read`; raise RequestError if there is none."""
         if self.read is None:
             raise RequestError("read: got none, needs a function that tells the factor values of pictures")
         with told("read"):
@@ -144,7 +144,7 @@ class TorchSubject:
         return measure_by_reading(reading, self.space.check(points), self.space)
 
     def reading_errors(self) -> dict[str, float] | None:
-        """How often `read` is wrong on held-out labelled pictures; None where it was not learnt by `fitted`."""
+        """Return how often `read` is wrong on held-out labelled pictures; None unless it was learnt by `fitted`."""
         return dict(self.read.error_rates) if isinstance(self.read, Fitted) else None
 
     def _check_memory(self, names: Sequence[str], points: Float[np.ndarray, "n k"], seed: int) -> None:
@@ -158,7 +158,7 @@ class TorchSubject:
             )
 
     def _drawn(self, points: Float[np.ndarray, "n k"], seed: int) -> Iterator[Float[np.ndarray, "b c h w"]]:
-        """Pictures, a batch at a time."""
+        """Draw pictures, a batch at a time."""
         if not len(points):
             raise RequestError("factors: got no rows, needs at least one")
         for i in range(0, len(points), BATCH):
@@ -173,7 +173,7 @@ class TorchSubject:
 
 
 def _pictures(drawn: Any, count: int) -> Float[np.ndarray, "n c h w"]:
-    """Pictures as float32, or RequestError."""
+    """Return pictures as float32; raise RequestError for anything else."""
     given = drawn.detach().float().cpu() if isinstance(drawn, Tensor) else drawn
     values = arrays.finite(arrays.numbers(given, "call"), "call")
     if values.ndim != 4 or len(values) != count:
@@ -183,7 +183,7 @@ def _pictures(drawn: Any, count: int) -> Float[np.ndarray, "n c h w"]:
 
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Within the block the module and its parts are in evaluation mode; each is as it was afterwards."""
+    """Put the module and its parts into evaluation mode within the block, and restore each afterwards."""
     before = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
