@@ -22,9 +22,9 @@ from hyperfactor.store.results import Content, Question
 from hyperfactor.store.store import Store
 from hyperfactor.subjects.judge import judge
 
-# Sections of a RunSpec, laid over its defaults.  `laptop` is the defaults.
+# Sections of a RunSpec, laid over its defaults. `laptop` is the defaults.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    # Seconds; shows that everything connects, and nothing else.
+    # Takes seconds; shows only that everything connects.
     "smoke": {
         "data": {"test_points": 40},
         "model": {"width": 4, "attention": []},
@@ -34,8 +34,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "sampling": {"steps": 2},
     },
     "laptop": {},
-    # The published network, prediction and schedule.  Steps, batch, learning rate, decay and the
-    # averaging were not published: they are our choice.
+    # The published network, prediction and schedule. Steps, batch, learning rate, decay and averaging were not
+    # published: they are our choice.
     "paper": {
         "model": {"width": 64, "attention": list(BLOCKS)},
         "diffusion": {"prediction": "epsilon", "time_bias": 1.0, "signal_weight": 0.0},
@@ -49,9 +49,21 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def preset_spec(preset: str, seed: int, **sections: Mapping[str, Any]) -> RunSpec:
-    """An experiment's own keys with the preset's laid over them, section by section.
+    """Lay a preset's keys over an experiment's own, section by section.
 
-    Raises RequestError for an unknown preset.
+    Parameters
+    ----------
+    preset : str
+        Name of a preset.
+    seed : int
+        Seed of the run.
+    **sections : mapping
+        The experiment's own keys, by section of `RunSpec`.
+
+    Raises
+    ------
+    RequestError
+        For an unknown preset.
     """
     if preset not in PRESETS:
         raise RequestError(f"preset: got {preset!r}, needs one of {', '.join(PRESETS)}")
@@ -60,12 +72,12 @@ def preset_spec(preset: str, seed: int, **sections: Mapping[str, Any]) -> RunSpe
     return RunSpec.parse({"seed": seed, **merged})
 
 
-LEARNT = 0.9  # share right of the training region, from which a model is said to draw what it was trained on
-ENOUGH = 300  # drawings of a region from which a share is measured; 300 of 300 show 0.987 or more
+LEARNT = 0.9  # least share right of the training region of a model that has learnt
+ENOUGH = 300  # drawings that a share is measured from; 300 of 300 show 0.987 or more
 
 
 def few(preset: str, values: Sequence[Any]) -> Sequence[Any]:
-    """The values of a quantity that an experiment goes through; the first and the last for `smoke`."""
+    """Return the values of a quantity that an experiment varies; for `smoke` only the first and the last."""
     return (values[0], values[-1]) if preset == "smoke" else values
 
 
@@ -74,7 +86,7 @@ Analysis = tuple[list[Claim], dict[str, pl.DataFrame], dict[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class RunNote:
-    """One run of a result, for the report: its role, seed, id, spec, and what the manifest says."""
+    """One run of a result, for the report: its role, seed, id, spec and manifest."""
 
     role: str
     seed: int
@@ -85,24 +97,24 @@ class RunNote:
 
 @dataclass(frozen=True)
 class Result:
-    """What an experiment found.
+    """Result of an experiment.
 
     Attributes
     ----------
     experiment, preset : str
         Their names.
     seeds : tuple of int
-        The seeds of its runs.
+        Seeds of the runs.
     seconds : float
-        Time of training and judging its runs, whenever that was, and of the analysis, if it was made now.
+        Time of training and judging the runs, whenever that was, and of the analysis if it was made now.
     claims : tuple of Claim
-        Its verdicts.
-    tables : dict
-        Its numbers, by name.
-    arrays : dict
-        What figures draw beside the tables.
+        The claims, with verdicts.
+    tables : dict of str to polars.DataFrame
+        The numbers, by name.
+    arrays : dict of str to array
+        Arrays that the figures draw beside the tables.
     runs : tuple of RunNote
-        Its runs.
+        The runs.
     """
 
     experiment: str
@@ -116,21 +128,21 @@ class Result:
 
     @classmethod
     def open(cls, store: str | Path, key: str) -> Self:
-        """A result that a store keeps. Nothing is trained or analysed, and the runs need not be there any more.
+        """Open a result that a store keeps. Nothing is trained or analysed, and the runs may have been removed.
 
         Parameters
         ----------
         store : str or Path
             A folder, or the address of a bucket.
         key : str
-            The key of a result, or its beginning. `Store.results` lists what is kept.
+            Key of a result, or its beginning. `Store.results` lists the keys.
 
         Raises
         ------
         RequestError
-            Where no result or several have a key that begins like this.
+            If no result, or more than one, has a key with this beginning.
         StoreError
-            Where the result is damaged, or was kept by a version whose results had another form.
+            If the result is damaged, or was kept by a version whose results had another form.
         """
         files = Store(store).files
         found = results.resolve(files, key)
@@ -167,7 +179,7 @@ class Result:
 
 
 def _content(analysis: Analysis, notes: Sequence[RunNote]) -> Content:
-    """An analysis, and notes on its runs, as a store keeps them."""
+    """Turn an analysis, and notes on its runs, into the form that a store keeps."""
     claims, tables, arrays = analysis
     documents = {"claims": [asdict(claim) for claim in claims], "runs": [asdict(note) for note in notes]}
     return Content(documents, tables, arrays)
@@ -184,24 +196,26 @@ def _claim(data: dict[str, Any]) -> Claim:
 
 
 def _seconds(notes: Sequence[RunNote]) -> float:
-    """Time of training and judging runs, each counted once."""
+    """Add up the time of training and judging runs, each counted once."""
     return sum(sum(of_run.values()) for of_run in {note.id: note.manifest["seconds"] for note in notes}.values())
 
 
-Runs = Mapping[str, Sequence[Run]]  # role -> the run of each seed; only a search's later roles may lack some
+Runs = Mapping[str, Sequence[Run]]  # role -> the run of each seed; later roles of a search may lack some
 
 
 def unmet(runs: Runs, roles: Sequence[str], *held_out: str) -> list[str]:
-    """What stands against judging models by what they draw of regions that were held out of their training.
+    """List the reasons against judging models by their drawings of held-out regions.
 
-    A model that is missing, that draws less than LEARNT of its training region right, or that was trained on a point of
-    a region called held out.
+    A model must be there, draw at least a share LEARNT of its training region right, and not have been trained on a
+    point of a region that is called held out.
 
     Parameters
     ----------
-    roles
+    runs : mapping of str to sequence of Run
+        The runs of an experiment, by role.
+    roles : sequence of str
         The models that a claim is about.
-    held_out
+    *held_out : str
         Names of test regions of their specs.
     """
     if missing := [role for role in roles if role not in runs]:
@@ -226,12 +240,18 @@ def _seen(role: str, run: Run, region: str) -> str | None:
     count = max(int(inside.sum()), int(again.sum()))
     if count == 0:
         return None
-    return f"model {role!r} of seed {seed} was trained on {count} points of region {region}, needs none where it is held out"
+    return (
+        f"model {role!r} of seed {seed} was trained on {count} points of region {region}, "
+        "needs none where it is held out"
+    )
 
 
 def drawings(run: Run, region: str) -> pl.DataFrame:
-    """The judged drawings of a test region (see `runs.run.judge`): those recorded, or, of a region with few requests,
-    ENOUGH or more, as many with other noise for each request."""
+    """Return the judged drawings of a test region, at least ENOUGH of them (see `subjects.judge.judge`).
+
+    They are the recorded drawings. If these are fewer than ENOUGH, each request is drawn again with other noise, as
+    often as is needed.
+    """
     recorded = run.evaluate(region)
     repeats = -(-ENOUGH // len(recorded))
     if repeats == 1:
@@ -241,7 +261,7 @@ def drawings(run: Run, region: str) -> pl.DataFrame:
 
 
 def share(runs: Sequence[Run], region: str, column: str) -> list[Estimate]:
-    """For each run, the share of the drawings of a test region for which a column of their evaluation is true."""
+    """Return for each run the share of the drawings of a test region for which a column of their evaluation is true."""
     return [proportion(drawings(run, region)[column].to_numpy()) for run in runs]
 
 
@@ -249,9 +269,21 @@ def share(runs: Sequence[Run], region: str, column: str) -> list[Estimate]:
 class Experiment:
     """One question of the paper.
 
-    specs(preset, seed): the runs needed, by role.  more(preset, seed, runs): what a search needs further once those are
-    finished, by role; asked again until it needs nothing.  analyse(runs): claims, tables, arrays.  searched(preset):
-    about how many runs a seed `more` asks for, all in all.
+    Attributes
+    ----------
+    name, question : str
+        Name of the experiment, and its question.
+    figures : tuple of str
+        Numbers of the figures that it draws.
+    specs : function
+        `specs(preset, seed)` returns the specs of the runs that are needed first, by role.
+    analyse : function
+        `analyse(runs)` returns claims, tables and arrays.
+    more : function
+        `more(preset, seed, runs)` returns the specs that a search needs next, by role, once the earlier runs are
+        finished. It is called again until it returns none.
+    searched : function
+        `searched(preset)` returns about how many runs `more` asks for in all, for one seed.
     """
 
     name: str
@@ -263,7 +295,19 @@ class Experiment:
     searched: Callable[[str], int] = lambda _preset: 0
 
     def result(self, preset: str, seeds: Sequence[int], runs: Runs, files: Files | None = None) -> Result:
-        """Analyse finished runs, or take the result that was kept of them in `files`, those of a store."""
+        """Analyse finished runs, or take the result of them that a store keeps.
+
+        Parameters
+        ----------
+        preset : str
+            Name of the preset.
+        seeds : sequence of int
+            Seeds of the runs.
+        runs : mapping of str to sequence of Run
+            The finished runs, by role.
+        files : Files, optional
+            Files of the store where results are kept. Default: none are kept.
+        """
         began = time.perf_counter()
         ids = {role: tuple(run.id for run in of_role) for role, of_role in runs.items()}
         question = Question(self.name, preset, tuple(seeds), ids)
@@ -274,12 +318,12 @@ class Experiment:
         )
         analysis = None
         if files:
-            with suppress(MachineError, StoreError):  # damaged or not kept
+            with suppress(MachineError, StoreError):  # it is damaged, or none is kept
                 analysis = _analysis(results.load(files, question.key()))
         if analysis is None:
             analysis = self.analyse(runs)
             if files:
-                with suppress(MachineError, WriteError):  # a store that is read and not written
+                with suppress(MachineError, WriteError):  # the store can only be read
                     results.save(files, question, _content(analysis, notes))
         claims, tables, arrays = analysis
         seconds = time.perf_counter() - began + _seconds(notes)

@@ -1,7 +1,7 @@
 """Claims: statements with bounds, estimates with intervals, and verdicts.
 
-An estimate of one seed has the interval of its drawings.  `over_seeds` makes one estimate of several seeds, and
-`claim` compares its interval with the bound.
+The interval of one seed's estimate is over its drawings. `over_seeds` makes one estimate of several seeds, and `claim`
+compares its interval with the bound.
 """
 
 import math
@@ -28,7 +28,7 @@ class Bound:
     value: float
 
     def verdict(self, low: float, high: float) -> Verdict:
-        """Whether the interval from low to high lies within the bound, outside, or on both sides."""
+        """Return the verdict for an interval: within the bound, outside, or on both sides."""
         match self.relation:
             case ">=":
                 inside, outside = low >= self.value, high < self.value
@@ -46,8 +46,14 @@ class Bound:
 class Estimate:
     """A measured value with its 95 % interval.
 
-    value, low, high: the value and the ends of its interval.  method: how the interval was found, and over what.
-    span: the smallest and largest value that the quantity can have.
+    Attributes
+    ----------
+    value, low, high : float
+        The value and the ends of its interval.
+    method : str
+        How the interval was found, and over what.
+    span : (float, float)
+        Smallest and largest value that the quantity can have.
     """
 
     value: float
@@ -65,10 +71,28 @@ class Estimate:
 class Claim:
     """A statement with its verdict.
 
-    terms: whether it asks in the paper's terms or in ours.  measured: the mean over seeds.  interval: the 95 %
-    interval of that mean.  method: how the interval was found, and over what.  seeds: the value of each seed; empty
-    where one value belongs to all seeds.  reason: why a claim was not measured.  A claim that was not measured has no
-    value and no interval.
+    A claim that was not measured has no value and no interval.
+
+    Attributes
+    ----------
+    id, figure, statement : str
+        Name of the claim, figure of the paper, and the claim in words.
+    terms : {"paper", "ours"}
+        Whether the claim is in the paper's terms or in ours.
+    bound : Bound
+        Bound on the value.
+    measured : float or None
+        Mean over seeds.
+    interval : (float, float) or None
+        95 % interval of that mean.
+    method : str
+        How the interval was found, and over what.
+    seeds : tuple of float
+        Value of each seed; empty if one value belongs to all seeds.
+    verdict : {"holds", "fails", "undecided", "not measured"}
+        The verdict.
+    reason : str
+        Why the claim was not measured; empty otherwise.
     """
 
     id: str
@@ -85,11 +109,11 @@ class Claim:
 
     @property
     def holds(self) -> bool | None:
-        """True or False where the claim is decided, else None."""
+        """True or False if the claim is decided, else None."""
         return {"holds": True, "fails": False}.get(self.verdict)
 
     def cells(self) -> tuple[str, str, str, str]:
-        """The value, the interval, its method, and the value of each seed, as text."""
+        """Return the value, the interval, its method, and the value of each seed, as text."""
         if self.measured is None or self.interval is None:
             return "", "", "", ""
         low, high = self.interval
@@ -111,17 +135,17 @@ def claim(
     unless: Sequence[str | None] = (),
     of_all: bool = False,
 ) -> Claim:
-    """Measure a claim, or say why it cannot be measured.
+    """Measure a claim, or record why it cannot be measured.
 
     Parameters
     ----------
     id, figure, statement, bound, terms
         As for `Claim`.
-    values
-        Returns the estimate of each seed.  It is called only where nothing stands against measuring.
-    unless
-        Reasons that stand against measuring the claim; None for a precondition that is met.
-    of_all
+    values : function
+        Returns the estimate of each seed. It is called only if nothing stands against measuring.
+    unless : sequence of str or None
+        Reasons against measuring the claim; None for a precondition that is met.
+    of_all : bool
         Whether `values` returns one estimate, which belongs to all seeds together.
     """
     about = {"id": id, "figure": figure, "statement": statement, "terms": terms, "bound": bound}
@@ -142,7 +166,7 @@ def claim(
 
 
 def summary(claims: Sequence[Claim]) -> str:
-    """How many claims have each verdict: "5 of 9 claims hold; 1 fails, 2 are undecided, 1 was not measured"."""
+    """Count the claims by verdict: "5 of 9 claims hold; 1 fails, 2 are undecided, 1 was not measured"."""
     count = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICTS}
     rest = [f"{count['fails']} fail{'s' * (count['fails'] == 1)}"]
     rest.append(f"{count['undecided']} {'is' if count['undecided'] == 1 else 'are'} undecided")
@@ -151,18 +175,25 @@ def summary(claims: Sequence[Claim]) -> str:
 
 
 def proportion(outcomes: np.ndarray) -> Estimate:
-    """The share of true outcomes, with Wilson's interval (JASA 22 (1927) 209)."""
+    """Return the share of true outcomes, with Wilson's interval (JASA 22 (1927) 209)."""
     k, n = int(np.sum(outcomes)), len(outcomes)
     low, high = binomtest(k, n).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(k / n, float(low), float(high), "Wilson over drawings", (0.0, 1.0))
 
 
 def combine(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
-    """A weighted sum of independent estimates.
+    """Return a weighted sum of independent estimates.
 
-    The interval is that of the method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27 (2008)
-    1693): the distances from each value to the ends of its interval add up as squares.  Of two shares with Wilson's
-    intervals it gives the interval of their difference by Newcombe's method 10.
+    The interval is found by the method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27 (2008)
+    1693): the distances from each value to the ends of its interval add up as squares. For two shares with Wilson's
+    intervals this is the interval of their difference by Newcombe's method 10.
+
+    Parameters
+    ----------
+    estimates : sequence of Estimate
+        The estimates.
+    weights : sequence of float
+        A weight for each.
     """
     value = low = high = least = most = 0.0
     for estimate, weight in zip(estimates, weights, strict=True):
@@ -177,16 +208,22 @@ def combine(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate
 
 
 def less(a: Estimate, b: Estimate) -> Estimate:
-    """a - b, for independent estimates."""
+    """Return a - b, for independent estimates."""
     return combine((a, b), (1.0, -1.0))
 
 
 def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
-    """The mean over seeds, with one interval.
+    """Return the mean over seeds, with one interval.
 
-    One seed: the interval of its drawings.  Two seeds: the interval of the drawings of these two models.  Three seeds
-    or more: Student's interval of the seeds' values, which contains the scatter of seeds and of drawings, widened to
-    the interval of the drawings where that is wider (as where all seeds agree to the last drawing).
+    For one seed it is the interval of its drawings. For two seeds it is the interval of the drawings of these two
+    models. For three seeds or more it is Student's interval of the seeds' values, which contains the scatter of seeds
+    and of drawings; it is widened to the interval of the drawings if that is wider, for instance if all seeds agree to
+    the last drawing.
+
+    Parameters
+    ----------
+    estimates : sequence of Estimate
+        One estimate for each seed.
     """
     if len(estimates) == 1:
         return estimates[0]
@@ -202,8 +239,15 @@ def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def unlike(trained: Sequence[Estimate], untrained: Sequence[Estimate]) -> str | None:
-    """Why a value cannot be ascribed to learning: the interval of its difference from the untrained networks' value
-    contains 0.  None where the two differ."""
+    """Explain why a value cannot be ascribed to learning; return None if it can.
+
+    It cannot if the interval of its difference from the value of the untrained networks contains 0.
+
+    Parameters
+    ----------
+    trained, untrained : sequence of Estimate
+        Estimates of each seed at the end and at the start of training.
+    """
     apart = over_seeds([less(a, b) for a, b in zip(trained, untrained, strict=True)])
     if apart.low > 0 or apart.high < 0:
         return None

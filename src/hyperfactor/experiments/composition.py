@@ -1,16 +1,16 @@
 """Does a model that saw every value of each factor draw pairs that it never saw?
 
-Figures 1, 4 (a-f), 9 and 10 of the paper.  All models draw sums of stripes on one canvas: label
-values -6 .. 38, of which 0 .. 31 are in the window.
+Figures 1, 4 (a-f), 9 and 10 of the paper. All models draw sums of stripes on one canvas: factor values -6 .. 38, of
+which 0 .. 31 are in the window.
 
     2d       both stripes in the window, values 13 .. 19 held out in x and in y (a cross)
     1d       one stripe in the window; every value of each factor, never two together
     2d+1d    both of these
     1d+rim   1d, and the outer two pixels of the window on each side with both stripes
 
-Test regions, in the window: vertical (x in 13 .. 19, y not), horizontal (the mirror image),
-intersection (both), rest (neither), and core (what the rim leaves).  Training values are a quarter of a
-pixel apart, tested ones a pixel; every lattice point is tested.
+Test regions, in the window: vertical (x in 13 .. 19, y not), horizontal (the mirror image), intersection (both), rest
+(neither), and core (the window without the rim). Training values are a quarter of a pixel apart, tested values one
+pixel; every lattice point is tested.
 """
 
 from collections.abc import Callable
@@ -66,7 +66,7 @@ PAIRS_BY_REGION = (*HELD_OUT_REGIONS, "rest")  # together, the window
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
-    """The four models of one seed."""
+    """Return the specs of the four models of one seed."""
     return {role: _spec(preset, seed, train) for role, train in TRAINED.items()}
 
 
@@ -79,7 +79,7 @@ def _spec(preset: str, seed: int, train: Region) -> RunSpec:
 
 
 def analyse(runs: Runs) -> Analysis:
-    """The claims of figures 4 and 10, accuracy by model, seed and region, and what the figures draw."""
+    """Return the claims of figures 4 and 10, the accuracy by model, seed and region, and drawn arrays."""
     judged = pl.concat(
         run.evaluate().select(pl.lit(role).alias("model"), pl.lit(run.spec.seed).alias("seed"), pl.all())
         for role, of_role in runs.items()
@@ -89,8 +89,10 @@ def analyse(runs: Runs) -> Analysis:
 
 
 def _accuracy(judged: pl.DataFrame) -> pl.DataFrame:
-    """A row a model, seed and region; see `summarize`.  The region `ood` is every pair that the model
-    was not trained on, and `overall` is `ood` and `train` together."""
+    """Summarize the drawings by model, seed and region (see `summarize`).
+
+    The region `ood` is every pair that the model was not trained on, and `overall` is `ood` and `train` together.
+    """
     key = ["model", "seed", "x", "y"]
     overall = judged.unique(key, keep="first", maintain_order=True).with_columns(pl.lit("overall").alias("region"))
     trained = judged.filter(pl.col("region") == "train")
@@ -107,7 +109,7 @@ def _claims(runs: Runs) -> list[Claim]:
         return lambda: share(runs[model], region, column)
 
     def inner(model: str) -> list[Estimate]:
-        """The share of right drawings in the part of the core that no copy of the rim reaches."""
+        """Return the share of right drawings in the part of the core that no copy of the rim reaches."""
         frames = (drawings(run, "core").filter(_OUT_OF_REACH) for run in runs[model])
         return [proportion(frame["right"].to_numpy()) for frame in frames]
 
@@ -124,31 +126,32 @@ def _claims(runs: Runs) -> list[Claim]:
                   shares("2d", region, f"{held_out}_correct"), terms="paper", unless=unmet(runs, ["2d"], region)),
         ]  # fmt: skip
     claims.append(
-        claim("2d.intersection", "4", "2D model, both held out: right in both", few, shares("2d", "intersection", "all"),
-              terms="paper", unless=unmet(runs, ["2d"], "intersection"))
+        claim("2d.intersection", "4", "2D model, both held out: right in both", few,
+              shares("2d", "intersection", "all"), terms="paper", unless=unmet(runs, ["2d"], "intersection"))
     )  # fmt: skip
     for region in HELD_OUT_REGIONS:
         statement, about = f"2D+1D model, pairs of the {region} region", unmet(runs, ["2d+1d"], region)
         claims += [
             claim(f"2d+1d.{region}.both", "4", f"{statement}: right in both", most, shares("2d+1d", region, "all"),
                   terms="paper", unless=about),
-            claim(f"2d+1d.{region}.valid", "4", f"{statement}: valid", most, shares("2d+1d", region, "valid"), unless=about),
+            claim(f"2d+1d.{region}.valid", "4", f"{statement}: valid", most, shares("2d+1d", region, "valid"),
+                  unless=about),
         ]  # fmt: skip
     return [
         *claims,
         claim("1d.right", "10", "1D model asked for pairs: right", half, shares("1d", "core", "right"), terms="paper",
               unless=unmet(runs, ["1d"], "core")),
-        claim("1d+rim.right", "10", "1D model with a rim of pairs, asked for pairs out of reach of copying: right", Bound(">=", 0.5),
-              lambda: inner("1d+rim"), terms="paper", unless=unmet(runs, ["1d+rim"], "core")),
-        claim("1d.rim", "10", "pairs out of reach of copying, right: 1D model with a rim of pairs less 1D model", Bound(">", 0), gain,
-              terms="paper", unless=unmet(runs, ["1d", "1d+rim"], "core")),
+        claim("1d+rim.right", "10", "1D model with a rim of pairs, asked for pairs out of reach of copying: right",
+              Bound(">=", 0.5), lambda: inner("1d+rim"), terms="paper", unless=unmet(runs, ["1d+rim"], "core")),
+        claim("1d.rim", "10", "pairs out of reach of copying, right: 1D model with a rim of pairs less 1D model",
+              Bound(">", 0), gain, terms="paper", unless=unmet(runs, ["1d", "1d+rim"], "core")),
         claim("1d.valid", "10", "1D model asked for pairs: a valid SOS", half, shares("1d", "core", "valid"),
               unless=unmet(runs, ["1d"], "core")),
     ]  # fmt: skip
 
 
 def _maps() -> dict[str, np.ndarray]:
-    """The canvas as masks (y, x): what each model is trained on, and the number of visible centres."""
+    """Map the canvas (y, x): the points that each model is trained on, and the number of visible centres."""
     space = PICTURE.space()
     canvas = space.lattice()
     shape = tuple(len(axis) for axis in space.axes())
@@ -158,7 +161,7 @@ def _maps() -> dict[str, np.ndarray]:
 
 
 def _examples() -> dict[str, np.ndarray]:
-    """A bump and an SOS (figure 1), and an empty picture, a stripe and an SOS (figure 9), in closed form."""
+    """Render a bump and an SOS (figure 1), and an empty picture, a stripe and an SOS (figure 9)."""
     points = np.array([[20.0, 11.0], [-3.0, -3.0], [20.0, -3.0]])
     bump = Bump().render(points[:1])[0]
     sos, empty, stripe = PICTURE.render(points)[:, 0]
@@ -166,9 +169,15 @@ def _examples() -> dict[str, np.ndarray]:
 
 
 def _drawings(runs: Runs) -> dict[str, np.ndarray]:
-    """Of the first seed and each model: every pair that was asked for, `requests` (m, 2), and whether
-    the drawing was right, `outcome` (m,); and `shown` (25,), which of them lie nearest to a 5 x 5
-    lattice over the window, with their drawings `drawn` (25, size, size)."""
+    """Collect the drawings of each model of the first seed.
+
+    Returns
+    -------
+    dict
+        For each role: `requests` (m, 2), every pair that was requested; `outcome` (m,), whether the drawing was right;
+        `shown` (25,), the requests nearest to a 5 x 5 lattice over the window; and `drawn` (25, size, size), their
+        drawings.
+    """
     ticks = np.linspace(3, PICTURE.size - 4, round(SHOWN**0.5))
     wanted = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)  # pictures in a row share y
     arrays = {}

@@ -1,14 +1,14 @@
-"""How many pictures does a model need, and how does that grow with the size of the picture?
+"""How many pictures does a model need, and how does that number grow with the size of the picture?
 
-Figures 4 (g) and 5 of the paper.  N is the number of values of a factor, and of pixels a side.
+Figures 4 (g) and 5 of the paper. N is the number of values of a factor, and of pixels a side.
 
     bumps               all N x N bumps of the window
     bumps + stripes     these, and single stripes: the points of a canvas with one centre in the window
 
-A model is trained on a fraction of its set, drawn at random, and asked for bumps of the whole window.  The
-number of pictures with which NEEDED of them are right is searched for, from FIRST pictures a value of a factor:
-twice as many while they are too few, half as many while they are enough, then half way between (in the
-logarithm) until enough is less than CLOSE times too few.  Of the largest N the whole set is tried too.
+A model is trained on a random fraction of its set, and asked for bumps of the whole window. A search finds the number
+of pictures with which a share NEEDED of them is right. It starts from FIRST pictures a value of a factor, takes twice
+as many while they are too few and half as many while they are enough, then the geometric mean of the two nearest, until
+enough is less than CLOSE times too few. For the largest N the whole set is tried too.
 """
 
 from collections.abc import Mapping
@@ -51,12 +51,12 @@ def _spec(preset: str, seed: int, family: str, size: int, fraction: float) -> Ru
 
 
 def _whole(family: str, size: int) -> int:
-    """The number of pictures of a set: N x N bumps, and MARGIN N stripes along each factor."""
+    """Return the number of pictures of a set: N x N bumps, and MARGIN N stripes along each factor."""
     return size**2 + (2 * MARGIN * size if family == "bumps + stripes" else 0)
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
-    """The first models of each family and size; roles such as "bumps | 32 | 0"."""
+    """Return the first models of each family and size, with roles such as "bumps | 32 | 0"."""
     sizes = few(preset, SIZES)
     return {
         f"{family} | {size} | {k}": _spec(preset, seed, family, size, fraction)
@@ -67,7 +67,7 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
 
 
 def more(preset: str, seed: int, runs: Mapping[str, Run]) -> dict[str, RunSpec]:
-    """The next model of each family and size whose search is not over; none for `smoke`."""
+    """Return the next model of each family and size whose search is not over; none for `smoke`."""
     wanted = {}
     for family in FAMILIES:
         for size in () if preset == "smoke" else SIZES:
@@ -78,24 +78,24 @@ def more(preset: str, seed: int, runs: Mapping[str, Run]) -> dict[str, RunSpec]:
 
 
 def searched(preset: str) -> int:
-    """About how many models of a seed `more` asks for."""
+    """Return about how many models of a seed `more` asks for."""
     return 0 if preset == "smoke" else len(FAMILIES) * len(SIZES) * EXPECTED
 
 
 def right(run: Run) -> float:
-    """The share of the window's requests drawn right."""
+    """Return the share of the window's requests drawn right."""
     return float(run.evaluate("window")["right"].to_numpy().mean())
 
 
 def _ends(tried: list[tuple[float, float]]) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
-    """Of (amount, share right) the last that was too small and the first that was enough; None where there is none."""
+    """Return the last (amount, share right) that was too small and the first that was enough; None if there is none."""
     tried = sorted(tried)
     enough = next((k for k, (_, share) in enumerate(tried) if share >= NEEDED), len(tried))
     return (tried[enough - 1] if enough else None), (tried[enough] if enough < len(tried) else None)
 
 
 def following(tried: list[tuple[float, float]]) -> float | None:
-    """The fraction that a search tries next, from (fraction, share right); None where it is over."""
+    """Return the fraction that a search tries next, from (fraction, share right); None if the search is over."""
     too_few, enough = _ends(tried)
     if too_few is None:
         return min(tried)[0] / 2
@@ -107,9 +107,19 @@ def following(tried: list[tuple[float, float]]) -> float | None:
 
 
 def needed(tried: list[tuple[float, float]]) -> tuple[float, float, float] | None:
-    """The number of pictures at which NEEDED of the requests come right, from (pictures, share right): in the logarithm
-    between the two that bracket it, by a line through their shares; with these two.  None where none was enough, or all
-    were."""
+    """Return the number of pictures at which a share NEEDED of the requests is right.
+
+    Parameters
+    ----------
+    tried : list of (float, float)
+        Numbers of pictures, with the share right of each.
+
+    Returns
+    -------
+    (float, float, float) or None
+        The number, by a line through the shares of the two nearest numbers, in the logarithm; and these two. None if no
+        number was enough, or all were.
+    """
     too_few, enough = _ends(tried)
     if too_few is None or enough is None:
         return None
@@ -118,7 +128,7 @@ def needed(tried: list[tuple[float, float]]) -> tuple[float, float, float] | Non
 
 
 def exponent(sizes: np.ndarray, counts: np.ndarray) -> Estimate:
-    """The slope of ln counts against ln sizes by least squares, with Student's interval."""
+    """Return the slope of ln counts against ln sizes by least squares, with Student's interval."""
     found = _line(sizes, counts)
     half = t.ppf(0.975, len(sizes) - 2) * found.stderr
     slope = float(found.slope)
@@ -126,7 +136,7 @@ def exponent(sizes: np.ndarray, counts: np.ndarray) -> Estimate:
 
 
 def steeper(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> Estimate:
-    """The exponent of the (sizes, counts) a less that of b, with Welch's interval (Biometrika 34 (1947) 28)."""
+    """Return the exponent of (sizes, counts) a minus that of b, with Welch's interval (Biometrika 34 (1947) 28)."""
     lines = [_line(*points) for points in (a, b)]
     errors = [line.stderr**2 for line in lines]
     slope = float(lines[0].slope - lines[1].slope)
@@ -140,7 +150,7 @@ def _line(sizes: np.ndarray, counts: np.ndarray) -> Any:
 
 
 def analyse(runs: Runs) -> Analysis:
-    """The claims of figure 5, accuracy of every model, and the number of pictures needed by family, size and seed."""
+    """Return the claims of figure 5, the accuracy of every model, and the pictures needed by family, size and seed."""
     tables, found = [], []
     groups: dict[tuple[str, int, int], list[tuple[float, float]]] = {}
     for role, of_role in runs.items():
@@ -179,7 +189,8 @@ def _claims(runs: Runs, counts: pl.DataFrame) -> list[Claim]:
         for run in runs.get(f"{family} | {SIZES[-1]} | 1", ()):
             if (share := right(run)) < LEARNT:
                 unless.append(
-                    f"{family}: the model of the whole set of seed {run.spec.seed} draws {share:.2f} right, needs {LEARNT:g}"
+                    f"{family}: the model of the whole set of seed {run.spec.seed} draws {share:.2f} right, "
+                    f"needs {LEARNT:g}"
                 )
     alone, both = points
     return [

@@ -1,8 +1,8 @@
-"""Does a model compose inside the pairs that it saw, and outside of them?
+"""Does a model compose inside the range of the pairs that it saw, and outside?
 
-Figure 12 of the paper.  A square of W x W pairs is held out of the 32 x 32 lattice, in the middle (interior)
-or at a corner (exterior), for bumps and for sums of stripes.  Every value of each factor is seen with others,
-so only pairs are new; the model is asked for those held out.
+Figure 12 of the paper. A square of W x W pairs is held out of the 32 x 32 lattice, in the middle (interior) or at a
+corner (exterior), for bumps and for sums of stripes. Every value of each factor is seen with others, so only pairs are
+new. The model is asked for the held-out pairs.
 """
 
 from functools import partial
@@ -24,7 +24,7 @@ TRAINING = {"steps": 1000, "batch": 16, "evaluate_every": 0}
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
-    """A model a family, place and width; roles such as "bump interior 8"."""
+    """Return a model for each family, place and width, with roles such as "bump interior 8"."""
     found = {}
     for family in FAMILIES:
         for place, square in PLACES.items():
@@ -37,7 +37,7 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
 
 
 def analyse(runs: Runs) -> Analysis:
-    """The claims of figure 12, and accuracy by family, place, width, seed and region."""
+    """Return the claims of figure 12, and the accuracy by family, place, width, seed and region."""
     tables = []
     for role, of_role in runs.items():
         family, place, width = role.split()

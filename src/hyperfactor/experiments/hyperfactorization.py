@@ -1,14 +1,14 @@
 """Is the hyper-factorized signature of figure 3 the code of the network, or the noise of the drawings it is read from?
 
-The paper's signature: curves of one factor at different values of the other are as orthogonal, and as little parallel,
-as the x-on-y curves of a 3D torus (orthogonality 1/2, parallelism 0), where those of a Clifford torus are neither (0
-and 1). Noise makes it too: each lattice point is read from a drawing of its own, and steps between neighbours are
-short.  Here several drawings a point are read, and every statistic is computed of one drawing, of the mean of several,
-and corrected for noise (see `measures.readings`).
+The paper's signature is this: curves of one factor at different values of the other are as orthogonal, and as little
+parallel, as the x-on-y curves of a 3D torus (orthogonality 1/2, parallelism 0). Those of a Clifford torus are neither
+(0 and 1). Noise produces the signature too, because each lattice point is read from a drawing of its own, and steps
+between neighbours are short. Here each point is drawn several times, and every statistic is computed from one drawing,
+from the mean of several, and corrected for noise (see `measures.readings`).
 
-A recipe is what is predicted, the side of the canvas, and the code of the condition.  All models draw one bump of sigma
-1 on a periodic canvas, trained on its whole lattice of pixels, 16 pictures a step.  On 32 x 32 pixels the code is
-sinusoidal, as the paper's is.
+A recipe is the prediction, the side of the canvas, and the code of the condition. All models draw one bump of sigma 1
+on a periodic canvas, trained on its whole lattice of pixels, 16 pictures a step. On 32 x 32 pixels the code is
+sinusoidal, like the paper's.
 """
 
 import os
@@ -74,7 +74,10 @@ LINES = 100  # bootstrap samples over lattice lines
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
-    """The models of one seed, one a recipe.  A preset that sets the prediction leaves the recipes with that one."""
+    """Return the models of one seed, one a recipe.
+
+    A preset that sets the prediction keeps only the recipes with that one.
+    """
     found, base = {}, PRESETS.get(preset, {})
     for prediction, side, code in few(preset, RECIPES):
         if base.get("diffusion", {}).get("prediction", prediction) != prediction:
@@ -96,14 +99,22 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Drawings of a lattice, repeated with other noise, and what the layers held then.
+    """Drawings of a lattice, repeated with other noise, and the outputs of the layers.
 
-    seed, step: of the run, and of its training.
-    source: how pictures were drawn, "ddim 20" for 20 steps of DDIM; "truth" for true pictures.
-    stride: lattice steps between the points.
-    both, right: outcomes of each drawing, (drawings, n).
-    readings: for each layer an array (n_1, n_2, d) a drawing.
-    space: the factors.
+    Attributes
+    ----------
+    seed, step : int
+        Seed of the run, and step of its training.
+    source : str
+        How pictures were drawn: "ddim 20" for 20 steps of DDIM, "truth" for true pictures.
+    stride : int
+        Lattice steps between the points.
+    both, right : (drawings, n)
+        Outcomes of each drawing.
+    readings : mapping of str to sequence of (n_1, n_2, d)
+        For each layer one array a drawing.
+    space : FactorSpace
+        The factors.
     """
 
     seed: int
@@ -126,24 +137,28 @@ class Geometry:
 
     @cached_property
     def representation(self) -> Representation:
-        """One reading, or several, to be corrected for noise."""
+        """The single reading, or several that are corrected for noise."""
         return Representation.of(self.readings[0] if len(self.readings) == 1 else list(self.readings), self.space)
 
     @cached_property
     def compared(self) -> Comparison:
+        """The comparison with the ideal shapes."""
         ideal = references(self.representation.axes, self.representation.sizes)
         return compare(self.representation, seed=self.seed, against=ideal)
 
     def mean(self, name: str) -> Estimate:
-        """A statistic's mean, with its bootstrap interval over curves and steps."""
+        """Return a statistic's mean, with its bootstrap interval over curves and steps."""
         value = float(self.compared.statistics[name].mean())
         drawn = self.compared.resampled[name].mean(axis=1)
         low, high = value + np.quantile(drawn, [0.025, 0.975]) - drawn.mean()
         return Estimate(value, float(low), float(high), "bootstrap over curves and steps")
 
     def margin(self, test: str) -> Estimate:
-        """The mean over x-on-x and y-on-y of the distance to the Clifford torus's statistic, less that to the 3D
-        torus's x-on-y."""
+        """Return how much nearer x-on-x and y-on-y are to the paper's signature than to the Clifford torus.
+
+        This is the mean over x-on-x and y-on-y of the distance to the Clifford torus's statistic, minus the distance to
+        the 3D torus's x-on-y.
+        """
         margins = [
             Estimate(*self.compared.margin(f"{kind} {test}", PAPER[test], ("Clifford torus", f"{kind} {test}")),
                      "bootstrap over curves and steps")
@@ -152,21 +167,23 @@ class Geometry:
         return combine(margins, (0.5, 0.5))
 
     def signature(self) -> Estimate:
-        """The mean over x-on-x and y-on-y of orthogonality / HALF and 1 - parallelism.
+        """Return the mean over x-on-x and y-on-y of orthogonality / HALF and 1 - parallelism.
 
-        It is 0 for a Clifford torus.  It is 1 where x-on-x and y-on-y have the values of the 3D torus's x-on-y.
+        It is 0 for a Clifford torus. It is 1 if x-on-x and y-on-y have the values of the 3D torus's x-on-y.
         """
         parts = [self.mean(f"{kind} {test}") for test in TESTS for kind in KINDS[1:]]
         found = combine(parts, (0.25 / HALF, 0.25 / HALF, -0.25, -0.25))
         return replace(found, value=found.value + 0.5, low=found.low + 0.5, high=found.high + 0.5)
 
     def dimension(self) -> Estimate:
-        """The participation ratio, with its bootstrap interval over lattice lines."""
+        """Return the participation ratio, with its bootstrap interval over lattice lines."""
         return dimension_over_lines(self.readings, rng.stream(self.seed, "hyperfactorization.lines"), LINES)
 
     def row(self) -> dict[str, float]:
-        """Means of the statistics, additivity, dimension, noise and ceilings.  Noise and ceilings of one reading are
-        NaN."""
+        """Return the means of the statistics, additivity, dimension, noise and ceilings.
+
+        Noise and ceilings of a single reading are NaN.
+        """
         found, parts = self.compared, additivity(self.representation)
         return {
             "noise": np.nan if found.noise is None else found.noise,
@@ -180,13 +197,22 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Examined:
-    """What was measured of one model.
+    """The measurements of one model.
 
-    role, seed: of the model.
-    both: the share of drawings at the end of training that are at the right place.
-    plain, corrected: LAYER at the end, from one drawing a point and from all.
-    rows: the rows of the table.
-    noisiest: signature of one drawing less the corrected one, at the step of training with most noise up to CORRECTS.
+    Attributes
+    ----------
+    role : str
+        Role of the model.
+    seed : int
+        Its seed.
+    both : float
+        Share of drawings at the end of training that are at the right place.
+    plain, corrected : Geometry
+        LAYER at the end, from one drawing a point and from all.
+    rows : tuple of dict
+        Rows of the table.
+    noisiest : Estimate or None
+        Signature of one drawing minus the corrected one, at the training step with most noise up to CORRECTS.
     """
 
     role: str
@@ -198,7 +224,7 @@ class Examined:
     noisiest: Estimate | None
 
     def statistics(self) -> dict[str, np.ndarray]:
-        """The values of figure 3's statistics, as far as they can be measured."""
+        """Return the values of figure 3's statistics that can be measured."""
         found = {}
         for name, geometry in (("plain", self.plain), ("corrected", self.corrected)):
             with suppress(RequestError):
@@ -211,22 +237,23 @@ class Examined:
 def draw_readings(
     run: Run, step: int, count: int, apart: int, layers: Sequence[str], sampling: SamplingSpec | None
 ) -> Drawn:
-    """Draw a part of the lattice several times, and read the layers.
+    """Draw a part of the lattice several times, and record the layers.
 
     Parameters
     ----------
-    run
+    run : Run
         The model.
-    step
-        Of training, one that was kept.
-    count
-        Drawings of each point.
-    apart
+    step : int
+        Step of training, one that was kept.
+    count : int
+        Number of drawings of each point.
+    apart : int
         Lattice steps between the points.
-    layers
-        Those that are read.
-    sampling
-        How pictures are drawn.  None reads the true pictures, which at timestep 0 have no noise: one reading is all.
+    layers : sequence of str
+        Layers that are recorded.
+    sampling : SamplingSpec or None
+        How pictures are drawn. With None the true pictures are used; at timestep 0 they have no noise, so one reading
+        is enough.
     """
     spec = run.spec
     points, sides = every(spec.data, apart)
@@ -245,9 +272,26 @@ def draw_readings(
 
 
 def measure(drawn: Drawn, layer: str, means: Sequence[int] = (1,)) -> Iterator[tuple[str, int, Geometry]]:
-    """The geometry of a layer: name, number of drawings, and what is measured.
+    """Measure the geometry of a layer.
 
-    "plain" is the mean of the first drawings, for each number in `means`; "corrected" takes two, and all.
+    Parameters
+    ----------
+    drawn : Drawn
+        The drawings.
+    layer : str
+        The layer.
+    means : sequence of int
+        Numbers of drawings whose mean is measured.
+
+    Yields
+    ------
+    name : str
+        "plain" for the mean of the first drawings, once for each number in `means`; "corrected" for two drawings, and
+        for all.
+    count : int
+        Number of drawings.
+    geometry : Geometry
+        What is measured.
     """
     readings = drawn.readings[layer]
     for count in means:
@@ -258,7 +302,7 @@ def measure(drawn: Drawn, layer: str, means: Sequence[int] = (1,)) -> Iterator[t
 
 
 def examine(role: str, run: Run) -> Examined:
-    """Draw and measure a model at the end of its training, and more coarsely along it."""
+    """Draw and measure a model at the end of its training, and on a coarser lattice along it."""
     data, last, apart = run.spec.data, run.spec.training.steps, stride(run.spec.data)
     few_points = data.test_points is not None
     count, how = (2, run.spec.sampling) if few_points else (DRAWINGS[data.picture.shape[1]], DRAWN)
@@ -278,9 +322,16 @@ def examine(role: str, run: Run) -> Examined:
 
 
 def _along(role: str, run: Run, apart: int, how: SamplingSpec) -> tuple[list[dict[str, Any]], Estimate | None]:
-    """The rows of the steps of training that are looked at, and `noisiest` of `Examined`.
+    """Measure a model at the watched steps of its training.
 
-    The end of training is among them where the lattice is coarser than that of the end.
+    The end of training is among them if the lattice is coarser than that of the end.
+
+    Returns
+    -------
+    rows : list of dict
+        Rows of the table.
+    noisiest : Estimate or None
+        As for `Examined`.
     """
     training, side = run.spec.training, run.spec.data.picture.shape[1]
     coarse = max(apart, side // PART)
@@ -299,7 +350,7 @@ def _along(role: str, run: Run, apart: int, how: SamplingSpec) -> tuple[list[dic
 
 
 def _row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry: Geometry) -> dict[str, Any]:
-    """What was measured, without values where the readings have nothing in common but noise."""
+    """Return the row of one measurement, without values if the readings have nothing in common but noise."""
     about = {
         "recipe": role, "seed": drawn.seed, "step": drawn.step, "source": drawn.source, "layer": layer,
         "stride": drawn.stride, "kind": kind, "drawings": count, "both": float(drawn.both.mean()),
@@ -313,7 +364,7 @@ def _row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry: G
 
 
 def analyse(runs: Runs) -> Analysis:
-    """The claims, a table of everything measured, and the statistics that figure 3 draws."""
+    """Return the claims, a table of all measurements, and the statistics that figure 3 draws."""
     jobs = [(role, run) for role, of_role in runs.items() for run in of_role]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(lambda job: examine(*job), jobs))
@@ -330,7 +381,7 @@ def analyse(runs: Runs) -> Analysis:
 
 
 def _ideal(size: int) -> dict[str, np.ndarray]:
-    """Figure 3's statistics of the two reference shapes."""
+    """Return figure 3's statistics of the two reference shapes."""
     references = compare(clifford_torus(size), bootstrap=1).references
     return {
         f"{shape}.{kind} {test}": references[shape][f"{kind} {test}"].astype(np.float32)
@@ -339,10 +390,10 @@ def _ideal(size: int) -> dict[str, np.ndarray]:
 
 
 def _claims(found: Mapping[str, Sequence[Examined]]) -> list[Claim]:
-    """The claims of each recipe.
+    """Make the claims of each recipe.
 
     They are the paper's claims of figure 3 and of the dimension, from one drawing a point and without noise; how much
-    of the signature is left; and whether noise makes the signature while the network learns.
+    of the signature is left; and whether noise produces the signature while the network learns.
     """
     claims = []
     for role, ones in found.items():

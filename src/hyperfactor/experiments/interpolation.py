@@ -1,8 +1,8 @@
-"""How wide a gap in the values of one factor does a model fill?
+"""How wide a gap in the values of one factor can a model fill?
 
-Figure 11 of the paper.  Each model draws bumps on the 32 x 32 lattice, of which a vertical lesion was held out:
-WIDTH values of x in the middle, with every y.  It is asked for the lesion.  Copying the nearest trained bump is
-within the tolerance of 1 pixel for the two outer values, so its share is 2 / WIDTH, and 1 for widths 1 and 2.
+Figure 11 of the paper. Each model draws bumps on the 32 x 32 lattice without a vertical lesion: WIDTH values of x in
+the middle, with every y. It is then asked for the lesion. A copy of the nearest trained bump is within the tolerance of
+1 pixel for the two outer values, so the share of correct copies is 2 / WIDTH, and 1 for widths 1 and 2.
 """
 
 from functools import partial
@@ -27,13 +27,13 @@ TRAINING = {"steps": 1000, "batch": 16, "evaluate_every": 0}
 
 
 def lesion(width: int) -> Strip:
-    """The values of x that are held out."""
+    """Return the held-out values of x."""
     low = (PICTURE.size - width) // 2
     return Strip(factor="x", low=low, high=low + width - 1)
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
-    """A model a width."""
+    """Return a model for each width."""
     return {
         str(width): preset_spec(
             preset, seed, training=TRAINING,
@@ -44,7 +44,7 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
 
 
 def analyse(runs: Runs) -> Analysis:
-    """The claims of figure 11, accuracy by width, seed and region, and the representations of the first seed."""
+    """Return the claims of figure 11, the accuracy by width, seed and region, and the first seed's representations."""
     accuracy = pl.concat(
         summarize(run.evaluate(), ("x", "y")).select(
             pl.lit(int(width)).alias("width"), pl.lit(run.spec.seed).alias("seed"), pl.all()
@@ -78,7 +78,7 @@ def _claims(runs: Runs) -> list[Claim]:
 
 
 def _embedded(runs: Runs) -> dict[str, np.ndarray]:
-    """Of the first seed and some widths: UMAP coordinates of the representation, (n, 2), and the points, (n, 2)."""
+    """For the first seed and some widths, return UMAP coordinates of the representation, and the points, (n, 2)."""
     arrays = {}
     for width in (str(width) for width in EMBEDDED if str(width) in runs):
         run = runs[width][0]

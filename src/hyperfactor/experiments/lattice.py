@@ -1,4 +1,4 @@
-"""The lattice that models are looked at on: a part of its points, and statistics with intervals over its lines."""
+"""The lattice on which models are examined: a part of its points, and statistics with intervals over its lines."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,9 +13,9 @@ from hyperfactor.measures.dimension import participation_ratio_of_weighted
 
 
 def stride(data: DataSpec) -> int:
-    """The step between the lattice points that an experiment uses.
+    """Return the step between the lattice points that an experiment uses.
 
-    The step is 1.  Where `test_points` is set, it is the largest power of 2 that leaves at least that many points.
+    The step is 1. If `test_points` is set, it is the largest power of 2 that leaves at least that many points.
     """
     side, step = data.picture.shape[1], 1
     while data.test_points and (side // (2 * step)) ** 2 >= data.test_points:
@@ -24,14 +24,14 @@ def stride(data: DataSpec) -> int:
 
 
 def every(data: DataSpec, step: int) -> tuple[Float[np.ndarray, "n k"], tuple[int, ...]]:
-    """The lattice points at every step-th value of each factor.
+    """Return the lattice points at every step-th value of each factor.
 
     Returns
     -------
-    points
-        Shape (n, k), in the lattice's order.
-    sides
-        The number of values of each factor.
+    points : (n, k)
+        The points, in the lattice's order.
+    sides : tuple of int
+        Number of values of each factor.
     """
     axes = [axis[::step] for axis in data.test_axes()]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
@@ -44,21 +44,21 @@ def over_lines(
     generator: np.random.Generator,
     samples: int,
 ) -> Estimate:
-    """A statistic of a lattice with its bootstrap interval over lattice lines.
+    """Return a statistic of a lattice with its bootstrap interval over lattice lines.
 
     Repeated lines bias many statistics, so the interval has the width of the samples' spread and is centred on the
     value.
 
     Parameters
     ----------
-    statistic
+    statistic : function
         Takes the indices of the lines along x and along y.
-    sides
-        The number of lines of each.
-    generator
+    sides : (int, int)
+        Number of lines of each.
+    generator : numpy.random.Generator
         Draws the lines, with replacement.
-    samples
-        How many times.
+    samples : int
+        Number of bootstrap samples.
     """
     measured = statistic(np.arange(sides[0]), np.arange(sides[1]))
     drawn = [statistic(*(generator.integers(n, size=n) for n in sides)) for _ in range(samples)]
@@ -69,12 +69,14 @@ def over_lines(
 def dimension_over_lines(
     readings: Sequence[Float[np.ndarray, "n_1 n_2 d"]], generator: np.random.Generator, samples: int
 ) -> Estimate:
-    """The participation ratio of one reading, or of several without their noise, with its interval over lattice lines.
+    """Return the participation ratio with its interval over lattice lines.
+
+    With several readings it is corrected for noise (see `measures.readings`).
 
     Parameters
     ----------
-    readings
-        One array, or several independent ones (see `hyperfactor.measures.readings`).
+    readings : sequence of (n_1, n_2, d)
+        One array, or several independent ones.
     generator, samples
         As for `over_lines`.
     """

@@ -1,12 +1,13 @@
-"""Does learning set in with the amount of data as percolation does, and where percolation says?
+"""Does learning set in with the amount of data as percolation does, and at the predicted amount?
 
-Figures 6, 13, 14 and 15 of the paper.  Bumps of width sigma on the 32 x 32 lattice, of which a fraction lambda is
-trained on: two of them are neighbours where they overlap by a threshold, so that the data are the occupied
-sites of a lattice whose reach grows with sigma, and above a critical lambda most of them hang together.
-Models of each sigma are trained on each lambda and asked for the whole lattice.  The onset is the lambda at
-which HALF of the requests come right, by a line between the two lambdas around it; for the claims it is 1 where
-they never do.  The steepness is the exponent of lambda with which the share grows from a QUARTER to three:
-1 where it grows in proportion to the pictures, more where learning sets in more suddenly.
+Figures 6, 13, 14 and 15 of the paper. A fraction lambda of the bumps of width sigma on the 32 x 32 lattice is trained
+on. Two bumps are neighbours if they overlap by a threshold, so the data are the occupied sites of a lattice whose reach
+grows with sigma. Above a critical lambda most of them are connected.
+
+Models of each sigma are trained on each lambda and asked for the whole lattice. The onset is the lambda at which a
+share HALF of the requests is right, by a line between the two nearest lambdas; for the claims it is 1 if that share is
+never reached. The steepness is the exponent of lambda with which the share grows from QUARTER to 1 - QUARTER: 1 if it
+grows in proportion to the pictures, more if learning sets in more suddenly.
 """
 
 import math
@@ -32,18 +33,18 @@ SIGMAS = (0.5, 1.0, 1.5, 2.0)
 LAMBDAS = (0.01, 0.02, 0.03, 0.05, 0.1, 1.0)  # of 1,024 bumps
 THRESHOLDS = (0.005, 0.05, 0.3)
 PREDICTED = 0.05  # the threshold of the claim
-LATTICES, FEW_LATTICES = (64, 20), (16, 2)  # side, number; for the simulated curves, and those of `smoke`
+LATTICES, FEW_LATTICES = (64, 20), (16, 2)  # side and number, for the simulated curves; the latter for `smoke`
 OVERLAPPED = (0.3, 0.5, 1.0, 1.5, 2.0)  # sigmas of figures 6 (a, b)
 TINY = 0.1  # the sigma of figure 6 (d)
 HALF, QUARTER = 0.5, 0.25
 RESAMPLED = 1000
-LOOKED = 256  # points, for a loss
+LOOKED = 256  # points from which a loss is measured
 SHOWN = (0.02, 0.1, 1.0)  # lambdas whose representation is shown
 TRAINING = {"steps": 1000, "batch": 16, "evaluate_every": 0}
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
-    """A model a sigma and lambda; roles such as "1 | 0.3"."""
+    """Return a model for each sigma and lambda, with roles such as "1 | 0.3"."""
     return {
         f"{sigma:g} | {fraction:g}": preset_spec(
             preset, seed, training=TRAINING,
@@ -55,7 +56,7 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
 
 
 def analyse(runs: Runs) -> Analysis:
-    """The claims of figure 6, accuracy and losses of every model, onsets beside predictions, and what is drawn."""
+    """Return the claims of figure 6, the accuracy and losses of every model, onsets with predictions, and arrays."""
     rows = []
     for role, of_role in runs.items():
         sigma, fraction = (float(part) for part in role.split(" | "))
@@ -64,7 +65,8 @@ def analyse(runs: Runs) -> Analysis:
             trained, unseen = losses(run)
             rows.append({
                 "sigma": sigma, "fraction": fraction, "seed": run.spec.seed, "n": judged["n"], "right": judged["right"],
-                "copied": judged["all_copied"], "error": judged["error"], "training_loss": trained, "validation_loss": unseen,
+                "copied": judged["all_copied"], "error": judged["error"], "training_loss": trained,
+                "validation_loss": unseen,
             })  # fmt: skip
     accuracy = pl.DataFrame(rows, infer_schema_length=None).sort("sigma", "fraction", "seed")
     sigmas = sorted(accuracy["sigma"].unique())
@@ -84,7 +86,7 @@ def analyse(runs: Runs) -> Analysis:
 
 
 def losses(run: Run) -> tuple[float, float | None]:
-    """What the trained model's loss is on trained points and on the others, LOOKED of each at most."""
+    """Return the trained model's loss on trained points and on the others, on at most LOOKED points of each."""
     task, generator = run.spec.task, rng.stream(run.spec.seed, "onset.points")
     trained = task.points
     keys = {tuple(point) for point in trained.tolist()}
@@ -101,8 +103,17 @@ def losses(run: Run) -> tuple[float, float | None]:
 
 
 def onset(fractions: np.ndarray, shares: np.ndarray, level: float = HALF) -> float | None:
-    """Where a curve first reaches a level, between the two points around it by a line; None where it never does.
-    Where the first point is above it already, the line runs from (0, 0)."""
+    """Return where a curve first reaches a level, by a line between the two nearest points; None if it never does.
+
+    If the first point is already above the level, the line runs from (0, 0).
+
+    Parameters
+    ----------
+    fractions, shares : (n,)
+        The curve.
+    level : float
+        The level.
+    """
     fractions, shares = np.append(0.0, fractions), np.append(0.0, shares)
     above = np.flatnonzero(shares >= level)
     if not len(above):
@@ -112,15 +123,31 @@ def onset(fractions: np.ndarray, shares: np.ndarray, level: float = HALF) -> flo
 
 
 def steepness(fractions: np.ndarray, shares: np.ndarray) -> float:
-    """The slope of ln share against ln fraction between the fractions at which a curve reaches QUARTER and 1 - QUARTER;
-    from the first, or to the last, of all fractions where it does not reach the one or the other."""
+    """Return the slope of ln share against ln fraction, from the fraction that reaches QUARTER to that of 1 - QUARTER.
+
+    If the curve does not reach one of them, the first or the last of all fractions stands for it.
+
+    Parameters
+    ----------
+    fractions, shares : (n,)
+        The curve.
+    """
     low, high = onset(fractions, shares, QUARTER), onset(fractions, shares, 1 - QUARTER)
     return float(np.log((1 - QUARTER) / QUARTER) / np.log((high or fractions[-1]) / (low or fractions[0])))
 
 
 def predicted(sigma: float, threshold: float) -> float:
-    """The critical fraction of an endless lattice whose sites reach as far as bumps overlap by the threshold; 1
-    where they reach no neighbour."""
+    """Return the critical fraction of an infinite lattice whose sites reach as far as bumps overlap by the threshold.
+
+    It is 1 if they reach no neighbour.
+
+    Parameters
+    ----------
+    sigma : float
+        Width of the bumps, in pixels.
+    threshold : float
+        Overlap from which two bumps are neighbours.
+    """
     distance = reach(sigma, threshold)
     if not len(neighbours(2, distance)):
         return 1.0
@@ -128,8 +155,22 @@ def predicted(sigma: float, threshold: float) -> float:
 
 
 def simulated(sigmas: list[float], side: int, count: int) -> pl.DataFrame:
-    """A row a sigma, threshold and fraction: the largest cluster's share of the occupied sites, mean over `count`
-    periodic lattices of side x side."""
+    """Simulate the largest cluster's share of the occupied sites.
+
+    Parameters
+    ----------
+    sigmas : list of float
+        Widths of the bumps, in pixels.
+    side : int
+        Sites of a side of a periodic lattice.
+    count : int
+        Number of lattices that are averaged.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row a sigma, threshold and fraction.
+    """
     fractions = np.linspace(0, 1, 51)
     rows = []
     for sigma in sigmas:
@@ -156,12 +197,21 @@ def resampled(
     statistic: Callable[[list[Curve]], float],
     span: tuple[float, float] = (-math.inf, math.inf),
 ) -> Estimate:
-    """A statistic of the curves of one seed's models, in the order of sigma, with its interval for the number of
-    drawings: as many are drawn again RESAMPLED times, each right with the share that was found.  span: its smallest and
-    largest possible value.
+    """Return a statistic of the curves of one seed's models, with its interval for the number of drawings.
 
-    The percentiles of the parametric bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter
-    13).
+    The interval has the percentiles of the parametric bootstrap (Efron and Tibshirani, An Introduction to the
+    Bootstrap, 1993, chapter 13): as many drawings are made again RESAMPLED times, each right with the measured share.
+
+    Parameters
+    ----------
+    accuracy : polars.DataFrame
+        Accuracy of every model, as `analyse` makes it.
+    seed : int
+        The seed.
+    statistic : function
+        Takes the curves in the order of sigma.
+    span : (float, float)
+        Smallest and largest possible value of the statistic.
     """
     of_seed = accuracy.filter(pl.col("seed") == seed).sort("sigma", "fraction").partition_by("sigma")
     curves = [tuple(of_one[name].to_numpy() for name in ("fraction", "right", "n")) for of_one in of_seed]
@@ -176,7 +226,8 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
     seeds = sorted(accuracy["seed"].unique())
     sigmas = sorted(accuracy["sigma"].unique())
     unlearnt = [
-        f"sigma {row['sigma']:g}: the model of all bumps of seed {row['seed']} draws {row['right']:.2f} right, needs {LEARNT:g}"
+        f"sigma {row['sigma']:g}: the model of all bumps of seed {row['seed']} draws {row['right']:.2f} right, "
+        f"needs {LEARNT:g}"
         for row in accuracy.filter((pl.col("fraction") == LAMBDAS[-1]) & (pl.col("right") < LEARNT)).to_dicts()
     ]
     unless = [f"this preset has no models of sigma {s:g}" for s in SIGMAS if s not in sigmas] + unlearnt
@@ -196,18 +247,20 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
     return [
         claim("onset.earlier", "6", f"onset of sigma {first:g} less that of sigma {last:g} (lambda)",
               Bound(">", 0), lambda: measure(earlier), terms="paper", unless=unless),
-        claim("onset.predicted", "6", f"correlation of onset and percolation threshold (overlap {PREDICTED:g}) over sigma",
-              Bound(">=", 0.9), lambda: measure(correlation, span=(-1.0, 1.0)), terms="paper", unless=unless),
+        claim("onset.predicted", "6",
+              f"correlation of onset and percolation threshold (overlap {PREDICTED:g}) over sigma", Bound(">=", 0.9),
+              lambda: measure(correlation, span=(-1.0, 1.0)), terms="paper", unless=unless),
         *(
-            claim(f"onset.sharp.{sigma:g}", "6", f"sigma {sigma:g}: exponent of lambda from a quarter to three quarters right",
-                  Bound(">", 1), lambda k=k: measure(lambda curves: steepness(*curves[k])), unless=unless)
+            claim(f"onset.sharp.{sigma:g}", "6",
+                  f"sigma {sigma:g}: exponent of lambda from a quarter to three quarters right", Bound(">", 1),
+                  lambda k=k: measure(lambda curves: steepness(*curves[k])), unless=unless)
             for k, sigma in enumerate(SIGMAS)
         ),
     ]  # fmt: skip
 
 
 def _arrays(runs: Runs) -> dict[str, np.ndarray]:
-    """Overlaps against distance, closed form and on pixels; a bump a sigma; and UMAP of the first seed's models."""
+    """Collect overlaps against distance (closed form, on pixels), a bump a sigma, and UMAP of the first seed's models."""
     distances = np.linspace(0, 8, 65)
     arrays: dict[str, np.ndarray] = {"distance": distances, "steps": np.arange(0.0, 8.5, 1.0)}
     for sigma in OVERLAPPED:

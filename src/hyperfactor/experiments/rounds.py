@@ -1,4 +1,4 @@
-"""Several experiments at once: what they need, each run once, in rounds until a search is over."""
+"""Several experiments at once: the runs that they need, each trained once, in rounds until every search is over."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,31 +9,44 @@ from hyperfactor.store.files import Files
 
 
 class Rounds:
-    """The runs of experiments under a preset, of seeds 0 .. seeds - 1.
+    """The runs of experiments under a preset.
 
         while wanted := rounds.missing():
             rounds.add(train(wanted))
 
     Equal specs of different experiments are one run.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        The experiments.
+    preset : str
+        Name of the preset.
+    seeds : int
+        Number of seeds; they are 0 .. seeds - 1.
+
+    Raises
+    ------
+    RequestError
+        For an unknown preset.
     """
 
     def __init__(self, experiments: Sequence[Experiment], preset: str, seeds: int):
-        """Raises RequestError for an unknown preset."""
         self.experiments, self.preset, self.seeds = experiments, preset, range(seeds)
         self._specs = {(e.name, seed): dict(e.specs(preset, seed)) for e in experiments for seed in self.seeds}
         self._first = {key: len(of_one) for key, of_one in self._specs.items()}
         self._done: dict[str, Run] = {}
 
     def specs(self) -> list[RunSpec]:
-        """What has been asked for up to now, finished or not."""
+        """Return the specs requested so far, finished or not."""
         return list({spec.id: spec for of_one in self._specs.values() for spec in of_one.values()}.values())
 
     def missing(self) -> list[RunSpec]:
-        """The specs of the next round; none when there is nothing more to train."""
+        """Return the specs of the next round; none if there is nothing more to train."""
         return [spec for spec in self.specs() if spec.id not in self._done]
 
     def titles(self) -> dict[str, str]:
-        """For each id, what the run is for: "composition 2d, seed 0"."""
+        """Return for each id the purpose of the run: "composition 2d, seed 0"."""
         return {
             spec.id: f"{name} {role}, seed {seed}"
             for (name, seed), of_one in self._specs.items()
@@ -41,8 +54,10 @@ class Rounds:
         }
 
     def searched(self) -> list[tuple[int, list[RunSpec]]]:
-        """Of each experiment and seed whose search is not over: about how many runs it will ask for yet, and those that
-        it has asked for, which they are like."""
+        """For each unfinished search, return the expected number of further runs and the runs requested so far.
+
+        The runs requested so far serve to estimate the cost of the further ones.
+        """
         return [
             (count, list(specs.values()))
             for experiment in self.experiments
@@ -53,7 +68,7 @@ class Rounds:
         ]
 
     def add(self, done: Mapping[str, Run]) -> None:
-        """Finished runs by id; the experiments then say what they need further."""
+        """Add finished runs by id, and ask the experiments for the runs that they need next."""
         self._done |= done
         for experiment in self.experiments:
             for seed in self.seeds:
@@ -61,7 +76,7 @@ class Rounds:
                     pass
 
     def _ask(self, experiment: Experiment, seed: int) -> bool:
-        """Whether an experiment, all of whose runs are finished, needs further ones."""
+        """Whether an experiment, all of whose runs are finished, needs further runs."""
         of_one = self._specs[experiment.name, seed]
         if any(spec.id not in self._done for spec in of_one.values()):
             return False
@@ -70,7 +85,7 @@ class Rounds:
         return bool(new)
 
     def results(self, files: Files) -> list[Result]:
-        """What each experiment found; analyses are kept in `files`."""
+        """Return the result of each experiment; analyses are kept in `files`."""
         found = []
         for experiment in self.experiments:
             of_seed = [self._specs[experiment.name, seed] for seed in self.seeds]

@@ -1,14 +1,13 @@
 """What shape does a model make of two periodic factors?
 
-Figures 2, 3 and 8 of the paper.  All models draw one bump on a periodic canvas of 32 x 32, trained on
-centres half a pixel apart, and are looked at in one layer while they draw the lattice of whole pixels, at several
-steps of training.
+Figures 2, 3 and 8 of the paper. All models draw one bump on a periodic canvas of 32 x 32, trained on centres half a
+pixel apart. One layer is recorded while they draw the lattice of whole pixels, at several steps of training.
 
     torus       the condition wraps round, as the factors do: three harmonics of each
     no wrap     the condition is a positional code that does not wrap round
 
-The representation is R (32, 32, d) at timestep 0 of the model's own drawings.  A torus is told from a Klein bottle by
-asking two fields for its Betti numbers: over 2 alone they are the same.
+The representation is R (32, 32, d) at timestep 0 of the model's own drawings. Betti numbers over two fields tell a
+torus from a Klein bottle: over 2 alone they are the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,14 +61,14 @@ SHOWN = (0.0, 0.2, 1.0)  # in figures 2 (e-g)
 STRIDE = 2  # between the lattice points that are drawn part way
 TORUS = (1, 2, 1)
 READINGS = 5  # of Betti numbers; 5 of 5 show a share above one half
-LANDMARKS = 450  # of 1,024 points, once trained: with 300 the gaps between them are half as long as the loops
-UNTRAINED = 300  # a cloud without a shape takes far longer, and has the less to show
+LANDMARKS = 450  # of 1,024 points, after training: with 300 the gaps between them are half as long as the loops
+UNTRAINED = 300  # a cloud without a shape takes far longer and shows less
 AXES = 15  # of the spectrum that is kept
 BOOTSTRAP = 200
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
-    """The two models of one seed."""
+    """Return the specs of the two models of one seed."""
     steps = PRESETS.get(preset, {}).get("training", {}).get("steps", TRAINING["steps"])
     training = {**TRAINING, "snapshots": sorted({round(part * steps) for part in WATCHED})}
     return {
@@ -80,20 +79,20 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
 
 @dataclass(frozen=True)
 class View:
-    """A model of a seed at one step of training.
+    """A model of one seed at one step of training.
 
-    Parameters
+    Attributes
     ----------
-    seed, step
-        Of the run, and of its training.
-    right
-        Outcomes of drawing the lattice, or every STRIDE-th point of it, (n,).
-    representation
-        Of that lattice.
-    width
-        Of a bump, in steps of that lattice.
-    landmarks
-        For its persistent homology.
+    seed, step : int
+        Seed of the run, and step of its training.
+    right : (n,)
+        Whether each drawing of the lattice, or of every STRIDE-th point of it, is right.
+    representation : Representation
+        The representation of that lattice.
+    width : float
+        Width of a bump, in steps of that lattice.
+    landmarks : int
+        Number of landmarks for persistent homology.
     """
 
     seed: int
@@ -105,11 +104,12 @@ class View:
 
     @property
     def points(self) -> np.ndarray:
+        """The representation as a cloud of points."""
         return self.representation.points
 
     @cached_property
     def shares(self) -> np.ndarray:
-        """Of the variance along the principal axes."""
+        """Shares of the variance along the principal axes."""
         return spectrum(self.points)
 
     @cached_property
@@ -124,7 +124,7 @@ class View:
     def tori(self) -> Estimate:
         """The share of READINGS that show a torus: its Betti numbers over both fields, told from noise.
 
-        Each reading has its own landmarks.  The second field is asked only where the first shows a torus.
+        Each reading has its own landmarks. The second field is asked only if the first shows a torus.
         """
 
         def shown(seed: int, field: int) -> bool:
@@ -139,17 +139,17 @@ class View:
         return Estimate(*self.compared.margin(name, nearer, farther), "bootstrap over curves and steps")
 
     def dimension(self) -> Estimate:
-        """The participation ratio."""
+        """Return the participation ratio."""
         return dimension_over_lines([self.representation.values], rng.stream(self.seed, "torus.lines"), BOOTSTRAP)
 
     def cross(self) -> Estimate:
-        """The mean magnitude of the cosine between the steps of x and of y from one lattice point."""
+        """Return the mean magnitude of the cosine between the steps of x and of y from one lattice point."""
         cosines = np.abs(displacement_cosines(self.representation).cross)
         table = cosines.reshape(self.representation.sizes)
         return self._over_lines(lambda x, y: float(table[np.ix_(x, y)].mean()))
 
     def interaction(self) -> Estimate:
-        """The share of the variance that x and y explain only together."""
+        """Return the share of the variance that x and y explain only together."""
         return self._over_lines(lambda x, y: additivity(self.representation.values[np.ix_(x, y)]).interaction)
 
     def _over_lines(self, statistic: Callable[[np.ndarray, np.ndarray], float]) -> Estimate:
@@ -158,7 +158,19 @@ class View:
 
 
 def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View:
-    """Draw the lattice with the model of a step, judge the drawings, and read the layer."""
+    """Draw the lattice with the model of a training step, judge the drawings, and record the layer.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    step : int
+        Step of training, one that was kept.
+    apart : int
+        Lattice steps between the points.
+    landmarks : int
+        Number of landmarks for persistent homology.
+    """
     spec = run.spec
     points, sides = every(spec.data, apart)
     images = run.sample(points, spec.seed, step)
@@ -172,7 +184,7 @@ def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model at the start and at the end of training, and, where asked for, more coarsely between."""
+    """A model at the start and at the end of training and, if requested, on a coarser lattice between."""
 
     first: View
     last: View
@@ -184,7 +196,7 @@ class Trained:
 
 
 def examine(run: Run, part_way: bool) -> Trained:
-    """Look at a model at both ends of its training, and, where asked, between."""
+    """Examine a model at both ends of its training and, if `part_way`, between."""
     steps = sorted({*run.spec.training.snapshots, run.spec.training.steps})
     apart = stride(run.spec.data)
     return Trained(
@@ -195,7 +207,7 @@ def examine(run: Run, part_way: bool) -> Trained:
 
 
 def analyse(runs: Runs) -> Analysis:
-    """The claims of figures 2, 3 and 8, tables over training and of the shapes, and what the figures draw."""
+    """Return the claims of figures 2, 3 and 8, tables over training and of the shapes, and drawn arrays."""
     found = {role: [examine(run, role == "torus") for run in of_role] for role, of_role in runs.items()}
     seeds = [run.spec.seed for run in runs["torus"]]
     sides = found["torus"][0].last.representation.sizes
@@ -212,7 +224,7 @@ Made = Callable[[str, str, str, Bound, Callable[[View], Estimate], Terms], Claim
 
 
 def _unlearnt(role: str, models: Sequence[Trained]) -> list[str]:
-    """What stands against judging models: that they do not draw the lattice."""
+    """List the reasons against judging models: those that do not draw the lattice."""
     shares = [(trained.last.seed, float(trained.last.right.mean())) for trained in models]
     return [
         f"model {role!r} of seed {seed} draws {share:.2f} of the lattice right, needs {LEARNT:g}"
@@ -222,10 +234,10 @@ def _unlearnt(role: str, models: Sequence[Trained]) -> list[str]:
 
 
 def _made_by(torus: Sequence[Trained]) -> Made:
-    """Makes claims that training produced a property of the representation.
+    """Return a function that makes claims about what training has produced.
 
-    Such a claim is not measured where a network has not learnt, or where the value equals that of the untrained network.
-    A value outside the bound fails, whatever the untrained network shows.
+    Such a claim is not measured if a network has not learnt, or if the value equals that of the untrained network. A
+    value outside the bound fails, whatever the untrained network shows.
     """
 
     def made(
@@ -250,13 +262,16 @@ def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
     return [
         claim("torus.accuracy", "2", "drawings of the lattice that are right", Bound(">=", 0.98),
               lambda: [proportion(t.last.right) for t in torus]),
-        made("torus.betti.end", "2", "trained: readings that show a torus, Betti numbers (1, 2, 1) over the fields of 2 and of 3", most,
+        made("torus.betti.end", "2",
+             "trained: readings that show a torus, Betti numbers (1, 2, 1) over the fields of 2 and of 3", most,
              lambda view: view.tori, "paper"),
         claim("torus.betti.start", "2", "untrained: readings that show a torus", half,
               lambda: [t.first.tori for t in torus], terms="paper"),
-        made("torus.dimension", "2", "effective dimension (participation ratio)", Bound(">", 4), View.dimension, "paper"),
+        made("torus.dimension", "2", "effective dimension (participation ratio)", Bound(">", 4), View.dimension,
+             "paper"),
         *_of_figure_3(made),
-        made("torus.cross", "3", "steps of x and y: mean magnitude of the cosine", Bound("<=", 0.15), View.cross, "ours"),
+        made("torus.cross", "3", "steps of x and y: mean magnitude of the cosine", Bound("<=", 0.15), View.cross,
+             "ours"),
         made("torus.interaction", "3", "share of the variance that x and y explain only together", Bound("<=", 0.1),
              View.interaction, "ours"),
         claim("control.betti", "2", "code that does not wrap: readings that show a torus", half,
@@ -265,7 +280,7 @@ def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
 
 
 def _of_figure_3(made: Made) -> list[Claim]:
-    """Which ideal shape the statistics of figure 3 are nearer to."""
+    """Make the claims about the ideal shape to which the statistics of figure 3 are nearer."""
     apart = Bound(">", 0)
     claims = [
         made("torus.xy.orthogonality", "3", "x-on-y orthogonality: distance to the 3D torus's x-on-y less distance to "
@@ -277,8 +292,8 @@ def _of_figure_3(made: Made) -> list[Claim]:
         for kind in ("orthogonality", "parallelism"):
             paper = (("3D torus", f"x-on-y {kind}"), ("Clifford torus", f"{name} {kind}"))
             statement = (
-                f"hyper-factorized, {name} {kind}: distance to the Clifford torus's {name} less distance to the 3D torus's "
-                "x-on-y"
+                f"hyper-factorized, {name} {kind}: distance to the Clifford torus's {name} less distance to the "
+                "3D torus's x-on-y"
             )
             measure = _nearer(f"{name} {kind}", *paper)
             claims.append(made(f"torus.{name[0]}{name[-1]}.{kind}", "3", statement, apart, measure, "paper"))
@@ -293,8 +308,7 @@ def _of_figure_3(made: Made) -> list[Claim]:
 
 
 def _training(found: dict[str, list[Trained]], seeds: list[int]) -> pl.DataFrame:
-    """A row a model, seed and step: n drawings, the share right, effective dimension, intrinsic dimension, and
-    the share of the variance along 4 axes."""
+    """Tabulate, by model, seed and step, the drawings, the share right, dimensions, and the variance along 4 axes."""
     return pl.DataFrame([
         {
             "model": role, "seed": seed, "step": view.step, "n": len(view.right), "right": float(view.right.mean()),
@@ -309,9 +323,15 @@ def _training(found: dict[str, list[Trained]], seeds: list[int]) -> pl.DataFrame
 
 
 def _topology(found: dict[str, list[Trained]], seeds: list[int], ideal: Persistence) -> pl.DataFrame:
-    """A row a model, seed, end of training and dimension: Betti number, how clear it is, the p-value of the last
-    bar counted, the three longest bars in units of the cloud's radius, and the bottleneck distance to an
-    ideal torus in the same units."""
+    """Tabulate the topology at both ends of training.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row a model, seed, step and dimension: Betti number, its clarity, the p-value of the last bar counted, the
+        three longest bars in units of the cloud's radius, and the bottleneck distance to an ideal torus in the same
+        units.
+    """
     rows = []
     for role, of_role in found.items():
         for seed, trained in zip(seeds, of_role, strict=True):
@@ -331,8 +351,14 @@ def _topology(found: dict[str, list[Trained]], seeds: list[int], ideal: Persiste
 
 
 def _geometry(found: dict[str, list[Trained]], seeds: list[int]) -> pl.DataFrame:
-    """A row a model, seed and statistic: its mean, and its Wasserstein distance to each reference; the mean over
-    statistics is called "all"."""
+    """Tabulate the geometry at the end of training.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row a model, seed and statistic: its mean, and its Wasserstein distance to each reference. The mean over
+        statistics is called "all".
+    """
     rows = []
     for role, of_role in found.items():
         for seed, trained in zip(seeds, of_role, strict=True):
@@ -345,8 +371,11 @@ def _geometry(found: dict[str, list[Trained]], seeds: list[int]) -> pl.DataFrame
 
 
 def _arrays(trained: Trained, ideal: Persistence) -> dict[str, np.ndarray]:
-    """Of the first seed: spectra and accuracy by step, principal coordinates at three steps, diagrams, and the
-    values of each statistic for the model and each reference."""
+    """Collect what the figures draw of the first seed.
+
+    These are spectra and accuracy by step, principal coordinates at three steps, persistence diagrams, and the values
+    of each statistic for the model and each reference.
+    """
     views = trained.views
     chosen = [min(views, key=lambda view: abs(view.step / trained.last.step - part)).step for part in SHOWN]
     arrays = {
@@ -373,8 +402,10 @@ def _arrays(trained: Trained, ideal: Persistence) -> dict[str, np.ndarray]:
 
 
 def _stereographic(R: np.ndarray) -> np.ndarray:
-    """A Clifford torus, which lies in the 3-sphere, as a surface in 3 dimensions: projected from the
-    pole (0, 0, 0, 1), which the torus does not meet."""
+    """Project a Clifford torus, which lies in the 3-sphere, to 3 dimensions.
+
+    The projection is from the pole (0, 0, 0, 1), which the torus does not meet.
+    """
     unit = R / np.linalg.norm(R, axis=-1, keepdims=True)
     return unit[..., :3] / (1.0 - unit[..., 3:])
 
