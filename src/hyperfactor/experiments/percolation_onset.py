@@ -260,7 +260,7 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
 
 
 def _arrays(runs: Runs) -> dict[str, np.ndarray]:
-    """Collect overlaps against distance (closed form, on pixels), a bump a sigma, and UMAP of the first seed's models."""
+    """Collect overlaps by distance (closed form, on pixels), a bump a sigma, and UMAP of the first seed's models."""
     distances = np.linspace(0, 8, 65)
     arrays: dict[str, np.ndarray] = {"distance": distances, "steps": np.arange(0.0, 8.5, 1.0)}
     for sigma in OVERLAPPED:

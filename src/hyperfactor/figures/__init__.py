@@ -1,4 +1,4 @@
-"""Results -> figures.  Nothing is computed here."""
+"""From results to figures. Nothing is computed here."""
 
 from collections.abc import Callable, Iterator
 
@@ -46,7 +46,17 @@ FIGURES: dict[str, dict[str, Callable[[Result], Figure]]] = {
 
 
 def draw(result: Result) -> Iterator[tuple[str, str, Figure]]:
-    """Each figure of a result: its number in the paper, a caption, and the figure."""
+    """Draw each figure of a result.
+
+    Yields
+    ------
+    number : str
+        Number of the figure in the paper.
+    caption : str
+        Its caption.
+    figure : matplotlib.figure.Figure
+        The figure.
+    """
     for number, function in FIGURES.get(result.experiment, {}).items():
         with style.context():
             yield number, " ".join((function.__doc__ or "").split()), function(result)

@@ -26,9 +26,10 @@ def figure_1(result: Result) -> Figure:
 
 
 def figure_9(result: Result) -> Figure:
-    """The canvas of factor values, with the window's edge in black.  (a) How many stripe centres are visible: none
-    (grey), one (light blue), both (blue).  (b-d) A picture of each kind.  (e-h) What each model is trained on
-    (orange)."""
+    """The canvas of factor values; the window's edge is black. (a) The number of visible stripe centres: none (grey),
+    one (light blue), both (blue). (b-d) A picture of each kind. (e-h) The points that each model was trained on
+    (orange).
+    """
     figure = style.new(PAGE, 3.7, "canvas 45 x 45 factor values (pixels), window 32 x 32; closed form")
     axes = figure.subplots(2, 4)
     _canvas(axes[0, 0], result.arrays["visible"], [PALE, SKY, BLUE])
@@ -45,9 +46,10 @@ def figure_9(result: Result) -> Figure:
 
 
 def figure_4(result: Result) -> Figure:
-    """Three models.  (a-c) What each was trained on, and which requests the model of the first seed drew right.  (d-f)
-    Accuracy by region: a bar is the mean over seeds, a dot is one seed, and the short dashed line is a model that
-    copies the nearest trained point."""
+    """Three models. (a-c) The points that each was trained on, and the requests that the first seed's model drew right
+    and wrong. (d-f) Accuracy by region: a bar is the mean over seeds, a dot is one seed, and a short dashed line is a
+    model that copies the nearest trained point.
+    """
     roles, groups = ("2d", "1d", "2d+1d"), ["vertical", "horizontal", "intersection", "train"]
     text = f"maps: seed {result.seeds[0]}; bar: mean over seeds, dot: a seed, dashed: copying the nearest trained point"
     figure = style.new(PAGE, 4.3, _note(result, roles, groups, text))
@@ -80,15 +82,16 @@ def figure_4(result: Result) -> Figure:
 
 
 def figure_10(result: Result) -> Figure:
-    """Stripes alone (a-c) and with a rim of pairs (d-f).  (a, d) What the model was trained on (grey), and which
-    requests the model of the first seed drew right (green) and wrong (red).  (b, e) Accuracy, right in both factors and
-    valid: a bar is the mean over seeds, a dot is one seed, and the short dashed line is a model that copies the nearest
-    trained point.  (c, f) 25 drawings of the first seed, with the x and y asked for; a green frame is right, a red one
-    wrong."""
+    """Stripes alone (a-c) and with a rim of pairs (d-f). (a, d) The points that the model was trained on (grey), and
+    the requests that the first seed's model drew right (green) and wrong (red). (b, e) Share of drawings that are right
+    in both factors and valid: a bar is the mean over seeds, a dot is one seed, and the short dashed line is a model
+    that copies the nearest trained point. (c, f) 25 drawings of the first seed, with the requested x and y; a green
+    frame is right, a red frame wrong.
+    """
     roles, regions = ("1d", "1d+rim"), ["overall", "train", "ood"]
     text = (
-        f"bar: mean over seeds, dot: a seed, dashed: copying the nearest trained point; a, c, d, f: seed {result.seeds[0]}, "
-        "green: right, red: wrong, grey: trained on; above a drawing: the x, y asked for (pixels)"
+        f"bar: mean over seeds, dot: a seed, dashed: copying the nearest trained point; a, c, d, f: seed "
+        f"{result.seeds[0]}, green: right, red: wrong, grey: trained on; above a drawing: the requested x, y (pixels)"
     )
     figure = style.new(PAGE, 5.6, _note(result, roles, regions, text))
     halves = np.ravel(figure.subfigures(1, 2, squeeze=False))
@@ -113,7 +116,7 @@ def figure_10(result: Result) -> Figure:
 
 
 def _canvas(axes: Axes, values: np.ndarray, colours: list[str]) -> None:
-    """A map (y, x) of the canvas, with the window's edge."""
+    """Draw a map (y, x) of the canvas, with the window's edge."""
     side = len(values)
     low = -((side - 32) // 2) - 0.5
     extent = (low, low + side, low + side, low)
@@ -125,7 +128,7 @@ def _canvas(axes: Axes, values: np.ndarray, colours: list[str]) -> None:
 
 
 def _outcomes(axes: Axes, result: Result, role: str) -> None:
-    """The canvas with the trained region, and each evaluated pair as right or wrong."""
+    """Draw the canvas with the trained region, and each evaluated pair as right or wrong."""
     _canvas(axes, result.arrays[f"{role}.trained"], ["white", PALE])
     points, right = result.arrays[f"{role}.requests"], result.arrays[f"{role}.outcome"]
     for colour, chosen in ((VERMILION, ~right), (GREEN, right)):
@@ -135,8 +138,15 @@ def _outcomes(axes: Axes, result: Result, role: str) -> None:
 def _shares(
     result: Result, role: str, regions: list[str], columns: tuple[str, ...]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """For each column, shares (seeds, regions), and where there is one the copying baseline (regions,), its mean over
-    seeds."""
+    """Collect shares by region.
+
+    Returns
+    -------
+    shares : dict of str to (seeds, regions)
+        Shares of each column.
+    copied : dict of str to (regions,)
+        The copying baseline of the columns that have one, as a mean over seeds.
+    """
     table = result.tables["accuracy"].filter((pl.col("model") == role) & pl.col("region").is_in(regions))
     order = table.with_columns(pl.col("region").replace_strict(regions, range(len(regions))).alias("order"))
     order = order.sort("seed", "order")

@@ -17,9 +17,10 @@ CLAIMS = {"bumps": "efficiency.bumps", "bumps + stripes": "efficiency.both"}  # 
 
 
 def figure_4g(result: Result) -> Figure:
-    """Accuracy in x, in y and in both when the set of bumps and stripes is subsampled.  A marker is one model; a line
-    joins models of one seed whose fractions are no more than twice apart.  Dotted is a model that copies the nearest
-    trained picture."""
+    """Accuracy in x, in y and in both when the set of bumps and stripes is subsampled. A marker is one model; a line
+    joins models of one seed whose fractions differ by a factor of at most two. The dotted line is a model that copies
+    the nearest trained picture.
+    """
     table = _largest(result, "bumps + stripes", 32)
     figure = style.new(
         style.COLUMN, 2.4, f"{style.about(result, table['n'])}; N = {table['size'][0]}; marker: one model; "
@@ -40,15 +41,16 @@ def figure_4g(result: Result) -> Figure:
 
 
 def figure_5(result: Result) -> Figure:
-    """(a, b) Accuracy against the fraction trained on, for bumps alone and with stripes.  A dot is one model; a line
-    joins models of one seed whose fractions are no more than twice apart.  Dotted is a model that copies the nearest
-    trained picture. (c) The pictures with which 0.6 of the drawings are right against N: a dot is one seed, its bar
-    reaches to the two models around it, and the line is the fitted power over all seeds.  Grey are N and N^2 through
-    the mean of all dots."""
+    """(a, b) Accuracy against the trained fraction, for bumps alone and with stripes. A dot is one model; a line joins
+    models of one seed whose fractions differ by a factor of at most two. The dotted line is a model that copies the
+    nearest trained picture. (c) The number of pictures with which 0.6 of the drawings are right, against N: a dot is
+    one seed, its bar reaches to the two nearest models, and the line is the fitted power over all seeds. The grey lines
+    are N and N^2 through the mean of all dots.
+    """
     figure = style.new(
-        style.PAGE, 2.5, f"{style.about(result, result.tables['accuracy']['n'])}; a, b: dot: one model, line: joins models "
-        f"of one seed, dotted: copying; c: pictures with which {NEEDED} of the drawings are right, dot: a seed, bar: the two models "
-        "around it",
+        style.PAGE, 2.5, f"{style.about(result, result.tables['accuracy']['n'])}; a, b: dot: one model, line: joins "
+        f"models of one seed, dotted: copying; c: pictures with which {NEEDED} of the drawings are right, dot: a "
+        "seed, bar: the two nearest models",
     )  # fmt: skip
     panels = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
     for k, (family, colour) in enumerate(FAMILIES.items()):
@@ -65,22 +67,24 @@ def figure_5(result: Result) -> Figure:
 
 
 def _largest(result: Result, family: str, size: int) -> pl.DataFrame:
-    """The accuracy of a family at N = size, or the largest N where that was not tried."""
+    """Return the accuracy of a family at N = size, or at the largest N if that was not tried."""
     table = result.tables["accuracy"].filter(pl.col("family") == family)
     sizes = table["size"].unique()
     return table.filter(pl.col("size") == (size if size in sizes else sizes.max())).sort("seed", "fraction")
 
 
 def _models(axes: Axes, table: pl.DataFrame, column: str, label: str | None, colour: str, marker: str = ".") -> None:
-    """A marker for each model.  Those of one seed are joined: each seed has its own fractions, so that there is no
-    mean."""
+    """Draw a marker for each model, and join those of one seed.
+
+    Each seed has its own fractions, so there is no mean.
+    """
     for k, of_seed in enumerate(table.partition_by("seed", maintain_order=True)):
         named = {column: (label if k == 0 else None, colour)}
         style.lines(axes, of_seed, "fraction", named, seeds=marker, apart=JOINED)
 
 
 def _fractions(axes: Axes, table: pl.DataFrame) -> None:
-    """The axes of shares against fractions, with what a model scores that copies."""
+    """Set up the axes of shares against fractions, with the shares of a model that copies."""
     style.lines(axes, table, "fraction", {"all_copied": (None, GREY)}, line=":", seeds="", apart=JOINED)
     axes.set(ylim=(-0.03, 1.05), xscale="log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -89,7 +93,7 @@ def _fractions(axes: Axes, table: pl.DataFrame) -> None:
 
 
 def _needed(axes: Axes, result: Result) -> None:
-    """Pictures needed against N, with the fitted powers and, through all points, N and N squared."""
+    """Draw the pictures needed against N, with the fitted powers and, through all points, N and N squared."""
     axes.set(xlabel="N (values of a factor)", ylabel="pictures needed")
     table = result.tables["needed"].filter(pl.col("needed").is_not_null()).sort("size", "seed")
     if not len(table):
@@ -124,5 +128,5 @@ def _needed(axes: Axes, result: Result) -> None:
 
 
 def _power(sizes: np.ndarray, counts: np.ndarray, power: float, at: np.ndarray) -> np.ndarray:
-    """The line of a slope through the mean of the points, on logarithmic axes."""
+    """Return the line of a slope through the mean of the points, on logarithmic axes."""
     return np.exp(np.log(counts).mean() + power * (np.log(at) - np.log(sizes).mean()))

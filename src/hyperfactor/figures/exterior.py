@@ -13,8 +13,9 @@ PLACES = {"interior": BLUE, "corner": ORANGE}
 
 def figure_12(result: Result) -> Figure:
     """Accuracy for pairs held out in the middle (interior) and at a corner, against the side of the square, for (a)
-    bumps and (b) sums of stripes: a dot is one seed, the line is the mean over seeds, dotted is a model that copies the
-    nearest trained picture."""
+    bumps and (b) sums of stripes. A dot is one seed, the line is the mean over seeds, and the dotted line is a model
+    that copies the nearest trained picture.
+    """
     table = result.tables["accuracy"].filter(pl.col("region") == "held out")
     note = "line: mean over seeds, dot: a seed, dotted: copying the nearest trained picture"
     figure = style.new(style.PAGE, 2.4, f"{style.about(result, table['n'])}; {note}")

@@ -1,5 +1,4 @@
-"""Figures 3 and 8 with the noise taken out, and the signature against the noise, from the hyperfactorization
-experiment."""
+"""Figures 3 and 8 without noise, and the signature against the noise, from the hyperfactorization experiment."""
 
 import numpy as np
 import polars as pl
@@ -21,9 +20,11 @@ LINES = {("16", "wraps"): "-", ("16", "sinusoidal"): "--", ("32", "sinusoidal"):
 
 def figure_3(result: Result) -> Figure:
     """Figure 3 of the paper, with and without noise: how orthogonal (left) and how parallel (right) curves of the same
-    factor and of different ones are, for the last recipe and the first seed.  Steps are curves of the share of pairs
-    below a value. Ideal 3D torus and Clifford torus; the model read from one drawing a point, and corrected for noise.
-    Grey, dashed: the noise ceiling, which is what one drawing a point shows of equal curves and of equal steps."""
+    factor and of different factors are, for the last recipe and the first seed. Each line is the share of pairs below a
+    value, for an ideal 3D torus, an ideal Clifford torus, the model read from one drawing a point, and the model
+    corrected for noise. The dashed grey line is the noise ceiling: the value that one drawing a point shows for equal
+    curves and equal steps.
+    """
     role = _recipes(result)[-1]
     size = int(result.arrays[f"{role}.size"])
     table = _end(result).filter((pl.col("recipe") == role) & (pl.col("seed") == result.seeds[0]))
@@ -56,9 +57,10 @@ def figure_3(result: Result) -> Figure:
 
 def figure_8(result: Result) -> Figure:
     """Figure 3's statistics for every recipe: their means at the end of training from one drawing a point (open) and
-    without noise (filled), a mark for each seed.  Vertical lines: the ideal 3D torus's x-on-y, which is the paper's
-    signature, and the Clifford torus of the recipe's size.  Last column: effective dimension, with the 4 of a flat
-    torus."""
+    without noise (filled), one mark for each seed. The vertical lines are the ideal 3D torus's x-on-y, which is the
+    paper's signature, and the Clifford torus of the recipe's size. Last column: effective dimension, with the 4 of a
+    flat torus.
+    """
     table, recipes = _end(result), _recipes(result)
     n = style.spread(table["drawings"].to_list())
     figure = style.new(
@@ -96,10 +98,11 @@ def figure_8(result: Result) -> Figure:
 
 
 def figure_noise(result: Result) -> Figure:
-    """Code or noise?  The paper's signature (0: a Clifford torus; 1: x-on-x and y-on-y are as the 3D torus's x-on-y)
-    along training against the share of the variance that is noise, a curve a recipe, the mean over seeds.  (a) Read
-    from one drawing a point.  (b) Without noise, up to a share of one half.  The ring is the end of training, the small
-    dot the first step shown (a: the untrained network)."""
+    """Code or noise? The paper's signature (0: a Clifford torus; 1: x-on-x and y-on-y are like the 3D torus's x-on-y)
+    during training, against the share of the variance that is noise; one curve a recipe, mean over seeds. (a) Read from
+    one drawing a point. (b) Without noise, up to a share of one half. The ring is the end of training, the small dot
+    the first step shown (a: the untrained network).
+    """
     fewest = pl.col("drawings") == pl.when(pl.col("kind") == "plain").then(1).otherwise(2)
     table = result.tables["geometry"].filter(
         (pl.col("layer") == LAYER) & pl.col("source").str.starts_with("ddim") & fewest
@@ -127,7 +130,7 @@ def figure_noise(result: Result) -> Figure:
 
 
 def _course(axes: Axes, table: pl.DataFrame, role: str, kind: str) -> None:
-    """The signature against noise by step, in the order of training."""
+    """Draw the signature against noise by step, in the order of training."""
     noise = table.filter(pl.col("kind") == "corrected").group_by("step").agg(pl.col("noise").fill_nan(None).mean())
     value = table.filter(pl.col("kind") == kind).group_by("step").agg(pl.col("signature").fill_nan(None).mean())
     course = noise.join(value, on="step").sort("step").drop_nulls()
@@ -156,7 +159,7 @@ def _recipes(result: Result) -> list[str]:
 
 
 def _end(result: Result) -> pl.DataFrame:
-    """What was measured of LAYER at the end of training on the whole lattice, by DDIM."""
+    """Return the measurements of LAYER at the end of training on the whole lattice, by DDIM."""
     table = result.tables["geometry"]
     last = table.group_by("recipe").agg(pl.col("step").max(), pl.col("stride").min())
     table = table.join(last, on=["recipe", "step", "stride"], maintain_order="left")
@@ -164,11 +167,11 @@ def _end(result: Result) -> pl.DataFrame:
 
 
 def _of(table: pl.DataFrame, kind: str) -> pl.DataFrame:
-    """One drawing a point, or the correction from all of them, one row a seed."""
+    """Select one drawing a point, or the correction from all of them, one row a seed."""
     rows = table.filter(pl.col("kind") == kind)
     return rows.filter(pl.col("drawings") == (1 if kind == "plain" else rows["drawings"].max())).unique("seed")
 
 
 def _clifford(name: str) -> float:
-    """The Clifford torus's mean: steps of two factors are orthogonal, those of one are parallel."""
+    """Return the Clifford torus's mean: steps of two factors are orthogonal, those of one are parallel."""
     return {"x-on-y orthogonality": 1.0, "x-on-y parallelism": 0.0}.get(name, 0.0 if "orth" in name else 1.0)

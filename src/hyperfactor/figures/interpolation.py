@@ -11,9 +11,10 @@ from hyperfactor.figures.style import BLACK, BLUE, SKY
 
 
 def figure_11(result: Result) -> Figure:
-    """The gap that a model fills.  (a) Accuracy in a lesion of growing width: a dot is one seed, the line is the mean
-    over seeds, dotted is a model that copies the nearest trained picture.  (b-d) The representation of the first seed
-    (UMAP of up1) for some widths, a dot for each lattice point, coloured by x."""
+    """Filling a gap. (a) Accuracy in a lesion of growing width: a dot is one seed, the line is the mean over seeds, and
+    the dotted line is a model that copies the nearest trained picture. (b-d) The representation of the first seed (UMAP
+    of up1) for some widths: one dot for each lattice point, coloured by x.
+    """
     table = result.tables["accuracy"].filter(pl.col("region") == "lesion").sort("seed", "width")
     shown = sorted(int(name.partition(".")[2]) for name in result.arrays if name.startswith("umap."))
     about = style.about(result, table["n"])

@@ -20,16 +20,17 @@ FRACTION = "fraction trained on (lambda)"
 
 
 def _colour(sigma: float) -> str:
-    """The same in every panel: from a scale of sigma, 0 to 2 pixels."""
+    """Return a sigma's colour, the same in every panel, from a scale of 0 to 2 pixels."""
     return to_hex(style.colours("viridis", np.array([0.85 * sigma / 2]))[0])
 
 
 def figure_6(result: Result) -> Figure:
-    """(a, b) Overlap of two bumps, closed form and on pixels.  (c) The largest simulated cluster, mean over lattices.
-    (d) A bump narrower than a pixel.  (e) Accuracy of the models: a dot is one seed, the line is the mean over seeds
-    and joins lambdas no more than twice apart, the dashed line is the onset (mean over the seeds that reach half
-    right), and dotted grey is a model that copies the nearest trained picture.  (f) The onset of each seed against the
-    percolation threshold for three overlaps; a seed without an onset is left out."""
+    """(a, b) Overlap of two bumps, in closed form and on pixels. (c) The largest simulated cluster, mean over lattices.
+    (d) A bump narrower than a pixel. (e) Accuracy of the models: a dot is one seed, and the line is the mean over seeds
+    and joins lambdas that differ by a factor of at most two. The dashed line is the onset (mean over the seeds that
+    reach one half), and the dotted grey line is a model that copies the nearest trained picture. (f) The onset of each
+    seed against the percolation threshold for three overlaps; a seed without an onset is left out.
+    """
     table = result.tables["accuracy"]
     figure = style.new(
         style.PAGE, 4.4, f"{style.about(result, table['n'])}; sigma in pixels; {_lattices(result)}; "
@@ -57,7 +58,8 @@ def figure_6(result: Result) -> Figure:
 
 def figure_13(result: Result) -> Figure:
     """The largest cluster's share of the occupied sites of simulated lattices, mean over lattices, for several widths
-    of the bumps and overlap thresholds."""
+    of the bumps and overlap thresholds.
+    """
     thresholds = sorted(result.tables["simulated"]["threshold"].unique())
     figure = style.new(
         style.PAGE, 2.3, f"preset {result.preset}; {_lattices(result)}, spacing 1 pixel; sigma in pixels"
@@ -75,9 +77,10 @@ def figure_13(result: Result) -> Figure:
 
 
 def figure_14(result: Result) -> Figure:
-    """(a) A bump of each width.  (b) The largest simulated cluster at an overlap threshold of 0.05, mean over lattices.
-    (c) The final loss on trained points (solid, dots) and on others (dotted, crosses): a mark is one seed, the line is
-    the mean over seeds and joins lambdas no more than twice apart."""
+    """(a) A bump of each width. (b) The largest simulated cluster at an overlap threshold of 0.05, mean over lattices.
+    (c) The final loss on trained points (solid, dots) and on others (dotted, crosses): a mark is one seed, and the line
+    is the mean over seeds and joins lambdas that differ by a factor of at most two.
+    """
     table = result.tables["accuracy"]
     sigmas = sorted(table["sigma"].unique())
     figure = style.new(
@@ -106,8 +109,9 @@ def figure_14(result: Result) -> Figure:
 
 
 def figure_15(result: Result) -> Figure:
-    """The representation of the first seed (UMAP of up1) for each width of the bumps and some lambdas, a dot for each
-    lattice point, coloured by x."""
+    """The representation of the first seed (UMAP of up1) for each width of the bumps and some lambdas: one dot for each
+    lattice point, coloured by x.
+    """
     roles = [name.partition(".")[2] for name in result.arrays if name.startswith("umap.")]
     sigmas = sorted({float(role.split(" | ")[0]) for role in roles})
     fractions = sorted({float(role.split(" | ")[1]) for role in roles})
@@ -132,7 +136,7 @@ def figure_15(result: Result) -> Figure:
 
 
 def _lattices(result: Result) -> str:
-    """Of the simulated curves."""
+    """Describe the simulated curves."""
     side, count = result.tables["simulated"].select("side", "lattices").row(0)
     return f"clusters: mean over {count} periodic lattices of side {side}"
 

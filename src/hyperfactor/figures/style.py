@@ -1,4 +1,4 @@
-"""How every figure looks: sizes in inches, type, and colours that colour-blind readers can tell apart."""
+"""The look of every figure: sizes in inches, type, and colours that colour-blind readers can tell apart."""
 
 import io
 import textwrap
@@ -52,8 +52,7 @@ RC = {
 
 @contextmanager
 def context() -> "Iterator[None]":
-    """Within the block, figures are made and saved by matplotlib's defaults and RC, whatever the user's own files
-    say."""
+    """Use matplotlib's defaults and RC within the block, whatever the user's own files say."""
     defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
     with warnings.catch_warnings(), matplotlib.rc_context(defaults | RC):  # pyright: ignore[reportArgumentType]
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
@@ -61,7 +60,15 @@ def context() -> "Iterator[None]":
 
 
 def new(width: float, height: float, note: str = "") -> Figure:
-    """An empty figure that needs no display; `note` (seeds, n) stands small at its foot, in four lines at most."""
+    """Make an empty figure that needs no display.
+
+    Parameters
+    ----------
+    width, height : float
+        Size, in inches.
+    note : str
+        Small text at its foot (seeds, n), at most four lines.
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     if note:
         plain = "".join(letter if letter.isprintable() else "?" for letter in note)
@@ -71,7 +78,7 @@ def new(width: float, height: float, note: str = "") -> Figure:
 
 
 def save(figure: Figure, kind: str) -> bytes:
-    """The figure as an "svg" or "pdf", whose bytes depend on nothing but what it shows."""
+    """Return the figure as "svg" or "pdf", in bytes that depend only on its content."""
     buffer = io.BytesIO()
     with context():
         figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else {"CreationDate": None})
@@ -79,7 +86,7 @@ def save(figure: Figure, kind: str) -> bytes:
 
 
 def letter(axes: Axes, text: str) -> None:
-    """A panel's letter, above its upper left corner."""
+    """Put a panel's letter above its upper left corner."""
     axes.annotate(
         text, (0, 1), xycoords="axes fraction", xytext=(-4, 3), textcoords="offset points",
         ha="right", va="bottom", fontweight="bold", fontsize=9,
@@ -87,17 +94,17 @@ def letter(axes: Axes, text: str) -> None:
 
 
 def corner(axes: Any, text: str) -> None:
-    """A panel's letter in the upper left corner of axes of any kind, 3D ones too."""
+    """Put a panel's letter into the upper left corner of 3D axes."""
     axes.text2D(0.02, 0.98, text, transform=axes.transAxes, ha="left", va="top", fontweight="bold", fontsize=9)
 
 
 def colours(name: str, at: np.ndarray) -> np.ndarray:
-    """RGBA of a colour map at values in [0, 1]."""
+    """Return the RGBA values of a colour map at values in [0, 1]."""
     return matplotlib.colormaps[name](at)
 
 
 def picture(axes: Axes, image: np.ndarray, title: str = "", frame: str = GREY) -> None:
-    """A brightness picture in [0, 1], row 0 at the top, with a thin frame and no ticks."""
+    """Show a brightness picture in [0, 1], row 0 at the top, with a thin frame and no ticks."""
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.set_title(title)
@@ -108,8 +115,19 @@ def picture(axes: Axes, image: np.ndarray, title: str = "", frame: str = GREY) -
 def bars(
     axes: Axes, groups: Sequence[str], series: dict[str, tuple[str, np.ndarray]], baselines: dict[str, np.ndarray]
 ) -> None:
-    """Shares by group.  series: name -> (colour, (seeds, groups)); a bar is the mean, a dot a seed.
-    baselines: name -> (groups,), drawn as a short black line across that series' bar."""
+    """Draw shares by group: a bar is the mean over seeds, a dot is one seed.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel.
+    groups : sequence of str
+        Names of the groups.
+    series : dict of str to (str, (seeds, groups))
+        By name, the colour and the shares.
+    baselines : dict of str to (groups,)
+        By name of a series, values drawn as short black lines across its bars.
+    """
     width = 0.8 / len(series)
     for k, (name, (colour, values)) in enumerate(series.items()):
         at = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * width
@@ -131,14 +149,14 @@ def bars(
 
 
 def about(result: Any, counts: pl.Series | None = None, of: str = "a point and seed") -> str:
-    """The preset and the number of seeds of a result, and of how many drawings a share is, for the foot of a figure."""
+    """Describe a result for the foot of a figure: its preset, the number of seeds, and the drawings in a share."""
     seeds = len(result.seeds)
     text = f"preset {result.preset}, {seeds} seed{'s' * (seeds > 1)}"
     return text if counts is None else f"{text}, n = {spread(counts)} drawings {of}"
 
 
 def spread(counts: Any) -> str:
-    """The smallest and the largest of some numbers, as text."""
+    """Return the smallest and the largest of some numbers, as text."""
     low, high = min(counts, default=0), max(counts, default=0)
     return f"{low}" if low == high else f"{low} to {high}"
 
@@ -147,20 +165,26 @@ def lines(
     axes: Axes, table: pl.DataFrame, x: str, series: Mapping[str, tuple[str | None, str]], *, line: str = "-",
     seeds: str = ".", apart: float = np.inf,
 ) -> None:  # fmt: skip
-    """Against column x the mean over seeds of columns, as a line, with a marker for each seed.
+    """Draw columns against column x: their mean over seeds as a line, with a marker for each seed.
 
     A missing value leaves a gap.
 
     Parameters
     ----------
-    series
+    axes : Axes
+        The panel.
+    table : polars.DataFrame
+        One row a seed and value of x.
+    x : str
+        Column of the abscissa.
+    series : mapping of str to (str or None, str)
         For each column its label, if any, and its colour.
-    line
-        The style of the line.
-    seeds
-        The marker of a seed; empty for a line without seeds.
-    apart
-        Two neighbours in x are not joined where one is more than this many times the other.
+    line : str
+        Style of the line.
+    seeds : str
+        Marker of a seed; empty for a line without seeds.
+    apart : float
+        Two neighbours in x are not joined if one is more than this many times the other.
     """
     mean = table.group_by(x).agg(pl.col(column).cast(pl.Float64).mean() for column in series).sort(x)
     at = mean[x].to_numpy().astype(float)
@@ -169,8 +193,8 @@ def lines(
     for column, (label, colour) in series.items():
         values = np.insert(mean[column].to_numpy(), breaks, np.nan)
         axes.plot(
-            np.insert(at, breaks, np.nan), values, line, marker="" if seeds and alone else "_", markersize=5 if seeds else 3,
-            color=colour, linewidth=1.2, label=label,
+            np.insert(at, breaks, np.nan), values, line, marker="" if seeds and alone else "_",
+            markersize=5 if seeds else 3, color=colour, linewidth=1.2, label=label,
         )  # fmt: skip
         if seeds:
             axes.plot(table[x], table[column].cast(pl.Float64), seeds, color=colour, markersize=3.5)

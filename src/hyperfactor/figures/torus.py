@@ -19,11 +19,12 @@ HOMOLOGY = {0: GREY, 1: BLUE, 2: VERMILION}
 
 
 def figure_2(result: Result) -> Figure:
-    """A torus is learnt.  (a) Ideal tori, coloured by x; the Clifford torus is projected from four dimensions to three.
-    (b) Persistence diagrams of an ideal torus and of the learned representation; what never dies stands on the dashed
-    line.  (c) Accuracy (solid) and effective dimension (dashed) over training, a line for each seed.  (d) The leading
-    15 shares of the variance at each step.  (e-g) The representation along its first three principal axes (upright: the
-    third) at the start, part way and at the end, coloured by x.  All but c are of the first seed."""
+    """A torus is learnt. (a) Ideal tori, coloured by x; the Clifford torus is projected from four dimensions to three.
+    (b) Persistence diagrams of an ideal torus and of the learnt representation; features that never die are on the
+    dashed line. (c) Accuracy (solid) and effective dimension (dashed) during training, one line for each seed. (d) The
+    leading 15 shares of the variance at each step. (e-g) The representation along its first three principal axes (the
+    third is upright) at the start, part way and at the end, coloured by x. All but c show the first seed.
+    """
     steps = result.arrays["steps"]
     drawn = result.tables["training"].filter(pl.col("model") == "torus")["n"]
     text = f"c: a line is a seed; b, d-g: seed {result.seeds[0]}; layer up1 at timestep 0"
@@ -40,7 +41,9 @@ def figure_2(result: Result) -> Figure:
         diagrams(axes, [result.arrays[f"diagram.{name}.{dim}"] for dim in range(3)], title)
     style.letter(panels[0, 0], "b")
     panels[0, 1].legend(
-        handles=[Line2D([], [], marker="o", linestyle="", markersize=3, color=c, label=f"H{d}") for d, c in HOMOLOGY.items()],
+        handles=[
+            Line2D([], [], marker="o", linestyle="", markersize=3, color=c, label=f"H{d}") for d, c in HOMOLOGY.items()
+        ],
         loc="lower right", handletextpad=0.1,
     )  # fmt: skip
     _course(panels[1, 0], result)
@@ -58,7 +61,8 @@ def figure_2(result: Result) -> Figure:
 
 def figure_3(result: Result) -> Figure:
     """Orthogonality (1 - subspace overlap of two curves) and parallelism (cosine of their steps) of curves of the same
-    factor and of different ones, for an ideal 3D torus, the model of the first seed, and an ideal Clifford torus."""
+    factor and of different factors, for an ideal 3D torus, the model of the first seed, and an ideal Clifford torus.
+    """
     shapes = ("3D torus", "model", "Clifford torus")
     sides = result.arrays[f"pca.{result.arrays['shown'][-1]}"].shape[:2]
     counts = {
@@ -67,7 +71,8 @@ def figure_3(result: Result) -> Figure:
         ]
         for test in ("orthogonality", "parallelism")
     }
-    text = f"a: {style.spread(counts['orthogonality'])} pairs of curves, b: {style.spread(counts['parallelism'])} pairs of steps"
+    curves, steps = (style.spread(counts[test]) for test in ("orthogonality", "parallelism"))
+    text = f"a: {curves} pairs of curves, b: {steps} pairs of steps"
     figure = style.new(
         PAGE,
         3.9,
@@ -90,9 +95,10 @@ def figure_3(result: Result) -> Figure:
 
 
 def figure_8(result: Result) -> Figure:
-    """Steps within one factor, and how far the model lies from each ideal shape.  (a, b) How the cosines between the
-    steps of x, and of y, at two of its values are distributed, for the first seed.  (c) Wasserstein distance of each
-    statistic to each reference: a bar is the mean over seeds, a dot is one seed."""
+    """Steps within one factor, and the distance of the model from each ideal shape. (a, b) Distribution of the cosines
+    between the steps of x, and of y, at two of its values, for the first seed. (c) Wasserstein distance of each
+    statistic from each reference: a bar is the mean over seeds, a dot is one seed.
+    """
     n = style.spread([len(_statistic(result, "model", f"{name} within")) for name in "xy"])
     text = f"a, b: seed {result.seeds[0]}, {n} pairs of steps; c: bar: mean over seeds, dot: a seed"
     figure = style.new(PAGE, 3.2, f"{style.about(result)}; {text}")
@@ -115,12 +121,12 @@ def figure_8(result: Result) -> Figure:
 
 
 def _statistic(result: Result, shape: str, name: str) -> np.ndarray:
-    """The values of a statistic of a shape; none where the model has no such curves or steps."""
+    """Return the values of a statistic of a shape; none if the model has no such curves or steps."""
     return result.arrays.get(f"statistic.{shape}.{name}", np.zeros(0))
 
 
 def _surface(axes: Any, coordinates: np.ndarray, title: str) -> None:
-    """A closed surface (n, n, 3), coloured along its first axis."""
+    """Draw a closed surface (n, n, 3), coloured along its first axis."""
     closed = np.pad(coordinates, ((0, 1), (0, 1), (0, 0)), mode="wrap")
     colours = style.colours(CYCLE, np.linspace(0, 1, len(closed)))[:, None].repeat(len(closed), axis=1)
     axes.plot_surface(*np.moveaxis(closed, -1, 0), facecolors=colours, rstride=1, cstride=1, linewidth=0, shade=True)
@@ -129,7 +135,7 @@ def _surface(axes: Any, coordinates: np.ndarray, title: str) -> None:
 
 
 def cloud(axes: Any, coordinates: np.ndarray, title: str) -> None:
-    """Lattice points (n_1, n_2, 3), coloured by x, with lines along y at equal x."""
+    """Draw lattice points (n_1, n_2, 3), coloured by x, with lines along y at equal x."""
     colours = style.colours(CYCLE, np.linspace(0, 1, len(coordinates), endpoint=False))
     for curve, colour in zip(coordinates, colours, strict=True):
         axes.plot(*np.append(curve, curve[:1], axis=0).T, "-", color=colour, linewidth=0.5, alpha=0.6)
@@ -141,7 +147,7 @@ def cloud(axes: Any, coordinates: np.ndarray, title: str) -> None:
 
 
 def _bare(axes: Any, coordinates: np.ndarray) -> None:
-    """No ticks and no panes; equal units along the axes, none shown below a third of the longest."""
+    """Remove ticks and panes; use equal units along the axes, and show none below a third of the longest."""
     sides = np.ptp(coordinates.reshape(-1, 3), axis=0)
     axes.set(xticks=[], yticks=[], zticks=[])
     axes.set_box_aspect(np.maximum(sides, sides.max() / 3), zoom=1.25)
@@ -150,7 +156,7 @@ def _bare(axes: Any, coordinates: np.ndarray) -> None:
 
 
 def diagrams(axes: Axes, by_dim: list[np.ndarray], title: str) -> None:
-    """Births and deaths; what never dies stands on the dashed line."""
+    """Draw births and deaths; features that never die are on the dashed line."""
     top = 1.1 * max(float(d[np.isfinite(d)].max(initial=0)) for d in by_dim) or 1.0
     for dim, diagram in enumerate(by_dim):
         deaths = np.where(np.isfinite(diagram[:, 1]), diagram[:, 1], top)
@@ -162,7 +168,7 @@ def diagrams(axes: Axes, by_dim: list[np.ndarray], title: str) -> None:
 
 
 def _course(axes: Axes, result: Result) -> None:
-    """Accuracy, left, and effective dimension, right, against training steps, every seed."""
+    """Draw accuracy (left) and effective dimension (right) against training steps, for every seed."""
     table = result.tables["training"]
     other = axes.twinx()
     for seed in result.seeds:
@@ -192,7 +198,7 @@ def _spectra(axes: Axes, result: Result) -> None:
 
 
 def histogram(axes: Axes, values: np.ndarray, bins: np.ndarray, colour: str, label: str, line: str = "-") -> None:
-    """Shares by bin.  A value beyond the ends by rounding counts in the last bin."""
+    """Draw shares by bin. A value beyond the ends by rounding counts in the last bin."""
     if not len(values):
         axes.plot([], [], color=colour, linewidth=1, label=f"{label}: none")
         return

@@ -1,4 +1,4 @@
-"""The page of results that a store keeps, without training or analysis."""
+"""The report of results that a store keeps, without training or analysis."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def report_again(store: str | Path, keys: Sequence[str], out: str | Path) -> tup
     store : str or Path
         A folder, or the address of a bucket.
     keys : sequence of str
-        Keys of results, or their beginnings. Default, where empty: the newest result of each experiment.
+        Keys of results, or their beginnings. If it is empty, the newest result of each experiment is taken.
     out : str or Path
         The folder of the report.
 
@@ -34,9 +34,9 @@ def report_again(store: str | Path, keys: Sequence[str], out: str | Path) -> tup
     Raises
     ------
     RequestError
-        Where a key names no result or several, two results are of one experiment, or the store keeps none.
+        If a key names no result or several, two results are of one experiment, or the store keeps none.
     StoreError
-        Where a result is damaged, or was kept by other code in a form that cannot be shown.
+        If a result is damaged, or was kept by other code in a form that cannot be shown.
     """
     chosen = choose(Store(store).files, keys)
     if unknown := [one for one in chosen if one.question.experiment not in EXPERIMENTS]:

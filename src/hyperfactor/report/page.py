@@ -1,4 +1,4 @@
-"""Results -> a folder with one self-contained page, the figures as files, and the numbers as JSON."""
+"""From results to a folder with one self-contained page, the figures as files, and the numbers as JSON."""
 
 import os
 import platform
@@ -20,11 +20,30 @@ from hyperfactor.strict import dump_json
 
 
 def write_report(results: Sequence[Result], out: str | Path) -> Path:
-    """Write report.html, figures/*.svg and *.pdf, for each experiment its numbers as JSON and its
-    claims as a Markdown table, and results.md with all of these; returns the page's path.
+    """Write a report.
 
-    All files are written at the end, and a disk without room leaves an earlier report as it was.  Raises RequestError
-    where the folder cannot be written, and MachineError where there is no room.
+    The folder gets report.html; figures/*.svg and *.pdf; for each experiment its numbers as JSON and its claims as a
+    Markdown table; and results.md with all of these. All files are written at the end; if the disk is full, an earlier
+    report stays as it was.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        Results of different experiments.
+    out : str or Path
+        The folder.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    RequestError
+        If the folder cannot be written.
+    MachineError
+        If there is no room.
     """
     place, contents = named_path(out, "out"), {}
     sections = []
@@ -55,7 +74,7 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
 
 
 def _summary(results: Sequence[Result]) -> str:
-    """What held, experiment by experiment, on what machine, and how long training took."""
+    """Write which claims hold, by experiment, with the machine and the time of training."""
     claims = [claim for result in results for claim in result.claims]
     seeds = sorted({len(result.seeds) for result in results})
     notes = {note.id: note for result in results for note in result.runs}.values()
@@ -66,12 +85,12 @@ def _summary(results: Sequence[Result]) -> str:
     lines = [
         f"# Results of {' or '.join(map(str, seeds))} seed{'s' * (seeds[-1] > 1)}",
         "",
-        f"{summary(claims)}. A claim holds where its 95 % interval lies within the bound, fails where it lies outside, and is "
-        "undecided where it contains the bound. It is not measured where its precondition fails.",
+        f"{summary(claims)}. A claim holds if its 95 % interval lies within the bound, fails if it lies outside, and "
+        "is undecided if it contains the bound. It is not measured if its precondition fails.",
         "",
-        f"{len(notes)} models on {devices}, trained with torch {torch}: {trained:.0f} minutes of training and {judged:.0f} of judging, summed over one-thread "
-        f"processes. This table was written on a machine of {os.cpu_count()} {platform.machine()} cores and "
-        f"{memory:.0f} GiB of memory; "
+        f"{len(notes)} models on {devices}, trained with torch {torch}: {trained:.0f} minutes of training and "
+        f"{judged:.0f} of judging, summed over one-thread processes. This table was written on a machine with "
+        f"{os.cpu_count()} {platform.machine()} cores and {memory:.0f} GiB of memory; "
         + ", ".join(f"{name} {version}" for name, version in versions(PACKAGES).items())
         + ".",
     ]
@@ -103,7 +122,7 @@ def _claims_table(result: Result) -> str:
 
 
 def _inline(svg: bytes, name: str) -> Markup:
-    """The <svg> element, with ids of its own, so that many fit on one page."""
+    """Return the <svg> element, with ids of its own, so that many fit on one page."""
     text = svg[svg.index(b"<svg") :].decode()
     for reference in ('id="', 'href="#', "url(#"):
         text = text.replace(reference, f"{reference}{name}-")
