@@ -363,7 +363,7 @@ def test_a_dry_run_names_runs_and_their_cost_and_trains_none(tmp_path: Path, mon
     assert plan.returncode == 0, plan.stderr
     assert plan.stdout.count("to train") == 1 + 2 * (8 + 2 * (4 + 1))
     assert "interpolation 8, seed 1" in plan.stdout
-    assert "A search asks for about 32 runs more" in plan.stdout
+    assert "Searches will ask for about 32 more runs" in plan.stdout
     assert " 100000 " in plan.stdout
     for spec in EXPERIMENTS["interpolation"].specs("smoke", 0).values():
         train(spec, tmp_path / "store")
@@ -579,7 +579,7 @@ def test_a_command_that_is_stopped_gets_one_line(
     handlers = [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)]
     monkeypatch.setattr("hyperfactor.runs.execute.train", lambda *_, **__: os.kill(os.getpid(), number))
     done = hyperfactor("train", spec_file, cwd=tmp_path)
-    one_line(done, "stopped; the same command goes on from the last checkpoint", status=status)
+    one_line(done, "stopped; the same command continues from the last checkpoint", status=status)
     monkeypatch.setattr("hyperfactor.runs.sweep.train_all", lambda *_, **__: os.kill(os.getpid(), number))
     (tmp_path / "sweep.yaml").write_text(f"base: {spec_file}\n")
     done = hyperfactor("sweep", "sweep.yaml", cwd=tmp_path)

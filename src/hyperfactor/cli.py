@@ -1,4 +1,4 @@
-"""The command line.  It reads requests, calls the library and prints; imports are lazy."""
+"""The command line: it reads requests, calls the library and prints. Imports are lazy."""
 
 import codecs
 import io
@@ -36,23 +36,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-runs_app = typer.Typer(help="What is in the store.", no_args_is_help=True)
+runs_app = typer.Typer(help="List, show, check and remove the runs in a store.", no_args_is_help=True)
 app.add_typer(runs_app, name="runs")
 
-StoreOption = Annotated[
-    str, typer.Option("--store", help="Folder that holds the runs, or s3://bucket/prefix?endpoint_url=...")
-]
-WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core where left out.")]
+StoreOption = Annotated[str, typer.Option("--store", help="Folder of the runs, or s3://bucket/prefix?endpoint_url=...")]
+WorkersOption = Annotated[int | None, typer.Option(help="Number of processes. Default: one a core.")]
 SchedulerOption = Annotated[
-    str | None, typer.Option(help="Of a Dask cluster that trains: tcp://host:port, or a scheduler file.")
+    str | None, typer.Option(help="Address of a Dask cluster that trains: tcp://host:port, or a scheduler file.")
 ]
 GpuOption = Annotated[bool, typer.Option("--gpu", help="Train on GPUs, one worker each.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, no progress.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, not the progress.")]
 TrackOption = Annotated[
-    str | None, typer.Option(help="Show the history in tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS.")
+    str | None, typer.Option(help="Send the history to tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS.")
 ]
 DEFAULT_STORE = "hyperfactor-store"
-MOST_VISITS = 1e12  # of neighbours that `percolate` is asked to make
+MOST_VISITS = 1e12  # to neighbours of sites, in one call of `percolate`
 
 
 @app.callback()
@@ -63,8 +61,8 @@ def _imported(
             "--import",
             metavar="FILE.py|MODULE",
             envvar="HYPERFACTOR_IMPORT",
-            help="Run Python code of yours first, which defines families, regions, encodings, models or experiments. May "
-            "be given again. Runs what the file says: name only files that you trust.",
+            help="First run Python code of yours that defines families, regions, encodings, models or experiments. The "
+            "option may be given again. The file is run, so name only files that you trust.",
         ),
     ] = None,
 ) -> None:
@@ -77,7 +75,7 @@ def _imported(
 
 @app.command("list")
 def list_() -> None:
-    """The experiments, their questions and the figures of the paper that they draw."""
+    """List the experiments, with their questions and the figures of the paper that they draw."""
     from hyperfactor.experiments import EXPERIMENTS
 
     for experiment in EXPERIMENTS.values():
@@ -87,21 +85,21 @@ def list_() -> None:
 @app.command()
 def reproduce(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="All where none is named.")
+        list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="Names. Default: all experiments.")
     ] = None,
     preset: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
-    seeds: Annotated[int, typer.Option(help="Seeds 0 .. K - 1.", metavar="K")] = 1,
+    seeds: Annotated[int, typer.Option(help="Number of seeds; they are 0 .. K - 1.", metavar="K")] = 1,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     gpu: GpuOption = False,
     track: TrackOption = None,
     store: StoreOption = DEFAULT_STORE,
     out: Annotated[Path, typer.Option(help="Folder for the report and the figures.")] = Path("hyperfactor-report"),
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write claims and tables here too.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Name the runs and what they cost, train none.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write claims and tables to this file.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and their cost; train nothing.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train what is missing, analyse it, and write figures, verdicts and a page to read."""
+    """Train the missing runs, analyse them, and write a report with figures and verdicts."""
     from hyperfactor.experiments import EXPERIMENTS, named
     from hyperfactor.experiments.rounds import Rounds
     from hyperfactor.report.page import write_report
@@ -146,14 +144,14 @@ def report(
     results: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RESULT]...", help="Keys of results, or their beginnings; else the newest of each experiment."
+            metavar="[RESULT]...", help="Keys of results, or their beginnings. Default: the newest of each experiment."
         ),
     ] = None,
     store: StoreOption = DEFAULT_STORE,
     out: Annotated[Path, typer.Option(help="Folder for the report and the figures.")] = Path("hyperfactor-report"),
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write claims and tables here too.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write claims and tables to this file.")] = None,
 ) -> None:
-    """Write the report of earlier results, which the store keeps; nothing is trained or analysed."""
+    """Write the report of results that the store keeps. Nothing is trained or analysed."""
     from hyperfactor.report.again import report_again
     from hyperfactor.store.named import check_writable
 
@@ -165,7 +163,7 @@ def report(
 
 
 def _print_kept(store: str) -> None:
-    """The results that a store keeps, a line each."""
+    """Print the results that a store keeps, one line each."""
     import polars as pl
 
     from hyperfactor.store.store import Store
@@ -179,7 +177,7 @@ def _print_kept(store: str) -> None:
 
 
 def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
-    """What `reproduce` would train: a line a run, and what all of it costs."""
+    """Print the runs that `reproduce` would train, and their cost."""
     import polars as pl
 
     from hyperfactor.runs import cost
@@ -211,26 +209,31 @@ def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
     if searched := rounds.searched():
         total += sum(count * sum(tflop[spec.id] for spec in like) / len(like) for count, like in searched)
         count = sum(count for count, _ in searched)
-        print(f"A search asks for about {count} runs more as it goes; they are counted below.")
+        print(f"Searches will ask for about {count} more runs; the cost below includes them.")
     workers = workers or os.cpu_count() or 1
-    costliest = max(specs, key=lambda spec: tflop[spec.id])  # small pictures reach a fraction of the rate
+    costliest = max(specs, key=lambda spec: tflop[spec.id])  # small pictures reach only a part of the rate
     here = cost.rate(costliest) / 1e12
     print(
-        f"{total:.3g} TFLOP: about {total / here / workers / 60:.3g} minutes for {workers} worker{'s' * (workers > 1)} on this "
-        f"machine's CPU, at {here * 1e3:.0f} GFLOP/s each, measured now; analyses and figures come on top."
+        f"{total:.3g} TFLOP: about {total / here / workers / 60:.3g} minutes for {workers} "
+        f"worker{'s' * (workers > 1)} on this machine's CPU, at {here * 1e3:.0f} GFLOP/s each, measured now. Analyses "
+        "and figures take more time."
     )
 
 
 @app.command()
 def sweep(
-    grid_file: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="Keys: base, product, zip, list.")],
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="Set a key of the base.")] = None,
+    grid_file: Annotated[
+        Path, typer.Argument(metavar="SWEEP.yaml", help="A file with the keys base, product, zip, list.")
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Set a key of the base: training.steps=100.")
+    ] = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     gpu: GpuOption = False,
     track: TrackOption = None,
     store: StoreOption = DEFAULT_STORE,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Name the runs, train none.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs; train nothing.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train many runs: every combination, row or entry of changed keys."""
@@ -248,7 +251,7 @@ def sweep(
         raise typer.Exit(2 if wrong else 0)
     roles = {spec.id: f"run {k} of {len(specs)}" for k, spec in enumerate(specs, 1)}
     done, failures = _train_all(list(specs), roles, store, workers, scheduler, gpu, track, quiet)
-    print(f"{len(done)} of {len(specs) + len(wrong)} runs are finished; hyperfactor runs list shows them")
+    print(f"{len(done)} of {len(specs) + len(wrong)} runs are finished; `hyperfactor runs list` shows them")
     if failures or wrong:
         raise typer.Exit(_status(failures) if failures else 2)
 
@@ -257,7 +260,7 @@ def _train_all(
     specs: list[Any], roles: dict[str, str], store: str, workers: int | None, scheduler: str | None, gpu: bool,
     track: str | None, quiet: bool,
 ) -> tuple[dict[str, Any], dict[str, HyperfactorError]]:  # fmt: skip
-    """Train with a bar, and name the causes of failures."""
+    """Train with a progress bar, and print the causes of failures."""
     from hyperfactor.runs.sweep import train_all
     from hyperfactor.store.store import Store
 
@@ -277,7 +280,7 @@ def _train_all(
 
 
 def _status(failures: dict[str, HyperfactorError]) -> int:
-    """2 where only requests were wrong, 1 where a run or the machine failed."""
+    """Return 2 if only requests were wrong, 1 if a run or the machine failed."""
     return 2 if all(isinstance(error, RequestError) for error in failures.values()) else 1
 
 
@@ -286,11 +289,13 @@ def train(
     spec_file: Annotated[Path, typer.Argument(metavar="SPEC.yaml")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Set a key: training.steps=100.")] = None,
     store: StoreOption = DEFAULT_STORE,
-    threads: Annotated[int, typer.Option(help="Threads that train the run; each number has bits of its own.")] = 1,
+    threads: Annotated[
+        int, typer.Option(help="Number of threads. Results differ in their last bits between numbers of threads.")
+    ] = 1,
     track: TrackOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Train the run of a spec, or go on with it, and print its id and accuracy."""
+    """Train the run of a spec, or continue it, and print its id and accuracy."""
     from hyperfactor.runs.execute import train as train_run
     from hyperfactor.runs.spec import RunSpec
 
@@ -305,13 +310,13 @@ def train(
 
 @app.command()
 def sample(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of a finished run, or its beginning.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a finished run, or its beginning.")],
     factors: Annotated[Path, typer.Option(help="CSV file with a column for each factor.")],
-    out: Annotated[Path, typer.Option(help="NPZ file for `images` and `factors`.")],
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    out: Annotated[Path, typer.Option(help="NPZ file for the arrays `images` and `factors`.")],
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Draw a picture at each row of factor values."""
+    """Draw a picture for each row of factor values."""
     import numpy as np
 
     from hyperfactor.runs.run import Run
@@ -327,12 +332,14 @@ def sample(
     print(f"{len(images)} pictures of {images.shape[2]} x {images.shape[3]} pixels: {out}")
 
 
-StepOption = Annotated[int | None, typer.Option(help="Of training, one that the run kept; the end where left out.")]
-SourceOption = Annotated[str, typer.Option(help="trajectory (the model's own drawings) or truth (noised).")]
+StepOption = Annotated[int | None, typer.Option(help="Step of training, one that the run kept. Default: the last.")]
+SourceOption = Annotated[
+    str, typer.Option(help="trajectory (the model's own drawings) or truth (true pictures with noise).")
+]
 DrawingsOption = Annotated[
     int,
     typer.Option(
-        help="How many times to draw each point of the lattice of a run, with seeds 0, 1, ... With 2 or more, geometry and "
+        help="Number of drawings of each lattice point of a run, with seeds 0, 1, ... With 2 or more, geometry and "
         "participation ratio are corrected for noise; topology, intrinsic dimension and spectrum are those of the mean "
         "drawing."
     ),
@@ -352,21 +359,23 @@ def analyse(
         str, typer.Argument(metavar="RUN|ARRAY.npy", help="A finished run, or an array of shape (n_1, ..., n_k, d).")
     ],
     layer: Annotated[
-        str | None, typer.Option(help="Of the run's network. Default: its generator's own choice.")
+        str | None, typer.Option(help="Layer of the run's network. Default: the default layer of its generator.")
     ] = None,
-    timestep: Annotated[int, typer.Option(help="Of diffusion; 0 for the finished picture.")] = 0,
+    timestep: Annotated[int, typer.Option(help="Timestep of diffusion; 0 for the finished picture.")] = 0,
     step: StepOption = None,
     source: SourceOption = "trajectory",
     drawings: DrawingsOption = 1,
     factors: KindsOption = None,
-    landmarks: Annotated[int, typer.Option(help="Points for persistent homology.")] = 300,
-    max_dim: Annotated[int, typer.Option(help="Largest dimension of homology.")] = 2,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers here.")] = None,
-    figure_file: Annotated[Path | None, typer.Option("--figure", help="Draw them here, as .svg or .pdf.")] = None,
+    landmarks: Annotated[int, typer.Option(help="Number of points for persistent homology.")] = 300,
+    max_dim: Annotated[int, typer.Option(help="Highest dimension of homology.")] = 2,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")] = None,
+    figure_file: Annotated[
+        Path | None, typer.Option("--figure", help="Draw the numbers to this file, .svg or .pdf.")
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
     quiet: QuietOption = False,
 ) -> None:
-    """Geometry, dimension and topology of one layer of a run, or of an array."""
+    """Measure geometry, dimension and topology of one layer of a run, or of an array."""
     from hyperfactor import arrays
     from hyperfactor.store.named import check_writable, write_whole
     from hyperfactor.strict import dump_json
@@ -429,8 +438,10 @@ def _print_cost(R: "Representation", title: str, max_dim: int, landmarks: int) -
 def _representation(
     store: str, prefix: str, layer: str | None, timestep: int, step: int | None, source: str, drawings: int
 ) -> "tuple[Representation, float, str]":
-    """The representation of a run over the factors that vary, a reading a drawing; the width of tuning curves in lattice
-    steps; and a title."""
+    """Read the representation of a run over the factors that vary, one reading a drawing.
+
+    Returns the representation, the width of tuning curves in lattice steps, and a title.
+    """
     import numpy as np
 
     from hyperfactor.factors.space import FactorSpace
@@ -460,14 +471,14 @@ def _representation(
 
 
 def _read_lattice(path: Path, factors: str | None) -> "Representation":
-    """The representation in a .npy file, with the factors as asked for."""
+    """Read the representation in a .npy file, with its factors if they are given."""
     from hyperfactor.measures.representation import Representation
 
     return Representation.of(_load_array(path), None if factors is None else _axes(factors), name=str(path))
 
 
 def _load_array(path: Path) -> Any:
-    """The array in a .npy file."""
+    """Read the array in a .npy file."""
     import numpy as np
 
     from hyperfactor.store.named import named_path
@@ -486,7 +497,7 @@ def _load_array(path: Path) -> Any:
 
 
 def _axes(factors: str) -> "list[Axis]":
-    """The axes of "x:periodic,shape:categorical"."""
+    """Parse axes such as "x:periodic,shape:categorical"."""
     from hyperfactor.measures.representation import KINDS, Axis
 
     parts = [tuple(word.strip() for word in part.split(":")) for part in factors.split(",")]
@@ -503,25 +514,28 @@ def study_(
         str,
         typer.Argument(
             metavar="MODEL.py:NAME|ARRAY.npy|RUN",
-            help="A Python file and the name in it of a subject, or of a function that makes one; an array; a finished run.",
+            help="A Python file and the name in it of a subject, or of a function that returns one; an array; or a "
+            "finished run.",
         ),
     ],
     factors: Annotated[
         list[str] | None,
         typer.Option(
-            help="A CSV file with a column for each factor: the points to draw at, or the factor values of each row of an "
-            "array. Or, of a model, steps of its lattice: x:2,y:4; of an array, what its factors are: "
-            "x:periodic,size:open. Of an array with a CSV file both may be given."
+            help="A CSV file with a column for each factor: the points to draw at, or the factor values of each row of "
+            "an array. For a model, steps of its lattice instead: x:2,y:4. For an array, the kinds of its factors: "
+            "x:periodic,size:open; give the option twice for a CSV file and kinds."
         ),
     ] = None,
-    layer: Annotated[list[str] | None, typer.Option(help="Of a model; may be given again.")] = None,
-    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
-    landmarks: Annotated[int, typer.Option(help="Points for persistent homology.")] = 300,
-    max_dim: Annotated[int, typer.Option(help="Largest dimension of homology.")] = 2,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers here.")] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option(help="Layer of a model; give the option again for more layers.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
+    landmarks: Annotated[int, typer.Option(help="Number of points for persistent homology.")] = 300,
+    max_dim: Annotated[int, typer.Option(help="Highest dimension of homology.")] = 2,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")] = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Every measure that a model of yours, an array or a run allows, and why others are not measured."""
+    """Take every measure that your model, an array or a run allows, and name the others with the reason."""
     from hyperfactor.store.named import check_writable, write_whole
     from hyperfactor.strict import dump_json
     from hyperfactor.subjects.study import study
@@ -552,7 +566,7 @@ def _model_subject(what: str, store: str) -> Any:
 
 
 def _points(factors: list[str], names: tuple[str, ...]) -> Any:
-    """The points in a CSV file, or the steps of "x:2,y:4" by name."""
+    """Read the points in a CSV file, or steps such as "x:2,y:4" by name."""
     if len(factors) > 1:
         raise RequestError(f"factors: got {' and '.join(factors)}, needs one file of points, or steps of a lattice")
     if factors[0].lower().endswith(".csv"):
@@ -566,7 +580,7 @@ def _points(factors: list[str], names: tuple[str, ...]) -> Any:
 
 
 def _array_subject(path: Path, factors: list[str]) -> Any:
-    """An array with its axes, or with the table of a CSV file."""
+    """Read an array with its axes, or with the table of a CSV file."""
     from hyperfactor.subjects.array import ArraySubject
 
     files = [one for one in factors if one.lower().endswith(".csv")]
@@ -583,7 +597,7 @@ def _array_subject(path: Path, factors: list[str]) -> Any:
 
 
 def _columns_of(path: Path) -> tuple[str, ...]:
-    """The names in the first line of a CSV file, as `_read_factors` reads them."""
+    """Read the names in the first line of a CSV file, as `_read_factors` does."""
     import re
 
     from hyperfactor.store.named import named_path
@@ -599,17 +613,19 @@ def _columns_of(path: Path) -> tuple[str, ...]:
 
 @app.command()
 def percolate(
-    sigma: Annotated[float, typer.Option(help="Width of the bumps, pixels.")] = 1.0,
+    sigma: Annotated[float, typer.Option(help="Width of the bumps, in pixels.")] = 1.0,
     threshold: Annotated[float, typer.Option(help="Overlap from which two bumps are neighbours.")] = 0.05,
-    spacing: Annotated[float, typer.Option(help="Of the lattice of centres, pixels.")] = 1.0,
+    spacing: Annotated[float, typer.Option(help="Spacing of the lattice of centres, in pixels.")] = 1.0,
     size: Annotated[
-        int, typer.Option(help="Centres a side; the critical fraction is found at a half and a quarter of it too.")
+        int, typer.Option(help="Centres a side. The critical fraction is also measured at a half and a quarter of it.")
     ] = 256,
-    seed: Annotated[int, typer.Option(help="Of the order in which they are occupied.")] = 0,
-    seeds: Annotated[int, typer.Option(help="Lattices for the critical fraction.")] = 100,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers and the curve here.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the order in which centres are occupied.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Number of lattices for the critical fraction.")] = 100,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the numbers and the curve to this file.")
+    ] = None,
 ) -> None:
-    """When the bumps of a random part of a lattice hang together: the largest cluster, and the critical fraction."""
+    """Simulate clusters of overlapping bumps on a lattice: the largest cluster, and the critical fraction."""
     from hyperfactor.percolation.lattice import critical_fraction, neighbours, site_percolation
     from hyperfactor.percolation.overlap import reach
     from hyperfactor.store.named import check_writable, write_whole
@@ -658,15 +674,15 @@ def runs_list(
     context: typer.Context,
     store: StoreOption = DEFAULT_STORE,
     columns: Annotated[
-        str, typer.Option(help="Joined by commas: id,training.steps,accuracy.train.right; or '*', in quotes.")
+        str, typer.Option(help="Columns, joined by commas: id,training.steps,accuracy.train.right; or '*', in quotes.")
     ] = "",
     where: Annotated[
         str | None, typer.Option(help="A condition in SQL: \"training.steps >= 100 and state = 'finished'\".")
     ] = None,
     format: Annotated[str, typer.Option(help="table, csv, json or parquet.")] = "table",
-    out: Annotated[Path | None, typer.Option(help="Write here, not to the terminal.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
 ) -> None:
-    """A line a run: what it is, its state, its accuracy."""
+    """List runs, one line each: spec, state and accuracy."""
     from hyperfactor.store.named import write_whole
     from hyperfactor.store.store import Store
     from hyperfactor.store.table import encode, table
@@ -698,20 +714,21 @@ def runs_list(
 
 
 def _columns(columns: str, more: list[str]) -> list[str]:
-    """The columns asked for. `more`: what stands where no argument belongs, as when a shell expands a star."""
+    """Return the requested columns; refuse `more` arguments, which a shell makes of a star without quotes."""
     from hyperfactor.store.table import column_names
 
     names = column_names(columns)
     if more:
         given = " ".join([columns, *more] if columns else more)
         raise RequestError(
-            f"runs list: got {given[:60]!r}, needs a star in quotes, --columns '*': a shell puts files for it"
+            f"runs list: got {given[:60]!r}, needs a star in quotes, --columns '*': without them, a shell expands it "
+            "to file names"
         )
     return names
 
 
 def _set_apart(entries: "Iterator[Entry]", foreign: dict[str, Any]) -> "Iterator[Entry]":
-    """The entries as they come; the specs of runs that other code recorded are collected in `foreign`, by id."""
+    """Yield the entries, and collect in `foreign`, by id, the specs of runs that other code recorded."""
     from hyperfactor.store.provenance import source
 
     for entry in entries:
@@ -722,10 +739,12 @@ def _set_apart(entries: "Iterator[Entry]", foreign: dict[str, Any]) -> "Iterator
 
 @runs_app.command("verify")
 def runs_verify(
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="All where none is named.")] = None,
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids of runs, or their beginnings. Default: all.")
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Read every byte and name what is missing or not as it was written; status 1 if there is anything."""
+    """Read every byte, and name what is missing or changed; the exit status is 1 if there is anything."""
     from hyperfactor.store.store import Store
 
     problems = 0
@@ -738,10 +757,12 @@ def runs_verify(
 
 @runs_app.command("repair")
 def runs_repair(
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="All where none is named.")] = None,
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids of runs, or their beginnings. Default: all.")
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Do what is safe about each problem that `verify` finds, and say what was done; nothing is lost."""
+    """Repair each problem that `verify` finds, as far as that loses nothing, and print what was done."""
     from hyperfactor.store.store import Store
     from hyperfactor.store.verify import repair
 
@@ -763,7 +784,7 @@ def _problems(store: "Store", prefixes: list[str] | None) -> "Iterator[Problem]"
 
 @runs_app.command("show")
 def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOption = DEFAULT_STORE) -> None:
-    """A run's spec, as YAML that `train` reads, and as comments what is recorded of it."""
+    """Show a run's spec, as YAML that `train` reads, with its record as comments."""
     import polars as pl
 
     from hyperfactor.runs.recorded import unlike
@@ -793,7 +814,7 @@ def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOp
 def runs_remove(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...")], store: StoreOption = DEFAULT_STORE
 ) -> None:
-    """Delete runs from the store."""
+    """Remove runs from the store."""
     from hyperfactor.store.store import Store
 
     opened = Store(store)
@@ -815,12 +836,12 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    """The status of a command."""
+    """Run a command, and return its exit status."""
     try:
         with _terminated_as_interrupted():
             command = typer.main.get_command(app)
             with command.make_context("hyperfactor", arguments) as context:
-                os.getcwd()  # where it was deleted, torch would end the process with a line about a library
+                os.getcwd()  # if it was deleted, torch would end the process with a line about a library
                 command.invoke(context)
         return 0
     except typer.Exit as end:
@@ -829,12 +850,12 @@ def _run(arguments: list[str]) -> int:
         _complain(str(error))
         return _status({"": error})
     except typer.TyperException as error:
-        if message := error.format_message():  # none where the help was printed for want of arguments
+        if message := error.format_message():  # it is empty if the help was printed because there were no arguments
             _complain(f"{message} (see hyperfactor --help)")
         return 2
     except (KeyboardInterrupt, typer.Abort) as stop:
         said = f"; {stop}" if str(stop) else ""
-        _complain(f"stopped{said}; the same command goes on from the last checkpoint")
+        _complain(f"stopped{said}; the same command continues from the last checkpoint")
         return 143 if isinstance(stop, _TerminatedError) else 130
     except (MemoryError, OSError, RuntimeError) as error:
         if fault := machine_fault(error):
@@ -847,12 +868,12 @@ def _run(arguments: list[str]) -> int:
 
 
 class _TerminatedError(KeyboardInterrupt):
-    """SIGTERM, as a batch system sends it at the end of a job's time."""
+    """SIGTERM, which a batch system sends at the end of a job's time."""
 
 
 @contextmanager
 def _terminated_as_interrupted() -> "Iterator[None]":
-    """Within the block SIGTERM ends the command as Ctrl-C does, so that leases are released and workers stopped."""
+    """Let SIGTERM end the command as Ctrl-C does, so that leases are released and workers stopped."""
 
     def end(*_: object) -> None:
         raise _TerminatedError
@@ -868,7 +889,7 @@ def _terminated_as_interrupted() -> "Iterator[None]":
 
 
 class _Output(io.FileIO):
-    """Standard output or error, where a write that fails does not stop the work: the first failure is remembered."""
+    """Standard output or error whose failed writes do not stop the work; the first failure is kept."""
 
     failure: OSError | None = None
 
@@ -881,9 +902,12 @@ class _Output(io.FileIO):
 
 
 def _open_streams() -> _Output | None:
-    """Open what the caller has closed, and let nothing that is printed stop the work.
+    """Open the streams that the caller has closed, and let no failure to print stop the work.
 
-    Returns standard output; None where this process has replaced it.
+    Returns
+    -------
+    _Output or None
+        Standard output; None if this process has replaced it.
     """
     for number in range(3):
         try:
@@ -910,7 +934,7 @@ def _complain(message: str) -> None:
 
 
 def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
-    """The factor columns of a CSV file, in the order of `names`; others are left out, and blank lines skipped."""
+    """Read the factor columns of a CSV file, in the order of `names`; other columns and blank lines are skipped."""
     import csv
 
     import numpy as np
@@ -958,9 +982,9 @@ def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
 
 
 class _Progress:
-    """A bar over the steps of all runs, with the time left, and a line a finished run.
+    """A bar over the steps of all runs, with the time left, and a line for each finished run.
 
-    With --quiet there are neither; without a terminal there are the lines and no bar.
+    With --quiet there is neither; without a terminal there are only the lines.
     """
 
     def __init__(self, specs: list[Any], roles: dict[str, str], quiet: bool):
@@ -993,15 +1017,16 @@ class _Progress:
         self._bar.update(self._task, completed=sum(self._weights[run] * done for run, done in self._done.items()))
 
     def say(self, line: str) -> None:
-        """Say what the user should know, with --quiet too."""
+        """Print a line, also with --quiet."""
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def finished(self, run: Any) -> None:
-        """Say that a run is trained, unless with --quiet."""
+        """Print that a run is trained, unless with --quiet."""
         seconds = run.manifest["seconds"]
         if not self._quiet:
             self.say(
-                f"{self._roles[run.id]}: trained in {seconds['train']:.0f} s, judged in {seconds['evaluate']:.0f} s ({run.id})"
+                f"{self._roles[run.id]}: trained in {seconds['train']:.0f} s, judged in {seconds['evaluate']:.0f} s "
+                f"({run.id})"
             )
 
 
@@ -1010,7 +1035,7 @@ def _print_table(frame: "pl.DataFrame", title: str) -> None:
 
 
 def _table(frame: "pl.DataFrame", title: str) -> str:
-    """Plain text in columns, numbers to the right."""
+    """Format a table as plain text, with numbers to the right."""
     columns = []
     for name, kind in frame.schema.items():
         cells = ["" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in frame[name].to_list()]
