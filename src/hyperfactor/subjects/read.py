@@ -95,8 +95,8 @@ def fitted(
     images, factors = arrays.finite(arrays.numbers(images, "images"), "images"), space.check(factors)
     if images.ndim != 4 or len(images) != len(factors) or len(images) < LEAST:
         raise RequestError(
-            f"images: got shape {images.shape} for {len(factors)} rows of factors, needs (n, c, h, w) with n rows, at "
-            f"least {LEAST}"
+            f"images: got shape {images.shape} for {len(factors)} rows of factors, needs (n, c, h, w) for n rows, "
+            f"n at least {LEAST}"
         )
     order = rng.stream(seed, "read.held_out").permutation(len(images))
     out, rest = order[: round(HELD_OUT * len(order))], order[round(HELD_OUT * len(order)) :]
