@@ -332,6 +332,9 @@ def sample(
     print(f"{len(images)} pictures of {images.shape[2]} x {images.shape[3]} pixels: {out}")
 
 
+LandmarksOption = Annotated[int, typer.Option(help="Number of points for persistent homology.")]
+DimensionOption = Annotated[int, typer.Option(help="Highest dimension of homology.")]
+NumbersOption = Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")]
 StepOption = Annotated[int | None, typer.Option(help="Step of training, one that the run kept. Default: the last.")]
 SourceOption = Annotated[
     str, typer.Option(help="trajectory (the model's own drawings) or truth (true pictures with noise).")
@@ -366,9 +369,9 @@ def analyse(
     source: SourceOption = "trajectory",
     drawings: DrawingsOption = 1,
     factors: KindsOption = None,
-    landmarks: Annotated[int, typer.Option(help="Number of points for persistent homology.")] = 300,
-    max_dim: Annotated[int, typer.Option(help="Highest dimension of homology.")] = 2,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")] = None,
+    landmarks: LandmarksOption = 300,
+    max_dim: DimensionOption = 2,
+    json_file: NumbersOption = None,
     figure_file: Annotated[
         Path | None, typer.Option("--figure", help="Draw the numbers to this file, .svg or .pdf.")
     ] = None,
@@ -530,9 +533,9 @@ def study_(
         list[str] | None, typer.Option(help="Layer of a model; give the option again for more layers.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
-    landmarks: Annotated[int, typer.Option(help="Number of points for persistent homology.")] = 300,
-    max_dim: Annotated[int, typer.Option(help="Highest dimension of homology.")] = 2,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")] = None,
+    landmarks: LandmarksOption = 300,
+    max_dim: DimensionOption = 2,
+    json_file: NumbersOption = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Take every measure that your model, an array or a run allows, and name the others with the reason."""
