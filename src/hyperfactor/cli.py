@@ -372,9 +372,7 @@ def analyse(
     landmarks: LandmarksOption = 300,
     max_dim: DimensionOption = 2,
     json_file: NumbersOption = None,
-    figure_file: Annotated[
-        Path | None, typer.Option("--figure", help="Draw the numbers to this file, .svg or .pdf.")
-    ] = None,
+    figure_file: Annotated[Path | None, typer.Option("--figure", help="Draw to this file, .svg or .pdf.")] = None,
     store: StoreOption = DEFAULT_STORE,
     quiet: QuietOption = False,
 ) -> None:
