@@ -77,8 +77,8 @@ WIDE = {"model.weight": torch.zeros(5, 1)}
         (WIDE, {}, r"model\.weight: got shape \(5, 1\), needs \(3, 1\)"),
         ({"model.bias": torch.zeros(1)}, {}, r"model\.bias: got shape \(1,\), needs none"),
         ({"model.weight": None}, {}, r"model\.weight: got shape none, needs \(3, 1\)"),
-        ({"optimizer.0.exp_avg": torch.zeros(2)}, {}, r"optimizer\.0\.exp_avg: got shape \(2,\), needs \(3, 1\)"),
-        ({"optimizer.7.step": torch.zeros(())}, {}, r"optimizer\.7\.step: got shape \(\), needs none"),
+        ({"optimizer.exp_avg": torch.zeros(2)}, {}, r"optimizer\.exp_avg: got shape \(2,\), needs \(3,\)"),
+        ({"optimizer.more": torch.zeros(())}, {}, r"optimizer\.more: got shape \(\), needs none"),
         ({}, {"step": "61"}, "got 61 steps, needs 1 to the 60 of the spec"),
         ({}, {"step": "many"}, "got no steps and history that can be read"),
         ({}, {"history": "[1]"}, "got no steps and history that can be read"),
@@ -238,7 +238,7 @@ def test_the_gradient_is_clipped_before_the_step():
         spec = SPEC.model_copy(update={"steps": 10, "clip": 1e-3})
         _, history = fit(Scaled(), EXAMPLES, spec, 0, save=saved.append)
         assert history[0]["gradient_norm"] > 1e-2 * scale  # the norm recorded is the one before
-        ends.append(saved[-1][0]["optimizer.0.exp_avg"])
+        ends.append(saved[-1][0]["optimizer.exp_avg"])
     assert torch.allclose(ends[0], ends[1], rtol=1e-3, atol=1e-8)
     assert ends[0].norm() <= 1e-3
 

@@ -26,7 +26,7 @@ from hyperfactor.store.named import named_path
 from hyperfactor.strict import Integer, Strict, changes
 from hyperfactor.training.loop import TrainingSpec
 
-SCHEMA = 3  # part of every id; raise it when the same spec no longer means the same run
+SCHEMA = 4  # part of every id; raise it when the same spec no longer means the same run
 
 
 @lru_cache(maxsize=2)

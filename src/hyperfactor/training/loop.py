@@ -5,22 +5,23 @@ the streams of (seed, purpose, s), and a checkpoint holds everything else, so a 
 goes on to the same bits as one that was never interrupted.
 """
 
+import copy
 import json
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hyperfactor import rng
 from hyperfactor.errors import CheckpointError, DivergedError
 from hyperfactor.generators.base import Generator
 from hyperfactor.strict import Integer, Number, Strict
+from hyperfactor.training.flat import flatten
 
 
 class TrainingSpec(Strict):
@@ -125,20 +126,17 @@ def fit(
     DivergedError : for a loss, a gradient or a weight that is not finite.
     CheckpointError : for a checkpoint of another model or of more steps.
     """
-    average = AveragedModel(model)
-    averaged = cast(AnyModel, average.module)
-    means: list[Tensor] = list(averaged.parameters())
-    weights: list[Tensor] = list(model.parameters())
-    buffers = list(zip(averaged.buffers(), model.buffers(), strict=True))
-    move = get_ema_multi_avg_fn(spec.ema)
+    average = copy.deepcopy(model)
+    weights, means = flatten(model), flatten(average)
+    buffers = list(zip(average.buffers(), model.buffers(), strict=True))
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=spec.learning_rate, betas=spec.betas, weight_decay=spec.weight_decay, fused=True
+        [weights], lr=spec.learning_rate, betas=spec.betas, weight_decay=spec.weight_decay, fused=True
     )
     first, history = _restore(checkpoint, model, average, optimizer, spec.steps) if checkpoint else (0, [])
     began, earlier = time.perf_counter(), history[-1]["seconds"] if history else 0.0
-    losses, norms, device = [], [], weights[0].device
+    losses, norms, device = [], [], weights.device
     if first == 0 and 0 in spec.snapshots:
-        snapshot(0, averaged)
+        snapshot(0, average)
 
     for step in range(first, spec.steps):
         for group in optimizer.param_groups:
@@ -149,19 +147,15 @@ def fit(
         loss.backward()
         norms.append(nn.utils.clip_grad_norm_(weights, spec.clip))
         optimizer.step()
-        optimizer.zero_grad()
-        if average.n_averaged == 0:
-            average.update_parameters(model)
-        else:  # as update_parameters would, which looks for all weights anew each time
-            move(means, weights, average.n_averaged)
-            for of_average, of_model in buffers:  # such as the statistics of a BatchNorm
-                of_average.copy_(of_model)
-            average.n_averaged += 1
+        optimizer.zero_grad(set_to_none=False)
+        means.data.lerp_(weights.data, 1 - spec.ema if step else 1.0)
+        for of_average, of_model in buffers:  # such as the statistics of a BatchNorm
+            of_average.copy_(of_model)
         losses.append(loss.detach())
 
         done = step + 1
         if done in spec.snapshots:
-            snapshot(done, averaged)
+            snapshot(done, average)
         if done % spec.record_every == 0 or done == spec.steps:
             row = {
                 "step": done,
@@ -174,35 +168,41 @@ def fit(
             losses, norms = [], []
             if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
                 raise DivergedError(f"training: got a loss of {row['loss']} by step {done}, needs a finite one")
-            if not all(weight.isfinite().all() for weight in (*weights, *means)):
+            if not (weights.isfinite().all() and means.isfinite().all()):
                 raise DivergedError(f"training: got weights that are not finite by step {done}, needs finite ones")
             if spec.evaluate_every and (done % spec.evaluate_every == 0 or done == spec.steps):
-                row |= evaluate(averaged)
+                row |= evaluate(average)
             history.append(row)
             record(row)
             if spec.checkpoint_every and done % spec.checkpoint_every == 0:
                 save(_checkpoint(model, average, optimizer, done, history))
             report(done)
-    return averaged, history
+    return average, history
+
+
+def _state(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, by name; those of the optimizer are missing before its first step."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
+    for of_weights in optimizer.state_dict()["state"].values():
+        tensors |= {f"optimizer.{name}": value for name, value in of_weights.items()}
+    return tensors
 
 
 def _checkpoint(
-    model: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer, step: int, history: list
+    model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, step: int, history: list
 ) -> Checkpoint:
     """A copy of the state, which further training does not change."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    tensors = _state(model, average, optimizer)
     return {name: value.clone() for name, value in tensors.items()}, {"step": str(step), "history": json.dumps(history)}
 
 
 def _restore(
-    checkpoint: Checkpoint, model: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer, steps: int
+    checkpoint: Checkpoint, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, steps: int
 ) -> tuple[int, list[dict[str, float]]]:
     """Take up the state of a checkpoint; the steps done and the history.  CheckpointError where it does not fit."""
     tensors, text = checkpoint
-    _check(tensors, model, average)
+    _check(tensors, _state(model, average, optimizer), optimizer.param_groups[0]["params"][0].shape)
     done, history = _progress(text, steps)
 
     def part(prefix: str) -> dict[str, Tensor]:
@@ -210,28 +210,18 @@ def _restore(
 
     model.load_state_dict(part("model."))
     average.load_state_dict(part("average."))
-    weights = list(model.parameters())
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in part("optimizer.").items():
-        index, key = name.split(".", 1)
-        if value.shape:  # a moment: laid out in memory like its weights, or the sums round otherwise
-            value = torch.empty_like(weights[int(index)]).copy_(value)
-        state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": {0: part("optimizer.")}, "param_groups": groups})
     return done, history
 
 
-def _check(tensors: dict[str, Tensor], model: nn.Module, average: AveragedModel) -> None:
+def _check(given: dict[str, Tensor], needed: dict[str, Tensor], moment: torch.Size) -> None:
     """Compare the names and shapes of a checkpoint with those of the model, its average and the optimizer's state."""
-    fits = {f"model.{name}": value.shape for name, value in model.state_dict().items()}
-    fits |= {f"average.{name}": value.shape for name, value in average.state_dict().items()}
-    for index, weight in enumerate(model.parameters()):
-        if f"optimizer.{index}.step" in tensors:  # a weight without a gradient has no state
-            moments = {"exp_avg": weight.shape, "exp_avg_sq": weight.shape, "step": torch.Size()}
-            fits |= {f"optimizer.{index}.{name}": shape for name, shape in moments.items()}
-    for name in sorted(fits.keys() | tensors.keys()):
+    shapes = {name: value.shape for name, value in needed.items()}
+    shapes |= {"optimizer.exp_avg": moment, "optimizer.exp_avg_sq": moment, "optimizer.step": torch.Size()}
+    for name in sorted(shapes.keys() | given.keys()):
         got, needs = (
-            tuple(of[name]) if name in of else "none" for of in ({k: v.shape for k, v in tensors.items()}, fits)
+            tuple(of[name]) if name in of else "none" for of in ({k: v.shape for k, v in given.items()}, shapes)
         )
         if got != needs:
             raise CheckpointError(f"checkpoint, {name}: got shape {got}, needs {needs}")
