@@ -1,10 +1,10 @@
-"""How long one full percolation curve takes, and how much memory.
+"""The time and the memory of one full percolation curve.
 
     python benchmarks/percolation.py [--side N]
 
-Fills a periodic square lattice of N x N sites (10,000: 10^8 sites) once, in a process of its own, and prints
-seconds and peak memory; then the time of the same curve in units of one labelling of the half full lattice by
-scipy, which gives a single point of the curve.
+Fills a periodic square lattice of N x N sites (10,000: 10^8 sites) once, in a process of its own, and prints seconds
+and peak memory. Then prints the time of the same curve in units of the time that scipy takes to label the half-full
+lattice once, which gives a single point of the curve.
 """
 
 import argparse

@@ -1,16 +1,16 @@
-"""The geometry of the published network's representations, with and without noise, on a GPU or, narrower, on a CPU.
+"""The geometry of the published network's representations, with and without noise.
 
     python benchmarks/published_network.py [SPEC.yaml] [--device cuda] [--threads 1] [--drawings 4] [--stride 1]
         [--out FOLDER]
 
-Trains the spec (examples/published.yaml where left out), draws each lattice point several times on the device with the
-model of each snapshot, and reads the layer up1. Writes FOLDER/geometry.json, one row a step of training: share right,
-share of the variance that is noise, figure 3's statistics of one drawing a point and without noise; and for each step
-FOLDER/readings-STEP.npz, the readings in as few dimensions as an isometry leaves, in float16. Finished runs are not
-trained again.
+Trains the spec (default: examples/published.yaml) on a GPU, or a narrower one on a CPU. Draws each lattice point
+several times with the model of each snapshot, and reads the layer up1. Writes FOLDER/geometry.json, with one row a
+training step: the share that is right, the share of the variance that is noise, and the statistics of figure 3, of one
+drawing a point and without noise. Also writes FOLDER/readings-STEP.npz for each step: the readings in float16, in the
+smallest number of dimensions that preserves all distances. Finished runs are not trained again.
 
-Two more shares of the variance, of true pictures, tell whether the layer shows the code of the condition itself, which
-every block adds to all pixels alike: `even` is the same at all pixels, `linear` is linear in the silu of the code.
+Two more shares of the variance of true pictures tell whether the layer shows the code of the condition itself, which
+every block adds equally to all pixels: `even` is the same at all pixels, `linear` is linear in the silu of the code.
 """
 
 import argparse
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 
 
 def read(run: Run, step: int, drawings: int, stride: int, device: str) -> tuple[list[np.ndarray], dict[str, float]]:
-    """The readings (n_1, n_2, d) of a step, and the shares of the drawings that are at the right place, and right."""
+    """The readings (n_1, n_2, d) of a step, and the shares of drawings at the right place and right."""
     spec = run.spec
     points, sides = every(spec.data, stride)
     model = run.model_at(step).to(device)
@@ -44,7 +44,7 @@ def read(run: Run, step: int, drawings: int, stride: int, device: str) -> tuple[
 
 
 def in_few_dimensions(readings: list[np.ndarray]) -> np.ndarray:
-    """All readings (m, n_1, n_2, d) in the span of their points, in which no distance changes."""
+    """All readings (m, n_1, n_2, d) in the span of their points, which preserves all distances."""
     stack = np.stack(readings)
     flat = stack.reshape(-1, stack.shape[-1])
     centre = flat.mean(axis=0)
@@ -53,7 +53,7 @@ def in_few_dimensions(readings: list[np.ndarray]) -> np.ndarray:
 
 
 def of_the_code(run: Run, step: int) -> dict[str, float]:
-    """The shares of the variance of the layer that are even over pixels, and linear in what blocks project."""
+    """The shares of the layer's variance that are even over pixels, and linear in what blocks project."""
     points, task = run.spec.data.test_lattice(), run.spec.task
     asked = {"factors": points, "step": step, "pictures": task.render(points)}
     whole, even = (run.activations(LAYER, pool=pool, **asked)[LAYER].astype(np.float64) for pool in (None, "mean"))

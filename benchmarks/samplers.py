@@ -1,10 +1,9 @@
-"""Do few deterministic steps lose accuracy? Samplers and step counts on the same trained model.
+"""Do few deterministic steps lose accuracy? Compares samplers and numbers of steps on the same trained model.
 
     python benchmarks/samplers.py RUN [--store DIR] [--points N]
 
-Prints, for each sampler, the share right in both and valid, and the median error, over `points`
-requests of each recorded region, all with the same first noise, and the time as a ratio to 10 DDIM
-steps in the same process.
+Prints for each sampler the shares that are right in all factors and valid, and the median error, for N requests of each
+recorded region with the same initial noise. Also prints the time relative to 10 steps of DDIM in the same process.
 """
 
 import argparse

@@ -1,11 +1,10 @@
-"""What a sweep and its store cost, and what processes gain over threads.
+"""The cost of a sweep and of its store, and the gain of processes over threads.
 
     python benchmarks/sweeps.py [--runs N] [--steps S] [--listed L]
 
-Trains the same N tiny runs three times in one go: in a bare loop, dealt out to two processes of one
-thread that keep nothing (no store, no Dask); as a sweep with two workers; and in a bare loop of one process
-with two threads. Prints the times and their ratios. Then lists a store of L recorded runs with the
-command, and prints the time of the whole command.
+Trains the same N tiny runs three times: in a bare loop, divided among two processes of one thread, without store or
+Dask; as a sweep with two workers; and in a bare loop of one process with two threads. Prints the times and their
+ratios. Then lists a store of L recorded runs with the command, and prints the time of the whole command.
 """
 
 import argparse
@@ -35,7 +34,7 @@ for text in canonical:
 
 
 def bare(specs: list[RunSpec], processes: int, threads: int) -> float:
-    """Seconds of a loop over the specs, dealt out to processes."""
+    """Seconds of a loop over the specs, divided among processes."""
     began = time.perf_counter()
     started = [
         subprocess.Popen(
@@ -71,7 +70,7 @@ def sweep(specs: list[RunSpec], folder: Path) -> float:
 
 
 def listing(spec: RunSpec, count: int, folder: Path) -> tuple[float, float]:
-    """Seconds of `hyperfactor runs list` over `count` recorded runs: the first time, and the best of five."""
+    """Seconds of `hyperfactor runs list` for `count` recorded runs: the first time, and the best of five."""
     store = Store(folder / "listed")
     manifest = train(spec, store.url, threads=1).manifest
     template = json.dumps({key: value for key, value in manifest.items() if key not in ("id", "schema", "checksum")})

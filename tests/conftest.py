@@ -1,5 +1,4 @@
-"""What tests share: one thread a process, homology without a child process, a tiny spec and a finished run of it, an S3
-server on this machine, and stores in a folder and in a bucket."""
+"""Shared parts of the tests: settings of processes, a tiny spec with a finished run, an S3 server, and stores."""
 
 import itertools
 import logging
@@ -9,7 +8,7 @@ from pathlib import Path
 
 # Read when torch and numba load, and by child processes.
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-# Workers of Dask look at their own stacks 100 times a second, which takes the cores from the tests beside.
+# Workers of Dask sample their own stacks 100 times a second, which slows the other tests down.
 os.environ |= {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False", "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s"}
 
 import hypothesis
@@ -66,7 +65,7 @@ def run(tiny: RunSpec, store: Path) -> Run:
 
 @pytest.fixture(scope="session", autouse=True)
 def _homology_in_this_process() -> Iterator[None]:
-    """A child process takes a second to start, which a test of the child pays (see `child`) and no other test does."""
+    """Compute homology without a child process, which takes a second to start. Tests of the child use `child`."""
 
     def here(
         clouds: dict[str, np.ndarray], max_dim: int, fields: Sequence[int], memory: int, seconds: float
@@ -83,13 +82,13 @@ _IN_CHILD = topology._in_child
 
 @pytest.fixture
 def child(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Homology is computed in a child process, as outside the tests."""
+    """Compute homology in a child process, as outside the tests."""
     monkeypatch.setattr(topology, "_in_child", _IN_CHILD)
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
-    """The address of a server that speaks S3; the variables that its clients read are set."""
+    """The address of an S3 server on this machine, with the environment variables of its clients set."""
     from moto.server import ThreadedMotoServer
 
     with pytest.MonkeyPatch.context() as patch:
@@ -109,7 +108,7 @@ _names = (f"bucket-{k}" for k in itertools.count())
 
 @pytest.fixture
 def bucket(s3: str) -> str:
-    """A store's address in a new bucket."""
+    """The address of a store in a new bucket."""
     import boto3
 
     name = next(_names)
@@ -119,5 +118,5 @@ def bucket(s3: str) -> str:
 
 @pytest.fixture(params=["folder", "bucket"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a store may be."""
+    """A folder or a bucket for a store."""
     return str(tmp_path / "store") if request.param == "folder" else request.getfixturevalue("bucket")

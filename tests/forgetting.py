@@ -1,4 +1,4 @@
-"""Plug-ins for the length of a test, or of a part of it."""
+"""Plug-ins that are loaded for the duration of a test, or of a part of it."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from hyperfactor.strict import Open
 
 @contextmanager
 def forgetting() -> Iterator[None]:
-    """After the block nobody sees the plug-ins that it loads, their kinds, and their experiments."""
+    """After the block, forget the plug-ins that it loaded, with their kinds and experiments."""
     experiments = getattr(sys.modules.get("hyperfactor.experiments"), "EXPERIMENTS", {})
     tables = [plugins._LOADED, experiments, *(section.kinds for section in Open.__subclasses__())]
     before, path, modules = [dict(table) for table in tables], list(sys.path), set(sys.modules)

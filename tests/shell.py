@@ -1,4 +1,4 @@
-"""The command line, in this process or in one of its own."""
+"""The command line, in this process or in a process of its own."""
 
 import io
 import os
@@ -13,13 +13,13 @@ from hyperfactor import cli
 
 
 def from_a_shell(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own."""
+    """Run the command in a process of its own."""
     command = [sys.executable, "-m", "hyperfactor.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**os.environ, "NO_COLOR": "1"})
 
 
 def hyperfactor(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command in this process, which saves the seconds that torch takes to import."""
+    """Run the command in this process, which avoids importing torch again."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
     with (
         chdir(cwd),
@@ -39,7 +39,7 @@ def hyperfactor(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[st
 
 
 def one_line(done: subprocess.CompletedProcess[str], *words: str, status: int = 2) -> None:
-    """The status and one line, with these words, and no traceback."""
+    """Check the status, and that there is one line with these words and no traceback."""
     assert done.returncode == status, done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("hyperfactor: ")

@@ -70,7 +70,7 @@ def test_no_module_imports_itself_in_a_circle():
 
 
 def test_each_package_that_is_imported_is_declared():
-    """Not only needed by another package, which may stop to need it."""
+    """It is not enough that another package needs it, because that may change."""
     declared = {re.split(r"[\[<>=]", words)[0].lower().replace("_", "-") for words in DECLARED}
     found = {
         name.partition(".")[0]
@@ -143,7 +143,7 @@ def test_importing_the_package_imports_nothing_heavy_and_all_of_it_is_there():
 
 
 def code(path: Path) -> list[ast.AST]:
-    """The nodes of a file, without its docstrings."""
+    """The syntax nodes of a file, without its docstrings."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
@@ -152,7 +152,7 @@ def code(path: Path) -> list[ast.AST]:
 
 
 def mentions(path: Path, wanted: str) -> list[str]:
-    """The strings of a file's code, and the names that it imports, that match a pattern from end to end."""
+    """The strings in a file's code, and the names that it imports, that match a whole pattern."""
     words = []
     for node in code(path):
         match node:
@@ -187,7 +187,7 @@ def test_no_picture_has_to_be_square_or_grey():
 
 
 def test_no_function_but_the_training_loop_is_over_45_lines():
-    """Lines of code: docstrings, which say what each parameter is, do not count."""
+    """Docstrings do not count."""
     found = {}
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text())):

@@ -125,7 +125,7 @@ def test_report_draws_an_earlier_result_without_its_runs(reproduced: Path, tmp_p
 
 
 def test_a_result_that_cannot_be_shown_any_more_is_told(tmp_path: Path):
-    """Of an experiment that is gone, and of other code whose tables are other ones."""
+    """A result of an experiment that no longer exists, and a result of other code with other tables."""
     for name, words in (
         ("gone", "got experiment 'gone', needs one of"),
         ("interpolation", "got one that other code kept"),
@@ -289,7 +289,7 @@ def test_a_run_that_fails_has_status_1(spec_file: Path, tmp_path: Path):
 
 
 def test_a_full_disk_gets_one_line_and_loses_nothing(spec_file: Path, run: Run, tiny: RunSpec, tmp_path: Path):
-    """The kernel refuses files above 100 kB, which the weights are; a finished run was there before."""
+    """The kernel refuses files above 100 kB, such as the weights. A finished run existed before."""
     import resource
     import shutil
     import signal
@@ -376,7 +376,7 @@ def test_a_dry_run_names_runs_and_their_cost_and_trains_none(tmp_path: Path, mon
 
 
 def test_a_dry_run_measures_the_rate_on_the_costliest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Not on pictures of 8 pixels a side, which come first and reach a tenth of it."""
+    """Pictures of 8 pixels a side, which come first, would give a tenth of the rate."""
     timed = []
     monkeypatch.setattr("hyperfactor.runs.cost.rate", lambda spec: timed.append(spec) or 1e12)
     done = hyperfactor("reproduce", "data_efficiency", "--dry-run", "--store", "store", cwd=tmp_path)
@@ -386,7 +386,7 @@ def test_a_dry_run_measures_the_rate_on_the_costliest_run(tmp_path: Path, monkey
 
 @pytest.mark.slow
 def test_the_whole_paper(tmp_path: Path):
-    """No name: every experiment; and again, which trains nothing."""
+    """Without names, all experiments run. A second call trains nothing."""
     done = hyperfactor("reproduce", "--preset", "smoke", "--json", "out.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = {document["experiment"]: document for document in json.loads((tmp_path / "out.json").read_text())}
@@ -457,7 +457,7 @@ def test_analyse_a_run_and_an_array(run: Run, store: Path, tmp_path: Path):
 
 
 def test_analyse_a_slice_of_a_run_of_other_layers(tiny: RunSpec, store: Path, tmp_path: Path):
-    """Factors with one value are no axes of the representation; the layer is the generator's own choice."""
+    """Factors with one value are not axes of the representation. The generator chooses the layer."""
     plain = tiny.model_dump(mode="json")
     spec = RunSpec.parse({**plain, "data": {**plain["data"], "test": {}, "test_fixed": {"x": 3.0}}})
     run = train(spec, store, threads=1)

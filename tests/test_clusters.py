@@ -1,4 +1,4 @@
-"""The examples for clusters: their commands are run here as processes, without a cluster.
+"""The examples for clusters, whose commands run here as processes, without a cluster.
 
 tests/cluster/slurm.sh runs the batch script on a real Slurm.
 """
@@ -48,7 +48,7 @@ def command(kind: str, name: str) -> list[str]:
 
 
 def installed(words: list[str]) -> list[str]:
-    """The same command, of the Python that runs the tests."""
+    """The same command with the Python that runs the tests."""
     return [str(Path(sys.executable).with_name(words[0])), *words[1:]]
 
 
@@ -72,7 +72,7 @@ def test_the_manifests_fit_together():
 
 
 def free_port() -> int:
-    """Below those that the system hands out, so that it stays free until the scheduler takes it."""
+    """A port below those that the system assigns, so that it stays free until the scheduler takes it."""
     for port in range(20_000 + os.getpid() % 10_000, 32_000):
         with socket.socket() as tried, suppress(OSError):
             tried.bind(("127.0.0.1", port))
@@ -82,7 +82,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def kubernetes(tmp_path: Path) -> Iterator[list[str]]:
-    """The scheduler and the workers of the manifests, as processes; the command of the job."""
+    """The scheduler and the workers of the manifests as processes, and the command of the job."""
     port = str(free_port())
 
     def here(words: list[str]) -> list[str]:
@@ -155,7 +155,7 @@ def test_the_commands_of_the_batch_script_are_known():
 
 @pytest.mark.slow
 def test_a_worker_of_another_machine_dies(tmp_path: Path):
-    """Nobody here can see that its process is gone; only its heartbeats stand still. Its run goes on here."""
+    """Other machines cannot see that its process has ended, only that its heartbeats stop. Its run continues here."""
     (tmp_path / "elsewhere.py").write_text("import platform\nplatform.node = lambda: 'elsewhere'\n")
     file, processes = tmp_path / "scheduler.json", []
 

@@ -26,13 +26,13 @@ BLOCKS = [
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that all blocks share, so that runs which several of them name are trained once."""
+    """A store that all code blocks share, so that a run which several blocks name is trained once."""
     return tmp_path_factory.mktemp("runs")
 
 
 @pytest.fixture
 def folder(runs: Path, tmp_path: Path) -> Path:
-    """A clone's files, without what the set-up makes, and the store."""
+    """The files of a clone and the store, without what the set-up makes."""
     for name in ("examples", "Makefile", "pyproject.toml", "constraints.txt"):
         source = ROOT / name
         shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path / name)
@@ -79,7 +79,7 @@ def test_links_lead_somewhere():
 
 
 def test_the_stated_defaults_are_the_defaults(folder: Path):
-    """docs/specs.md writes every key out; what it does not change must be the default."""
+    """docs/specs.md lists every key. A key that it does not change must have its default."""
     text = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs" / "specs.md").read_text(), re.S | re.M)[0]
     (folder / "block.yaml").write_text(text)
     spec, default = RunSpec.load(folder / "block.yaml"), RunSpec()

@@ -1,4 +1,4 @@
-"""A trained model, looked at from outside: slow, because it trains one as the laptop preset says."""
+"""Drawings of a trained model, judged by code from outside this package. Slow, because it trains a laptop model."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
 
 
 def peak(profile: np.ndarray) -> float:
-    """Where a smoothed profile peaks, by the parabola through its logarithm: none of this package's code."""
+    """The maximum of a smoothed profile, from a parabola through its logarithm, without code of this package."""
     smooth = gaussian_filter1d(profile - np.median(profile), 0.7).clip(1e-6)
     k = int(np.clip(smooth.argmax(), 1, len(profile) - 2))
     a, b, c = np.log(smooth[k - 1 : k + 2])
@@ -40,7 +40,7 @@ def peak(profile: np.ndarray) -> float:
 
 
 def test_an_outside_program_finds_the_stripes_where_they_were_asked_for(trained: tuple[Path, Run]):
-    """Off the lattice, over the whole window, the held-out cross included."""
+    """At requests off the lattice, over the whole window, including the held-out cross."""
     folder, run = trained
     points = np.random.default_rng(0).uniform(2, 29, (60, 2)).round(2)
     (folder / "points.csv").write_text("x,y\n" + "\n".join(f"{x},{y}" for x, y in points))
@@ -57,7 +57,7 @@ def test_an_outside_program_finds_the_stripes_where_they_were_asked_for(trained:
 
 
 def test_20_deterministic_steps_lose_no_accuracy_against_1000_of_ddpm(trained: tuple[Path, Run]):
-    """McNemar's exact test on the requests where one is right and the other wrong, the same for both samplers."""
+    """McNemar's exact test on the requests that exactly one of the two samplers gets right."""
     _, run = trained
 
     def right(sampler: str, steps: int) -> np.ndarray:

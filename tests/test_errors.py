@@ -1,4 +1,4 @@
-"""Which exceptions are faults of the machine, and which status each gives."""
+"""Which exceptions are faults of the machine, and the exit status of each."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def raised(action) -> BaseException:
     ids=["numpy", "torch", "python"],
 )
 def test_memory_that_ran_out_is_a_fault_of_the_machine(too_much):
-    """The real exceptions of numpy, torch and Python: more than any address space has."""
+    """The real exceptions of numpy, torch and Python, for requests beyond any address space."""
     fault = machine_fault(raised(too_much))
     assert isinstance(fault, MachineError)
     assert str(fault).startswith("out of memory")

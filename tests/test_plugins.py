@@ -1,4 +1,4 @@
-"""Files and modules of the user's: run once, told in one line where they are wrong, and carried to workers."""
+"""Files and modules of the user's run once, are reported in one line if they are wrong, and are carried to workers."""
 
 import subprocess
 import sys
@@ -162,7 +162,7 @@ for path in ("elsewhere", "other"):
 
 
 def test_files_are_carried_with_what_they_import():
-    """To a worker that has none of them, whatever the path, each once."""
+    """To a worker that has none of the files, with any path, and each file once."""
     done = subprocess.run([sys.executable, "-c", CARRIED, RING], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
         "/elsewhere/my_ring.py: ModuleNotFoundError: No module named 'beside', needs a file that can be run",
@@ -192,7 +192,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_command_knows_the_users_kinds(folder: Path):
-    """A sweep of two workers of a family and a region of the user's, and then all that reads its runs."""
+    """A sweep with two workers over a family and a region of the user's, and then all commands that read its runs."""
     with_mine = ("--import", EXAMPLES / "my_family.py")
     with forgetting():
         done = hyperfactor(*with_mine, "sweep", "sweep.yaml", "--workers", 2, "--store", "s", cwd=folder)

@@ -1,4 +1,4 @@
-"""What is set in processes of ours, and what is left alone in those of others."""
+"""Settings that processes of Hyperfactor change, and settings that stay in the processes of others."""
 
 import os
 import resource
@@ -70,8 +70,7 @@ def test_a_command_sets_threads_memory_and_backend(set_memory: list, monkeypatch
 
 
 def test_waiting_threads_of_a_command_sleep():
-    """libgomp reads the policy when torch is loaded, so a command must set it before; libgomp itself says what it
-    read."""
+    """libgomp reads the policy when torch is loaded, so a command must set it before. libgomp says what it read."""
     code = (
         "import sys; sys.argv = ['hyperfactor', 'list']\nfrom hyperfactor import cli\n"
         "import hyperfactor.process as p\np.prepare_command()\nimport torch"
@@ -87,7 +86,7 @@ def test_waiting_threads_of_a_command_sleep():
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_forked_child_draws(run: Run):
-    """torch's threads do not survive a fork, and a child that waits for them waits for ever."""
+    """Threads of torch do not survive a fork, and a child that waits for them waits for ever."""
     before, points = torch.get_num_threads(), np.array([[1.0, 2.0]] * 16)
     torch.set_num_threads(2)
     try:
@@ -111,7 +110,7 @@ def test_a_forked_child_draws(run: Run):
 
 @pytest.fixture
 def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An environment without folders to keep anything in; its HOME, which is not there."""
+    """An environment without any folder that can be written, and its HOME, which does not exist."""
     monkeypatch.setattr(os, "environ", dict(os.environ))
     monkeypatch.setattr(process, "keep_freed_memory", lambda: None)
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "DASK_CONFIG"):

@@ -117,7 +117,7 @@ def test_integers_of_numpy_and_torch_are_seeds():
 
 
 def test_streams_do_not_depend_on_the_library_s_version():
-    """The first draws, as recorded once: a change would change every run."""
+    """The first draws were recorded once. If they change, every run changes."""
     assert rng.stream(0, "check").integers(0, 1000, 3).tolist() == [483, 984, 880]
     assert torch.randint(1000, (3,), generator=rng.torch_stream(0, "check")).tolist() == [185, 436, 861]
 
@@ -174,7 +174,7 @@ def test_what_takes_no_generator_is_refused_in_the_block():
 
 
 def test_threads_draw_beside_each_other():
-    """Two threads in blocks of their own and the main thread outside of any, drawing in turns."""
+    """Two threads in blocks of their own and the main thread outside any block draw in turns."""
     turns = threading.Barrier(3, timeout=60)
 
     def draws(seed: int | None) -> list[torch.Tensor]:

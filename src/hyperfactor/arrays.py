@@ -4,6 +4,7 @@ Numbers of any type and layout are accepted if float64 holds them exactly. Refus
 text, and integers beyond 2^53 that float64 would round.
 """
 
+import math
 import operator
 import sys
 from typing import Any
@@ -67,6 +68,16 @@ def integer(value: Any) -> int | None:
         return operator.index(value)
     except TypeError:
         return None
+
+
+def real(value: Any) -> float:
+    """The value as a float of Python, or NaN if it is not a real number. Truth values and text are not numbers here."""
+    if isinstance(value, bool | np.bool_ | str | bytes):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return math.nan
 
 
 def whole(value: Any, name: str, least: int) -> int:

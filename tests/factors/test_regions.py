@@ -92,7 +92,7 @@ def test_boxes_that_do_not_fit_are_refused():
 
 
 def exact(region: Region, point: tuple[Fraction, ...], low: Fraction, period: Fraction | None) -> bool:
-    """Membership by the definitions of docs/specs.md, in fractions. Bounds are hundredths."""
+    """Membership by the definitions of docs/specs.md, in exact fractions. Bounds are multiples of 1/100."""
 
     def number(value: float) -> Fraction:
         return Fraction(round(value * 900), 900)
@@ -139,7 +139,7 @@ def exact(region: Region, point: tuple[Fraction, ...], low: Fraction, period: Fr
 @pytest.mark.parametrize("low", [0, -6])
 @pytest.mark.parametrize("spacing", [Fraction(1, 10), Fraction(1, 3), Fraction(7, 10), Fraction(1, 5)])
 def test_every_region_holds_the_values_at_its_bounds(spacing: Fraction, low: int, kind):
-    """Bounds on lattice values that floating point does not hold exactly: 3 x 0.1 is not 0.3."""
+    """Bounds on lattice values that floating point does not represent exactly: 3 x 0.1 is not 0.3."""
     count = 13
     extent = spacing * (count if kind == "periodic" else count - 1)
     space = FactorSpace(tuple(Factor(name, low, float(low + extent), kind) for name in "xy"))

@@ -19,7 +19,7 @@ from .closed_forms import levels
 
 
 class Oracle(nn.Module):
-    """Knows the picture x0, and so predicts every target exactly from x_t and t."""
+    """A network that knows the picture x0, and so predicts every target exactly from x_t and t."""
 
     def __init__(self, x0: Tensor, spec: DiffusionSpec):
         super().__init__()
@@ -36,7 +36,7 @@ class Oracle(nn.Module):
 
 
 def predicted(prediction: str, x0: Tensor, noise: Tensor, a: Tensor | float, s: Tensor | float) -> Tensor:
-    """What is predicted, by its definition."""
+    """The definitions of the predictions."""
     return {"sample": x0, "epsilon": noise, "v": a * noise - s * x0, "velocity": noise - x0}[prediction]
 
 
@@ -47,7 +47,7 @@ def denoiser(
 
 
 def state(model: Denoiser, timestep: int, pictures: Tensor | None = None) -> Tensor:
-    """Where two drawings, or two pictures noised, stand at a timestep, scaled to [-1, 1]."""
+    """The states of two drawings, or of two noised pictures, at a timestep, scaled to [-1, 1]."""
     ((at, x),) = model.visit(NONE, streams(2), (timestep,), pictures)
     assert at == timestep
     return 2 * x - 1
@@ -167,7 +167,7 @@ def test_samplers_agree_with_diffusers_called_directly(prediction, sampler):
 
 
 class Knowing(Denoiser):
-    """Predicts from the true picture X0; records each timestep that it is told, and the noise that x then holds."""
+    """Predicts from the true picture X0. Records each timestep that it receives, and the noise in x."""
 
     def __init__(self, spec: DiffusionSpec, **sampling: Any):
         super().__init__(nn.Identity(), (1, 8, 8), spec, SamplingSpec(**sampling))
@@ -278,7 +278,7 @@ def test_pictures_that_are_not_finite_are_an_error_and_not_a_picture(value):
 
 
 class Smooth(nn.Module):
-    """A network whose layer `felt` puts out its picture; counts its calls."""
+    """A network whose layer `felt` returns its picture. Counts its calls."""
 
     def __init__(self):
         super().__init__()
@@ -311,8 +311,9 @@ def test_the_state_at_a_timestep_lies_on_the_way_of_the_sampler(prediction):
 
 @pytest.mark.parametrize("settings", CASES + ON_STRAIGHT)
 def test_with_a_perfect_prediction_the_state_is_in_closed_form_at_any_timestep(settings):
-    """DDIM goes straight: at each timestep, the sampler's or one between, it holds the picture and the first noise
-    (less what of the picture is in that) in the shares of the timestep."""
+    """DDIM goes straight. At each timestep, the state is the picture and the rest of the first noise, mixed in the
+    shares of the timestep.
+    """
     spec = DiffusionSpec(**settings)
     model, (a, s) = denoiser(Oracle(X0, spec), spec, steps=10), levels(spec)
     noise = torch.stack([torch.randn(1, 8, 8, generator=g) for g in streams(2)])
@@ -422,7 +423,7 @@ def test_one_drawing_serves_all_timesteps_as_separate_ones_would(settings, sampl
     [((0,), 4), ((999,), 1), ((332,), 3), ((999, 666, 332), 3), ((500,), 3), ((500, 400), 4), ((1,), 4), (ASKED, 7)],
 )
 def test_the_network_is_called_no_oftener_than_needed(timesteps, calls):
-    """Once at each of the sampler's timesteps down to the lowest stop, and once at each stop that is none of these."""
+    """Once at each of the sampler's timesteps down to the lowest stop, and once at each stop between them."""
     model = denoiser(Smooth(), DiffusionSpec(), steps=3)
     list(model.visit(NONE, streams(2), timesteps))
     assert model.network.calls == calls

@@ -60,7 +60,7 @@ def test_the_loss_falls_and_drawings_come_nearer_to_the_truth(trained: Run):
 
 
 def test_a_position_is_found_oftener_than_by_chance(trained: Run):
-    """A random centre in a window of 8 pixels is within a pixel of the one asked for in 3 of 8 cases at most."""
+    """In a window of 8 pixels, a random centre is within a pixel of the requested one in at most 3 of 8 cases."""
     found = trained.evaluate("rest")
     share = found.select("x_correct", "y_correct").to_numpy().mean()
     assert share > 2 * 3 / 8

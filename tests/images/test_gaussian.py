@@ -99,7 +99,7 @@ def test_wrong_pictures_are_refused(change):
 
 
 def test_the_edge_of_the_window_allows_for_rounding():
-    """-0.5 is inside and 7.5 outside, and so are values that rounding has put beside them."""
+    """-0.5 is inside and 7.5 is outside, and the same holds for values that differ from them by rounding."""
     edges = np.array([-0.5 - 1e-13, -0.5 + 1e-13, 7.5 - 1e-13, 7.5 + 1e-13, -0.501, 7.499])
     shown = Bump(size=8, canvas=21).shown(np.stack([edges, edges], axis=1))
     assert shown[:, 0].tolist() == shown[:, 1].tolist() == [True, True, False, False, False, True]

@@ -14,14 +14,14 @@ UPRIGHT = np.array([[16.0, 15.0, 6.0, 0.0]])  # x, y, radius, rotation
 
 
 def drawn(n: int, seed: int) -> np.ndarray:
-    """Points off the lattice, each shape equally often."""
+    """Random points off the lattice, with each shape equally often."""
     generator = np.random.default_rng(seed)
     others = [generator.uniform(factor.low, factor.high, n) for factor in SPACE.factors[1:]]
     return np.stack([np.arange(n) % len(NAMES), *others], axis=1)
 
 
 def member(name: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Whether a point is inside a shape of radius 1, by its definition; v grows downwards, and nothing is turned."""
+    """Whether a point is inside an unrotated shape of radius 1, by its definition. v grows downwards."""
     if name == "square":
         return np.maximum(abs(u), abs(v)) <= np.sqrt(0.5)
     if name == "ellipse":
@@ -168,7 +168,7 @@ def test_a_run_of_six_factors_and_three_channels_goes_from_end_to_end(run: Run):
 
 
 def test_training_points_are_computed_once_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path):
-    """They are what a task computes and keeps; a spec is resolved once for training, drawing and judging."""
+    """A task computes and keeps them. A spec is resolved once for training, drawing and judging."""
     computed = []
 
     points = Task.points.func  # pyright: ignore[reportFunctionMemberAccess]

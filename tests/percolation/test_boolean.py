@@ -35,5 +35,9 @@ def test_bad_requests():
         boolean_model(0)
     with pytest.raises(RequestError, match="needs at least 18: 3 diameters a side"):
         boolean_model(5)
-    with pytest.raises(RequestError, match="at least 2 seeds"):
+    with pytest.raises(RequestError, match="n: got 'many', needs an integer"):
+        boolean_model("many")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(RequestError, match="seeds: got 1, needs an integer of at least 2"):
         critical_filling(seeds=1)
+    with pytest.raises(RequestError, match="sizes: got none"):
+        critical_filling([])

@@ -1,4 +1,4 @@
-"""Against scipy's labels at every occupation, and against published constants."""
+"""Percolation curves against scipy's labels at every occupation, and thresholds against published constants."""
 
 import itertools
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from hyperfactor.percolation.lattice import POINTS, Metric, compiled, critical_f
 
 
 def labelled(occupied: np.ndarray, steps: list[tuple[int, ...]], periodic: bool) -> np.ndarray:
-    """Sizes of the clusters: scipy's labels, joined across the edges where the lattice is periodic."""
+    """Sizes of clusters from scipy's labels, joined across periodic edges."""
     structure = np.zeros((3,) * occupied.ndim, int)
     for step in [*steps, (0,) * occupied.ndim]:
         structure[tuple(np.array(step) + 1)] = 1
@@ -125,7 +125,10 @@ def test_a_large_lattice_keeps_some_occupations():
         (lambda: site_percolation((4, 4), metric="cosine"), "metric: got 'cosine'"),  # pyright: ignore
         (lambda: critical_fraction(0.5), "reach: got 0.5, needs at least 1"),
         (lambda: critical_fraction(dimensions=1), "dimensions: got 1"),
-        (lambda: critical_fraction(seeds=1), "at least 2 seeds"),
+        (lambda: critical_fraction(seeds=1), "seeds: got 1, needs an integer of at least 2"),
+        (lambda: critical_fraction(sizes=()), "sizes: got none, needs at least one"),
+        (lambda: neighbours(0, 1.0), "dimensions: got 0, needs an integer of at least 1"),
+        (lambda: neighbours(2, "far"), "reach: got 'far', needs a number in"),  # pyright: ignore
         (lambda: critical_fraction(8.0, sizes=(16, 64)), "reach of 8, needs sides of more than 16"),
         (lambda: site_percolation((4, 4)).canonical(np.array([0.5, -2.0])), "fractions: got -2, needs probabilities"),
         (lambda: site_percolation((4, 4)).canonical(np.array([np.nan])), "fractions: got nan, needs probabilities"),

@@ -7,7 +7,7 @@ from hyperfactor.percolation.overlap import discrete_overlap, overlap, reach
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5])
 def test_the_closed_form_is_the_integral(sigma: float):
-    """Of the product of two unit-norm Gaussians, summed over a fine grid of the plane."""
+    """The integral of the product of two Gaussians of unit norm, as a sum over a fine grid of the plane."""
     step = sigma / 20
     axis = np.arange(-8 * sigma, 8 * sigma, step)
     x, y = np.meshgrid(axis, axis)
@@ -33,7 +33,7 @@ def test_pictures_of_wide_bumps_overlap_as_in_the_plane_and_of_tiny_ones_do_not(
     assert discrete_overlap((1.0, 0.0), 0.2) > 10 * overlap(1.0, 0.2)
 
 
-@pytest.mark.parametrize(("sigma", "threshold"), [(0, 0.5), (-1, 0.5), (1, 0), (1, 1.5)])
+@pytest.mark.parametrize(("sigma", "threshold"), [(0, 0.5), (-1, 0.5), (1, 0), (1, 1.5), (1, "half")])
 def test_bad_requests(sigma: float, threshold: float):
     with pytest.raises(RequestError, match="needs a number"):
         reach(sigma, threshold)

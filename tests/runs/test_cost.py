@@ -1,4 +1,4 @@
-"""What a run costs, against counts by hand."""
+"""The estimated cost of a run, against counts by hand."""
 
 from types import SimpleNamespace
 from typing import cast
@@ -54,7 +54,7 @@ def test_judging_counts_each_request_once():
 
 
 def test_a_rate_is_operations_a_second_of_one_thread(monkeypatch: pytest.MonkeyPatch):
-    """By a clock on which a training step of a batch of 3 takes half a second and nothing else takes any time."""
+    """By a clock with which a training step of a batch of 3 takes half a second and everything else no time."""
     spec = RunSpec.parse({"model": {"width": 4, "attention": []}, "training": {"batch": 3}})
     clock, batches, loss = [100.0], [], Denoiser.loss
 

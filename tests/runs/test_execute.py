@@ -75,7 +75,7 @@ print(killed)
 
 
 def test_a_run_killed_at_any_moment_ends_in_the_same_weights(run: Run, tiny: RunSpec, tmp_path: Path):
-    """SIGKILL before or after a file is flushed, renamed or deleted, or a loss is computed, again and again."""
+    """SIGKILL before or after a file is flushed, renamed or deleted, or a loss is computed, several times in a row."""
     random_ = random.Random(0)
     moments = [1, 2, 3, *(random_.randrange(1, 24) for _ in range(9))]
     command = [sys.executable, "-c", KILLED, tiny.model_dump_json(), str(tmp_path / "killed"), json.dumps(moments)]
@@ -161,7 +161,7 @@ def test_divergence_fails_once_keeps_the_checkpoint_and_records_the_reason(
     ],
 )
 def test_a_run_whose_pictures_are_not_finite_has_failed(tiny: RunSpec, tmp_path: Path, training, reason: str):
-    """One step of a rate so large that the weights are of no use, while the loss before it was finite."""
+    """One step with a learning rate so large that it destroys the weights, although the loss before it was finite."""
     changes = {"steps": 1, "warmup": 0, "record_every": 1, "checkpoint_every": 0}
     spec = RunSpec.parse({**tiny.model_dump(), "training": {**changes, **training}})
     with pytest.raises(DivergedError, match=f"run {spec.id}: {reason}"):

@@ -1,5 +1,5 @@
 # pyright: reportArgumentType=false
-"""What is stored of a run, read without torch; and a run as a subject."""
+"""The stored data of a run, read without torch, and a run as a subject."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Runs that another version recorded: another default, a key that is gone, one that was added."""
+"""Runs recorded by another version: with another default, with a key that is gone, without a key that was added."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..shell import hyperfactor, one_line
 
 
 def recorded(spec: RunSpec, **changes: object) -> dict:
-    """The spec as a version would have recorded it whose training section had these keys; None for a missing key."""
+    """The spec as a version with these keys in its training section would have recorded it; None for a missing key."""
     data = spec.model_dump(mode="json")
     training = {key: value for key, value in {**data["training"], **changes}.items() if value is not None}
     return {**data, "training": training}

@@ -262,8 +262,10 @@ def test_activations_over_the_lattice_and_pooled(run: Run, tiny: RunSpec, monkey
 
 
 class Tell(nn.Module):
-    """Its layer `told` puts out what it was given: the picture, and the timestep's code. It predicts a flat picture,
-    `share` of the last number of the condition."""
+    """A network whose layer `told` returns its input: the picture, and the code of the timestep.
+
+    It predicts a uniform picture, `share` of the last number of the condition.
+    """
 
     def __init__(self, share: float):
         super().__init__()
@@ -280,8 +282,9 @@ class Tell(nn.Module):
 def test_the_network_is_looked_at_in_the_state_that_was_asked_for(
     run: Run, tiny: RunSpec, monkeypatch: pytest.MonkeyPatch, source: str, timestep: int, step: int | None
 ):
-    """The state in closed form: sqrt(a) x0 + sqrt(1 - a) e, with e the sampler's first noise, less what of x0 is in it,
-    on the model's own way; fresh noise on the truth."""
+    """The state is sqrt(a) x0 + sqrt(1 - a) e. On the model's own trajectory, e is the sampler's first noise without
+    its share of x0. On true pictures, e is fresh noise.
+    """
     shares = {None: 1.0, 0: 0.5}
     monkeypatch.setattr(
         run,

@@ -30,7 +30,7 @@ def test_the_id_depends_on_the_content_and_on_nothing_else(tmp_path: Path):
 
 
 def test_the_id_is_the_same_everywhere():
-    """A change of these values makes every store start anew: raise SCHEMA and say so in the CHANGELOG."""
+    """If these values change, every store starts anew: raise SCHEMA, and say so in the CHANGELOG."""
     assert RunSpec().id == "213945f77af2a51e"
 
 

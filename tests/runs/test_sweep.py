@@ -1,6 +1,6 @@
-"""Sweeps on Dask: what a worker, a client or the whole machine loses when it is killed is nothing.
+"""Sweeps on Dask lose nothing when a worker, a client or the whole machine is killed.
 
-The slow tests kill 20 times at random moments, the quick ones once at a chosen one.
+The slow tests kill 20 times at random moments, the quick ones once at a chosen moment.
 """
 
 import json
@@ -63,7 +63,7 @@ if __name__ == "__main__":
 
 
 def sweep(tiny: RunSpec, store: Path) -> subprocess.Popen[str]:
-    """The same call as a user's, in a process of its own and a group of its own."""
+    """The call of a user, in a process and a process group of its own."""
     specs = [spec_of(tiny, seed).model_dump_json() for seed in range(RUNS)]
     script = store.with_suffix(".py")
     script.write_text(SWEEP)
@@ -80,7 +80,7 @@ STARTED: list[subprocess.Popen[str]] = []
 
 @pytest.fixture(autouse=True)
 def _none_left() -> Iterator[None]:
-    """A test that fails leaves no sweep behind."""
+    """End the sweep that a failed test leaves behind."""
     yield
     while STARTED:
         with suppress(ProcessLookupError):
@@ -97,7 +97,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def is_training(process: subprocess.Popen[str], store: Store) -> bool:
-    """Wait until a living process trains a run, or the sweep ends; whether it trains."""
+    """Wait until a living process trains a run, or the sweep ends. Returns whether a process trains it."""
     while process.poll() is None:
         if any(store.leases.holder(run) for run in store.ids()):
             return True
@@ -106,7 +106,7 @@ def is_training(process: subprocess.Popen[str], store: Store) -> bool:
 
 
 def checked(store: Store, undisturbed: dict[str, bytes]) -> None:
-    """Every run is there with the same bits, and nothing else."""
+    """Check that the store has every run with the same bits, and nothing else."""
     assert store.ids() == sorted(undisturbed)
     for run, weights in undisturbed.items():
         assert store.read(run, "weights.safetensors") == weights
@@ -115,7 +115,7 @@ def checked(store: Store, undisturbed: dict[str, bytes]) -> None:
 
 
 def has_checkpoint(process: subprocess.Popen[str], store: Store) -> bool:
-    """Wait until a run of a living sweep has a checkpoint, or the sweep ends; whether one has."""
+    """Wait until a run of a living sweep has a checkpoint, or the sweep ends. Returns whether it has one."""
     while process.poll() is None:
         if any(store.files.sizes(run).keys() & {CHECKPOINT} for run in store.ids()):
             return True
@@ -126,7 +126,7 @@ def has_checkpoint(process: subprocess.Popen[str], store: Store) -> bool:
 def test_a_sweep_killed_then_interrupted_ends_in_the_same_bits(
     tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path
 ):
-    """SIGKILL to everything, then Ctrl-C, then the same runs to their end, in this process."""
+    """SIGKILL to all processes, then Ctrl-C, then the same runs to their end in this process."""
     store, outs, finished = Store(tmp_path / "store"), [], []
     process = sweep(tiny, store.path)
     assert has_checkpoint(process, store)
@@ -161,7 +161,7 @@ def test_a_sweep_killed_then_interrupted_ends_in_the_same_bits(
 def test_kills_lose_nothing(
     victim: str, kills: int, tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path, capsys
 ):
-    """SIGKILL at random moments while runs are trained; the same command again, until it ends by itself."""
+    """SIGKILL at random moments during training, then the same command again, until it ends by itself."""
     moments, done, sweeps, stores = random.Random(f"{victim} {kills}"), 0, 0, 0
     while done < kills:
         stores += 1
@@ -195,7 +195,7 @@ def test_kills_lose_nothing(
 
 
 def test_two_commands_at_once_train_each_run_once(tiny: RunSpec, undisturbed: dict[str, bytes], tmp_path: Path):
-    """One with two workers, and one in this process, which waits for the runs that the workers of the other train."""
+    """One command has two workers. The other runs in this process and waits for runs that those workers train."""
     store = Store(tmp_path / "store")
     process, here, said = sweep(tiny, store.path), [], []
     assert is_training(process, store)
@@ -211,7 +211,7 @@ def test_two_commands_at_once_train_each_run_once(tiny: RunSpec, undisturbed: di
 
 
 def is_written(file: Path) -> bool:
-    """Whether the whole of a scheduler's file is there."""
+    """Whether a scheduler's file is complete."""
     try:
         return bool(json.loads(file.read_text()))
     except (FileNotFoundError, ValueError):
@@ -220,7 +220,7 @@ def is_written(file: Path) -> bool:
 
 @contextmanager
 def running_cluster(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A scheduler and an ordinary worker, as a user starts them; the scheduler's file, and its process."""
+    """A scheduler and an ordinary worker, started as by a user. Returns the scheduler's file and process."""
     file, processes = folder / "scheduler.json", []
 
     def start(*words: str) -> None:
@@ -243,14 +243,14 @@ def running_cluster(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The scheduler's file of a cluster that several sweeps use."""
+    """The scheduler's file of a cluster that several sweeps share."""
     with running_cluster(tmp_path_factory.mktemp("cluster")) as (file, _):
         yield file
 
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scheduler has all the time that a busy machine takes."""
+    """Give a scheduler as much time as a busy machine needs."""
     monkeypatch.setattr(cluster_module, "ANSWER", 300)
 
 
@@ -401,7 +401,7 @@ def test_a_script_without_a_guard(tiny: RunSpec, undisturbed: dict[str, bytes], 
 def test_workers_that_do_not_start_are_started_again_without_the_main_module(
     tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """As those of a script without a guard do not: each ends when it comes to the call that starts workers."""
+    """Workers of a script without a guard do not start: each ends at the call that starts workers."""
     starts: list[bool] = []
 
     def start(**_: object):

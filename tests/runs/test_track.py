@@ -17,7 +17,7 @@ from ..shell import hyperfactor, one_line
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Trackers have all the time that a busy machine takes, and none is given up from an earlier test."""
+    """Give trackers as much time as a busy machine needs, and forget those that earlier tests gave up."""
     monkeypatch.setattr(track, "PATIENCE", 600.0)
     track._given_up.clear()
     yield
@@ -165,7 +165,7 @@ def test_a_tracker_that_does_not_work_is_told_once_and_stops_nothing(
 
 
 def test_a_slow_tracker_gets_every_row(run: Run, tiny: RunSpec):
-    """The end of a run waits as long as the tracker moves."""
+    """The end of a run waits as long as the tracker makes progress."""
     got: list[int] = []
 
     def slow(_place: str, _spec: RunSpec):

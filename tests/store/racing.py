@@ -1,4 +1,4 @@
-"""Threads that try the same thing at the same moment."""
+"""Threads that attempt the same thing at the same moment."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def winners(attempt: Callable[[int], T | None], count: int = 8) -> list[T]:
-    """What the attempts that succeeded returned; `attempt` takes its number."""
+    """The results of the attempts that succeeded. `attempt` takes the number of the thread."""
     barrier, won = threading.Barrier(count), []
 
     def run(k: int) -> None:
@@ -27,7 +27,7 @@ def winners(attempt: Callable[[int], T | None], count: int = 8) -> list[T]:
 
 
 def the_holder(leases: Callable[[], Leases]) -> Lease:
-    """The lease of the one, out of eight, that gets a run."""
+    """The lease of the one thread of eight that gets the run."""
     each = [leases() for _ in range(8)]
     (lease,) = winners(lambda k: each[k].take("run"))
     lease.check()

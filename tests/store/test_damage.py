@@ -1,4 +1,4 @@
-"""Files that a power cut emptied, or that are damaged in another way: told before training, repaired, and not lost."""
+"""Files emptied by a power cut, or damaged in another way, are reported before training, repaired, and not lost."""
 
 import json
 import os
@@ -34,17 +34,17 @@ FILES = [
 
 
 class ReachedError(Exception):
-    """Training began."""
+    """Training was reached."""
 
 
 def begin(spec: RunSpec, path: Path) -> None:
-    """`train`, up to the moment at which it would begin to train."""
+    """Call `train` up to the start of training."""
     with mock.patch("hyperfactor.runs.execute.fit", side_effect=ReachedError):
         train(spec, path)
 
 
 def put(spec: RunSpec, path: Path, state: str) -> Store:
-    """A run that an earlier process left in a state."""
+    """Make a run in some state, as an earlier process would have left it."""
     store = Store(path)
     with store.lease(spec.id):
         store.start(spec.id, spec.model_dump(mode="json"))
@@ -177,7 +177,7 @@ def test_a_failure_without_its_spec_gives_it_back(tiny: RunSpec, tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "evaluation.parquet"])
 def test_what_a_run_left_before_its_manifest_is_replaced(name: str, tiny: RunSpec, tmp_path: Path):
-    """Half written or emptied it stands in nobody's way; a folder of its name does, and is told before training."""
+    """An incomplete or empty file does no harm. A folder of its name does, and is reported before training."""
     store = put(tiny, tmp_path, "unfinished")
     (tmp_path / tiny.id / name).write_bytes(b"")
     assert list(verify(store)) == []
@@ -291,7 +291,7 @@ def test_other_peoples_things_in_a_store_are_passed_over(tiny: RunSpec, tmp_path
 
 @pytest.fixture
 def shut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """Makes the system refuse a place, as it refuses another user's to everybody but root."""
+    """Make the system refuse a place to everybody, as it refuses another user's files to all but root."""
 
     def shut(place: Path) -> None:
         for name in ("open", "listdir", "scandir", "unlink", "rename", "replace", "mkdir", "link"):
@@ -330,7 +330,7 @@ def test_a_run_that_cannot_be_read_is_said_as_that(name: str, tiny: RunSpec, tmp
 
 
 def test_leases_that_cannot_be_read_are_in_nobodys_way(tiny: RunSpec, tmp_path: Path, shut):
-    """As with a colleague whose new folders nobody else may read: what is finished can be had all the same."""
+    """If the folder of leases belongs to another user and may not be read, finished runs can still be opened."""
     store = put(tiny, tmp_path, "finished")
     other = tiny.model_copy(update={"seed": 1})
     put(other, tmp_path, "unfinished")

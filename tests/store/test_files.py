@@ -87,7 +87,7 @@ except MachineError as error:
 
 
 def test_a_write_that_the_system_cuts_off_leaves_the_old_file(tmp_path: Path):
-    """The kernel's own refusal, half way through the file, as on a full disk."""
+    """The kernel refuses to go on in the middle of the file, as on a full disk."""
     assert resource.RLIMIT_FSIZE
     Folder(tmp_path).write("a/big", b"old")
     done = subprocess.run([sys.executable, "-c", FILL, str(tmp_path)], capture_output=True, text=True)
@@ -102,8 +102,7 @@ NO_LINKS = [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EIN
 
 @pytest.fixture(params=NO_LINKS, ids=errno.errorcode.get)
 def no_links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without hard links, `fsync` of folders and permissions, such as FAT or many mounts by FUSE and
-    SMB."""
+    """A file system without hard links, `fsync` of folders and permissions, such as FAT and many mounts of FUSE."""
     real = os.fsync
 
     def refuse(*_: object, **__: object) -> None:
@@ -135,7 +134,7 @@ def test_without_hard_links_a_run_has_one_holder(tmp_path: Path):
 def test_a_lease_that_is_written_in_part_is_held_and_taken_over_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Without hard links a watcher may see the beginning of a lease; its writer may also die there."""
+    """Without hard links, another process may see an incomplete lease, and its writer may die at this moment."""
     now = [0.0]
     monkeypatch.setattr("hyperfactor.store.lease.time", SimpleNamespace(monotonic=lambda: now[0]))
     files, slow = Folder(tmp_path), Leases(Folder(tmp_path), beat=3600)
@@ -171,7 +170,7 @@ def test_a_full_disk_leaves_no_part_of_a_claim(tmp_path: Path, monkeypatch: pyte
 def test_a_rename_comes_after_the_content_and_before_the_folder_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """So that a power cut leaves the old file or the new one, and a manifest never without what it lists."""
+    """After a power cut there is the old file or the new one, and never a manifest without the files that it lists."""
     done, real, replace, mkdir = [], os.fsync, os.replace, Path.mkdir
 
     def fsync(descriptor: int) -> None:

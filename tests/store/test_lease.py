@@ -1,4 +1,4 @@
-"""Leases, on a folder and on a bucket, by a clock that the tests set."""
+"""Leases in a folder and in a bucket, with a clock that the tests set."""
 
 import json
 import multiprocessing
@@ -18,7 +18,7 @@ from .racing import the_holder
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that advances only when a test says so."""
 
     now = 1000.0
 
@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture(autouse=True)
 def _no_lease_lives_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The heart of a lease that a test does not release would beat until the last test."""
+    """End the heartbeats of leases that a test does not release."""
     begun: list[Lease] = []
     begin = Lease.begin
     monkeypatch.setattr(Lease, "begin", lambda lease: (begun.append(lease), begin(lease)))
@@ -46,7 +46,7 @@ def _no_lease_lives_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def watcher(place: str) -> Leases:
-    """One whose leases beat only when a test says so."""
+    """Leases whose heartbeats are sent only when a test says so."""
     return Leases(files_at(place), beat=3600)
 
 
@@ -88,7 +88,7 @@ def test_of_many_that_want_a_run_one_has_it(place: str):
 
 
 def abandon(place: str, machine: str, number: int = 1) -> None:
-    """The lease of a holder that beats no more."""
+    """A lease whose holder sends no more heartbeats."""
     content = {"machine": machine, "pid": 1, "started": 0.0, "beats": 7}
     assert files_at(place).create(f"{FOLDER}/run.{number}", json.dumps(content).encode())
 
@@ -108,7 +108,7 @@ def test_a_holder_elsewhere_is_dead_when_its_beats_stood_still(place: str, clock
 
 
 def test_who_is_told_that_a_lease_is_dead_takes_it_at_once(place: str, clock: Clock):
-    """A worker that begins to look now learns from the sweep, which has looked for long."""
+    """A worker that has just started learns this from the sweep, which has watched the lease for long."""
     abandon(place, "another machine")
     watching = watcher(place)
     assert watching.dead("run") == 0
@@ -122,7 +122,7 @@ def test_who_is_told_that_a_lease_is_dead_takes_it_at_once(place: str, clock: Cl
 
 
 def test_a_holder_of_this_machine_is_dead_when_its_process_is(tmp_path: Path):
-    """Process 1 lives, but did not start at second 0: its number was given out again."""
+    """Process 1 is alive, but did not start at second 0, so another process had its number."""
     abandon(str(tmp_path), _machine())
     assert Leases(files_at(tmp_path)).take("run") is not None
 
@@ -144,7 +144,7 @@ def test_a_holder_that_slept_stops_when_it_was_taken_over(place: str, clock: Clo
 
 
 def test_a_lease_of_the_same_number_is_told_from_an_earlier_one(place: str):
-    """The sleeper held number 1; it was taken over, released, and number 1 was given out again."""
+    """A suspended process held number 1, which was then taken over, released, and taken again."""
     asleep = watcher(place).take("run")
     assert asleep is not None
     files_at(place).delete(f"{FOLDER}/run.1")
@@ -164,7 +164,7 @@ def _hold(place: str, held, release) -> None:
 
 
 def test_a_killed_holder_is_taken_over_at_once(bucket: str, monkeypatch: pytest.MonkeyPatch):
-    """By a watcher that never takes a lease for dead because its beats stand still."""
+    """The other process never considers a lease dead because its heartbeats stopped."""
     monkeypatch.setattr("hyperfactor.store.lease.POLL", 0.01)
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()

@@ -1,4 +1,4 @@
-"""Names that users give, and the files that are written for them."""
+"""The names of files that users give, and writes to these files."""
 
 import errno
 import os
@@ -148,7 +148,7 @@ def test_a_pipe_is_written_into(tmp_path: Path):
 
 
 def test_an_open_file_of_the_process_is_written_into(tmp_path: Path):
-    """As `--out /dev/stdout > file` and `--out >(command)` name one: it goes on where it was."""
+    """`--out /dev/stdout > file` and `--out >(command)` name an open file, which is written where it stands."""
     with open(tmp_path / "file", "wb") as file:
         file.write(b"before ")
         file.flush()
@@ -227,7 +227,7 @@ def test_any_name_that_the_system_takes_can_be_written(name: str, tmp_path: Path
 
 
 def test_files_are_replaced_together_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The third of four has no room: the first two are as they were, and so is every other."""
+    """If there is no room for the third of four files, all files stay as they were."""
     names = [tmp_path / name for name in ("a", "b", "deep/c", "d")]
     write_together(dict.fromkeys(names, b"old"))
     real, left = os.fsync, [2]

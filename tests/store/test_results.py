@@ -1,4 +1,4 @@
-"""Results are kept to the bit and can be listed; a damaged one is told."""
+"""Results are kept bit for bit and can be listed. A damaged result is reported."""
 
 import random
 from datetime import datetime

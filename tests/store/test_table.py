@@ -11,7 +11,7 @@ from hyperfactor.store.verify import verify
 
 @pytest.fixture(scope="module")
 def full(tiny: RunSpec, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Three finished runs, one that failed, one that was begun."""
+    """Three finished runs, one that failed, and one that was started."""
     store = Store(tmp_path_factory.mktemp("table"))
     for seed in (0, 1, 2):
         train(tiny.model_copy(update={"seed": seed}), store.url)
@@ -66,7 +66,7 @@ ODD = ("a.b", "my region", "d,e", 'say "f"', "g/h'i", "*")
 
 @pytest.fixture
 def odd(tiny: RunSpec, tmp_path: Path) -> Store:
-    """A run whose stored regions have names that need quotes, and an error that is not finite."""
+    """A run whose regions have names that need quotes, with an error that is not finite."""
     store = Store(tmp_path)
     accuracy = {name: {"right": k / 10, "error": float("inf")} for k, name in enumerate(ODD)}
     with store.lease(tiny.id):

@@ -1,4 +1,4 @@
-"""Every byte of a store is watched over; what is wrong is found, and repaired without loss."""
+"""Damage to any byte of a store is found, and repaired without loss."""
 
 import json
 import random
@@ -16,7 +16,7 @@ from hyperfactor.store.verify import repair, verify
 
 @pytest.fixture
 def copied(run: Run, place: str) -> Store:
-    """A finished run, copied to a folder or a bucket."""
+    """A finished run, copied into a folder or a bucket."""
     files = files_at(place)
     for name, _ in run._store.files.sizes(run.id).items():
         files.write(f"{run.id}/{name}", run._store.files.read(f"{run.id}/{name}"))
@@ -28,7 +28,7 @@ def test_a_whole_store_has_no_problem(copied: Store):
 
 
 def test_a_flipped_byte_in_any_file_is_found(run: Run, tmp_path: Path):
-    """Of each file that a run leaves, the first byte, the last, and 40 at random."""
+    """In each file of a run, the first byte, the last byte, and 40 random bytes."""
     store, moments = Store(tmp_path), random.Random(0)
     names = list(run._store.files.sizes(run.id))
     assert {MANIFEST, SPEC, "weights.safetensors", "snapshot-5.safetensors", "history.parquet"} <= set(names)
@@ -78,7 +78,7 @@ def test_a_truncated_and_a_missing_artifact_are_found_and_the_run_is_trained_aga
 
 
 def test_what_a_killed_process_left_is_cleared_up_by_the_next(copied: Store, tiny: RunSpec):
-    """Killed in the last moment, after the manifest; and killed while it wrote, which leaves a temporary file."""
+    """A process killed just after it wrote the manifest, and one killed in a write, which leaves a temporary file."""
     lease = Leases(copied.files).take(tiny.id)
     assert lease
     dead = json.loads(lease.content()) | {"pid": 2**22 + 1}  # above the largest process number

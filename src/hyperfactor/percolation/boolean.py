@@ -13,16 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from hyperfactor import rng
-from hyperfactor.errors import RequestError
+from hyperfactor import arrays, rng
+from hyperfactor.errors import RequestError, quoted
 from hyperfactor.percolation.lattice import (
     POINTS,
     WRAPPING,
     Estimate,
     PercolationCurve,
     check_memory,
+    check_samples,
     combined,
     compiled,
+    join,
     quantile,
     walk,
 )
@@ -93,8 +95,7 @@ def critical_filling(sizes: Sequence[int] = (2**12, 2**14, 2**16), seeds: int = 
     -----
     The method is that of `lattice.critical_fraction`.
     """
-    if not sizes or seeds < 2:
-        raise RequestError(f"sizes, seeds: got {list(sizes)} and {seeds}, needs a size and at least 2 seeds")
+    check_samples(sizes, seeds)
     found = []
     for n in sizes:
         fillings = np.empty((seeds, 2))
@@ -108,8 +109,8 @@ def critical_filling(sizes: Sequence[int] = (2**12, 2**14, 2**16), seeds: int = 
 
 def _discs(n: int, generator: np.random.Generator) -> tuple[Float[np.ndarray, "n 2"], float]:
     """Centres of n discs of diameter 1 in a square that they fill DENSEST times, and the side of the square."""
-    if not 1 <= n < 2**31:
-        raise RequestError(f"n: got {n}, needs an integer of at least 1 and below 2^31")
+    if not 1 <= (arrays.integer(n) or 0) < 2**31:
+        raise RequestError(f"n: got {quoted(n)}, needs an integer of at least 1 and below 2^31")
     side = math.sqrt(n * math.pi / 4 / DENSEST)
     check_memory(f"n: got {n} discs", n, 28)
     if side < 3:
@@ -149,13 +150,8 @@ def _add(centres, side, occupied, axis):
                         here, there = walk(forest, way, disc), walk(forest, way, other)
                         between = here[1] - there[1] - turns
                         if here[0] != there[0]:
-                            big, small, shift = here[0], there[0], between
-                            if -forest[big] < -forest[small]:
-                                big, small, shift = small, big, -between
-                            squares += 2 * np.int64(forest[big]) * np.int64(forest[small])
-                            forest[big] += forest[small]
-                            forest[small] = big
-                            way[small] = shift
+                            squares += 2 * np.int64(forest[here[0]]) * np.int64(forest[there[0]])
+                            join(forest, way, here[0], there[0], between)
                         elif axis >= 0 and between != 0:
                             return largest, second, disc + 1
                     other = following[other]

@@ -17,8 +17,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 from scipy.stats import binom
 
-from hyperfactor import rng
-from hyperfactor.errors import RequestError
+from hyperfactor import arrays, rng
+from hyperfactor.errors import RequestError, quoted
 from hyperfactor.process import room
 
 Metric = Literal["euclidean", "chebyshev", "manhattan"]
@@ -139,9 +139,9 @@ def neighbours(dimensions: int, reach: float, metric: Metric = "euclidean") -> I
     """
     if metric not in ("euclidean", "chebyshev", "manhattan"):
         raise RequestError(f"metric: got {metric!r}, needs euclidean, chebyshev or manhattan")
-    farthest = int((FARTHEST ** (1 / dimensions) - 1) / 2)
-    if not 0 <= reach <= farthest:
-        raise RequestError(f"reach: got {reach:g}, needs a number in 0..{farthest} for {dimensions} dimensions")
+    farthest = int((FARTHEST ** (1 / arrays.whole(dimensions, "dimensions", 1)) - 1) / 2)
+    if not 0 <= arrays.real(reach) <= farthest:
+        raise RequestError(f"reach: got {quoted(reach)}, needs a number in 0..{farthest} for {dimensions} dimensions")
     order = {"euclidean": 2, "chebyshev": np.inf, "manhattan": 1}[metric]
     most = int(reach + 1e-9)
     steps = np.indices([2 * most + 1] * dimensions, dtype=np.int64).reshape(dimensions, -1).T - most
@@ -204,6 +204,13 @@ def check_memory(request: str, sites: int, each: int) -> None:
     most = room() // each
     if sites > most:
         raise RequestError(f"{request} ({sites * each / 1e9:.1f} GB), needs at most {most} on this machine now")
+
+
+def check_samples(sizes: Sequence[int], seeds: int) -> None:
+    """Raise `RequestError` unless there is at least one size and there are at least two seeds."""
+    if not len(sizes):
+        raise RequestError("sizes: got none, needs at least one")
+    arrays.whole(seeds, "seeds", 2)
 
 
 def _sides(shape: Sequence[int]) -> Int[np.ndarray, " 3"]:
@@ -341,12 +348,7 @@ def _wrap(order, sides, steps, axis):
                 if between != 0:
                     return count + 1
                 continue
-            big, small, shift = here[0], there[0], between
-            if -forest[big] < -forest[small]:
-                big, small, shift = small, big, -between
-            forest[big] += forest[small]
-            forest[small] = big
-            way[small] = shift
+            join(forest, way, here[0], there[0], between)
     return len(order)
 
 
@@ -365,6 +367,16 @@ def walk(forest, way, site):
         length -= step
         site = parent
     return root, total
+
+
+@compiled
+def join(forest, way, one, other, between):
+    """Join two clusters by their roots; `between` is the displacement from `other` to `one`."""
+    if -forest[one] < -forest[other]:
+        one, other, between = other, one, -between
+    forest[one] += forest[other]
+    forest[other] = one
+    way[other] = between
 
 
 def critical_fraction(
@@ -408,8 +420,7 @@ def critical_fraction(
     """
     if dimensions not in WRAPPING:
         raise RequestError(f"dimensions: got {dimensions}, needs 2 or 3")
-    if not sizes or seeds < 2:
-        raise RequestError(f"sizes, seeds: got {list(sizes)} and {seeds}, needs a size and at least 2 seeds")
+    check_samples(sizes, seeds)
     steps = neighbours(dimensions, reach, metric)
     if not len(steps):
         raise RequestError(f"reach: got {reach}, needs at least 1, the distance of the nearest site")

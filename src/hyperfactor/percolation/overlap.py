@@ -5,7 +5,8 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from hyperfactor.errors import RequestError
+from hyperfactor import arrays
+from hyperfactor.errors import RequestError, quoted
 from hyperfactor.images.gaussian import Bump
 
 
@@ -15,7 +16,7 @@ def overlap(distance: Float[np.ndarray, "*n"] | float, sigma: float) -> Float[np
     Parameters
     ----------
     distance : float or array
-        Distance between the centres, in pixels. Real numbers of any type; computed in float64.
+        Distance between the centres, in pixels. Real numbers of any type that float64 holds.
     sigma : float
         Standard deviation of the bumps, in pixels.
 
@@ -27,16 +28,10 @@ def overlap(distance: Float[np.ndarray, "*n"] | float, sigma: float) -> Float[np
     Raises
     ------
     RequestError
-        If sigma is not a number above 0, or a distance is complex, masked or not a number.
+        If sigma is not a number above 0, or `arrays.numbers` refuses a distance.
     """
     sigma = _width(sigma)
-    try:
-        given = np.asarray(distance)
-    except (TypeError, ValueError, RuntimeError):
-        raise RequestError(f"distance: got {type(distance).__name__}, needs real numbers") from None
-    if given.dtype.kind not in "fiub" or np.ma.is_masked(distance):
-        raise RequestError(f"distance: got masked or {given.dtype} values, needs real numbers, none masked")
-    apart = given.astype(np.float64)
+    apart = arrays.numbers(distance, "distance")
     with np.errstate(over="ignore"):
         found = np.exp(-((apart / sigma / 2) ** 2))
     return found if found.ndim else float(found)
@@ -63,9 +58,10 @@ def reach(sigma: float, threshold: float) -> float:
         If a parameter is out of range.
     """
     sigma = _width(sigma)
-    if not 0 < threshold <= 1:
-        raise RequestError(f"threshold: got {threshold}, needs a number above 0 and at most 1")
-    return 2 * sigma * math.sqrt(abs(math.log(float(threshold))))
+    share = arrays.real(threshold)
+    if not 0 < share <= 1:
+        raise RequestError(f"threshold: got {quoted(threshold)}, needs a number above 0 and at most 1")
+    return 2 * sigma * math.sqrt(abs(math.log(share)))
 
 
 def discrete_overlap(step: tuple[float, float], sigma: float, size: int = 32) -> float:
@@ -103,10 +99,7 @@ def discrete_overlap(step: tuple[float, float], sigma: float, size: int = 32) ->
 
 def _width(sigma: float) -> float:
     """sigma as a float of Python, because small types of numpy overflow when squared."""
-    try:
-        width = float(sigma)
-    except (TypeError, ValueError):
-        width = math.nan
+    width = arrays.real(sigma)
     if not 0 < width < math.inf:
-        raise RequestError(f"sigma: got {sigma}, needs a number above 0")
+        raise RequestError(f"sigma: got {quoted(sigma)}, needs a number above 0")
     return width

@@ -97,8 +97,8 @@ def check_target(target: str) -> tuple[str, str]:
     scheme = urlsplit(place).scheme.partition("+")[0]
     if kind == "tensorboard" and "://" not in place:
         folder = named_path(place, "track")
-        above = next(path for path in (folder, *folder.parents) if path.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK):
+        above = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+        if not os.path.isdir(above) or not os.access(above, os.W_OK):
             raise RequestError(f"track: got {target!r}, needs a folder that can be written")
         place = str(folder)
     elif kind == "wandb" and (wrong := set(place) & set("/\\#?%:")):
