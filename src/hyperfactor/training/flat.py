@@ -7,8 +7,8 @@ from torch import nn
 def flatten(module: nn.Module) -> nn.Parameter:
     """Move the trainable weights of a module, and their gradients, into one vector each.
 
-    The weights keep their shapes and their layouts in memory. They become views of the vector, and their gradients views
-    of its gradient, so that a change of one is a change of the other.
+    The weights keep their shapes and their layouts in memory. They become views of the vector, and their gradients
+    views of its gradient, so that a change of one is a change of the other.
 
     Parameters
     ----------
