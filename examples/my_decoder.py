@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from hyperfactor import TorchSubject, study
-from hyperfactor.factors.space import Factor, FactorSpace
-from hyperfactor.subjects.read import fitted
+from hyperfactor.factors import Factor, FactorSpace
+from hyperfactor.subjects import fitted
 
 SIDE = 8
 SPACE = FactorSpace((Factor("x", 0, SIDE, "periodic"), Factor("size", 1, 3, tolerance=0.5)))

@@ -16,7 +16,7 @@ def specs(preset, seed):
     """The runs, by role."""
     data = {"picture": Grating(), "spacing": {"phase": 0.5, "contrast": 0.1}, "train": Everything() - HOLE}
     encoding = {"phase": {"kind": "periodic"}, "contrast": {"kind": "ramp"}}
-    training = {"steps": 600, "evaluate_every": 0}
+    training = {"steps": 1500, "evaluate_every": 0}
     return {
         "model": preset_spec(preset, seed, data={**data, "test": {"hole": HOLE}}, encoding=encoding, training=training)
     }
