@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import binomtest, t
 
 CONFIDENCE = 0.95
-FEWEST = 3  # seeds from which an interval is over seeds
+FEWEST = 3  # seeds for an interval over seeds
 
 Verdict = Literal["holds", "fails", "undecided", "not measured"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)

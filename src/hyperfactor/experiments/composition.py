@@ -33,7 +33,7 @@ SHOWN = 25  # drawings in figure 10
 # With one value a pixel, no recipe that we tried kept the 2D model from interpolating and let the 2D+1D model
 # compose for every seed; see docs/composition.md.
 SPACING = {"spacing": 0.25, "test_spacing": 1.0}
-PASSES = 2.4  # over its training set, for each model; pairs of never-paired values come right last
+PASSES = 2.4  # passes of each model over its training set; pairs of never-paired values come right last
 ENCODING = {"kind": "sinusoidal", "shortest": 1.0}
 # Less decay, or a faster rate, leaves stripes that were never paired a pixel off in some seeds.
 TRAINING = {"batch": 16, "learning_rate": 1e-3, "weight_decay": 1.0, "evaluate_every": 0}
@@ -43,7 +43,7 @@ _x, _y = Strip(factor="x", low=_low, high=_high), Strip(factor="y", low=_low, hi
 _window = PICTURE.window()
 _rim = Rim(bounds=(0, PICTURE.size - 1), width=RIM_WIDTH)
 
-_reach = RIM_WIDTH + 1  # pixels from the edge: a copy of the rim's nearest pair is within the tolerance up to here
+_reach = RIM_WIDTH + 1  # pixels from the edge, up to which a copy of the rim's nearest pair is within the tolerance
 _OUT_OF_REACH = pl.all_horizontal(pl.col(name).is_between(_reach, PICTURE.size - 1 - _reach) for name in ("x", "y"))
 
 PAIRS: Region = _window - Cross(bounds=(_low, _high))
@@ -62,7 +62,7 @@ TESTED: dict[str, Region] = {
     "core": _window - _rim,
 }
 HELD_OUT_REGIONS = ("vertical", "horizontal", "intersection")
-PAIRS_BY_REGION = (*HELD_OUT_REGIONS, "rest")  # together, the window
+PAIRS_BY_REGION = (*HELD_OUT_REGIONS, "rest")  # together they are the window
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:

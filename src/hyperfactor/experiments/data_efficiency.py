@@ -29,13 +29,13 @@ from hyperfactor.subjects.judge import summarize
 SIZES = (8, 16, 24, 32)
 MARGIN = 13  # values of the canvas outside the window
 FIRST, CLOSE = 2, 1.5
-EXPECTED = 2  # trials of a search after its first
+EXPECTED = 2  # expected trials of a search after its first
 NEEDED = 0.6
-FEWEST_SIZES = 3  # values of N, for an exponent
+FEWEST_SIZES = 3  # values of N for an exponent
 FAMILIES = ("bumps", "bumps + stripes")
 # With half as many, models of bumps and stripes drew stripes for bumps beside the window's edge: docs/experiments.md.
 TRAINING = {"steps": 3000, "batch": 16, "evaluate_every": 0}
-TESTED = 300  # requests
+TESTED = 300  # requests of each model
 
 
 def _spec(preset: str, seed: int, family: str, size: int, fraction: float) -> RunSpec:

@@ -54,15 +54,15 @@ RECIPES = (
     *((prediction, 16, code) for prediction in DIFFUSION for code in CODES),
     *((prediction, 32, "sinusoidal") for prediction in DIFFUSION),
 )
-WATCHED = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # of training
+WATCHED = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # shares of training after which a model is examined
 LAYERS = ("down3", "bottleneck", "up1", "up2")
 LAYER = "up1"
 DRAWN = SamplingSpec(sampler="ddim", steps=20)
 ANCESTRAL = SamplingSpec(sampler="ddpm", steps=1000)
-COMPARED = ("epsilon", 16, "wraps")  # the recipe that is drawn with ANCESTRAL too, at every other lattice value
-DRAWINGS = {16: 8, 32: 2}  # of each lattice point at the end of training, by side; 2 before
-EVERY = {16: 1, 32: 2}  # of the watched steps: those that are looked at, by side
-PART = 16  # lattice values of each factor before the end of training, at most
+COMPARED = ("epsilon", 16, "wraps")  # this recipe is also drawn with ANCESTRAL, at every other lattice value
+DRAWINGS = {16: 8, 32: 2}  # drawings of each lattice point at the end of training, by side; 2 before
+EVERY = {16: 1, 32: 2}  # step between the watched steps that are examined, by side
+PART = 16  # largest number of lattice values of each factor before the end of training
 MEANS = (1, 2, 4, 8)  # drawings of a point in the mean that is read
 KINDS = ("x-on-y", "x-on-x", "y-on-y")
 TESTS = ("orthogonality", "parallelism")

@@ -21,8 +21,8 @@ from hyperfactor.subjects.judge import summarize
 LAYER = "up1"
 PICTURE = Bump()
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8)
-CLAIMED = (4, 8)  # widths of which the paper's claims are asked; it shows 3.5 and 8
-EMBEDDED = (1, 4, 8)  # of which the representation is shown
+CLAIMED = (4, 8)  # widths of the paper's claims; it shows 3.5 and 8
+EMBEDDED = (1, 4, 8)  # widths whose representation is shown
 TRAINING = {"steps": 1000, "batch": 16, "evaluate_every": 0}
 
 

@@ -30,9 +30,9 @@ from hyperfactor.subjects.judge import summarize
 
 LAYER = "up1"
 SIGMAS = (0.5, 1.0, 1.5, 2.0)
-LAMBDAS = (0.01, 0.02, 0.03, 0.05, 0.1, 1.0)  # of 1,024 bumps
+LAMBDAS = (0.01, 0.02, 0.03, 0.05, 0.1, 1.0)  # fractions of 1,024 bumps
 THRESHOLDS = (0.005, 0.05, 0.3)
-PREDICTED = 0.05  # the threshold of the claim
+PREDICTED = 0.05  # threshold of the claim
 LATTICES, FEW_LATTICES = (64, 20), (16, 2)  # side and number, for the simulated curves; the latter for `smoke`
 OVERLAPPED = (0.3, 0.5, 1.0, 1.5, 2.0)  # sigmas of figures 6 (a, b)
 TINY = 0.1  # the sigma of figure 6 (d)

@@ -56,14 +56,14 @@ ENCODINGS: dict[str, dict[str, Any]] = {
     "torus": {"kind": "periodic", "harmonics": 3},
     "no wrap": {"kind": "sinusoidal"},
 }
-WATCHED = (0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0)  # of training
-SHOWN = (0.0, 0.2, 1.0)  # in figures 2 (e-g)
-STRIDE = 2  # between the lattice points that are drawn part way
+WATCHED = (0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0)  # shares of training after which a model is examined
+SHOWN = (0.0, 0.2, 1.0)  # shares of training in figures 2 (e-g)
+STRIDE = 2  # step between the lattice points that are drawn during training
 TORUS = (1, 2, 1)
-READINGS = 5  # of Betti numbers; 5 of 5 show a share above one half
+READINGS = 5  # readings of Betti numbers; 5 of 5 show a share above one half
 LANDMARKS = 450  # of 1,024 points, after training: with 300 the gaps between them are half as long as the loops
 UNTRAINED = 300  # a cloud without a shape takes far longer and shows less
-AXES = 15  # of the spectrum that is kept
+AXES = 15  # entries of the spectrum that are kept
 BOOTSTRAP = 200
 
 
@@ -178,7 +178,7 @@ def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View:
     found = run.activations(LAYER, factors=points, step=step, pictures=images)[LAYER]
     apart_pixels = float(np.diff(spec.data.test_axes()[0])[0]) * apart
     R = Representation.of(found.reshape(*sides, -1), spec.data.picture.space())
-    width = PICTURE.widths[0] / apart_pixels  # of a bump, in steps of this lattice
+    width = PICTURE.widths[0] / apart_pixels  # width of a bump, in steps of this lattice
     return View(spec.seed, step, right, R, width, landmarks)
 
 

@@ -12,8 +12,8 @@ from hyperfactor.figures import style
 from hyperfactor.figures.style import BLACK, BLUE, GREY, ORANGE
 
 FAMILIES = {"bumps": BLUE, "bumps + stripes": ORANGE}
-JOINED = 2.0  # times more pictures: the steps in which a search begins
-CLAIMS = {"bumps": "efficiency.bumps", "bumps + stripes": "efficiency.both"}  # on the exponents
+JOINED = 2.0  # largest ratio of the fractions of joined models: that of the first steps of a search
+CLAIMS = {"bumps": "efficiency.bumps", "bumps + stripes": "efficiency.both"}  # claims about the exponents
 
 
 def figure_4g(result: Result) -> Figure:

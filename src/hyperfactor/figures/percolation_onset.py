@@ -14,8 +14,8 @@ from hyperfactor.experiments.percolation_onset import HALF, LOOKED
 from hyperfactor.figures import style
 from hyperfactor.figures.style import BLACK, GREY
 
-MARKERS = "^os"  # of figure 6 (f), a threshold each
-JOINED = 2.0  # times as many pictures: models further apart are not joined by a line
+MARKERS = "^os"  # of the thresholds in figure 6 (f)
+JOINED = 2.0  # largest ratio of the fractions of joined models
 FRACTION = "fraction trained on (lambda)"
 
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 try:
     import matplotlib
-except (OSError, ValueError) as error:  # it reads the user's file and MPLBACKEND before anything else
+except (OSError, ValueError) as error:  # on import it reads the user's file and MPLBACKEND
     said = str(error).splitlines()[0]
     raise RequestError(f"matplotlib: {said}, needs a matplotlibrc and an MPLBACKEND that it can read") from None
 
 COLUMN, PAGE = 3.4, 7.0  # widths of a journal's column and page
-LETTERS = 18  # of a note, to the inch
+LETTERS = 18  # letters of a note in an inch
 
 # Okabe and Ito, "Color Universal Design" (2008)
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -55,7 +55,7 @@ def context() -> "Iterator[None]":
     """Use matplotlib's defaults and RC within the block, whatever the user's own files say."""
     defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
     with warnings.catch_warnings(), matplotlib.rc_context(defaults | RC):  # pyright: ignore[reportArgumentType]
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # such a letter is drawn as a box
         yield
 
 
@@ -132,7 +132,7 @@ def bars(
     for k, (name, (colour, values)) in enumerate(series.items()):
         at = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * width
         axes.bar(at, values.mean(axis=0), width * 0.92, color=colour, label=name)
-        if len(series) == 1:  # beside another bar the numbers would touch
+        if len(series) == 1:  # with several series the numbers would touch
             tops = np.maximum(values.max(axis=0), baselines.get(name, 0))
             for x, top, mean in zip(at, tops, values.mean(axis=0), strict=True):
                 axes.text(x, top + 0.02, f"{mean:.2f}", ha="center", va="bottom", fontsize=5.5)
@@ -189,7 +189,7 @@ def lines(
     mean = table.group_by(x).agg(pl.col(column).cast(pl.Float64).mean() for column in series).sort(x)
     at = mean[x].to_numpy().astype(float)
     breaks = np.flatnonzero(at[1:] > apart * at[:-1] * (1 + 1e-9)) + 1
-    alone = len(table) == len(mean)  # one seed: its marker stands at the mean
+    alone = len(table) == len(mean)  # with one seed its marker is at the mean
     for column, (label, colour) in series.items():
         values = np.insert(mean[column].to_numpy(), breaks, np.nan)
         axes.plot(

@@ -24,7 +24,7 @@ from hyperfactor.factors.space import FactorSpace
 from hyperfactor.images.family import Family, Reading, correlation
 
 VALID_CORRELATION = 0.9
-COMPARED = 2**22  # numbers compared at a time, of requests with trained points
+COMPARED = 2**22  # numbers that are compared at a time, of requests and trained points
 APART = 1e6  # tolerances between two categories, so that a point of the same category is always nearer
 
 

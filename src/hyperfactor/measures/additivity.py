@@ -12,7 +12,7 @@ from hyperfactor.measures.normalised import normalised
 from hyperfactor.measures.readings import inner, noise_share
 from hyperfactor.measures.representation import Given, Representation
 
-MOST_VALUES = 2000  # of all factors together, for least squares
+MOST_VALUES = 2000  # largest number of values of all factors together, for least squares
 
 
 @dataclass(frozen=True)

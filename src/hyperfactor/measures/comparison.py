@@ -24,11 +24,11 @@ from hyperfactor.measures.representation import Given, Lattice, Periodic, Repres
 from hyperfactor.measures.steps import defined, matched, part, same_steps, some, unit_steps
 from hyperfactor.measures.subspaces import VARIANCE, Subspaces, overlaps
 
-CURVES = 256  # of a factor, whose subspaces are compared
-NOISE = 1024  # lattice points, from which the covariance of the noise is taken
-LEVELS = (np.arange(200) + 0.5) / 200  # of quantiles, between which the bootstrap takes distances
+CURVES = 256  # largest number of a factor's curves whose subspaces are compared
+NOISE = 1024  # lattice points from which the covariance of the noise is estimated
+LEVELS = (np.arange(200) + 0.5) / 200  # levels of the quantiles between which the bootstrap takes distances
 TIE = 9  # decimals of a distance: shapes whose distances differ by less are equally near
-SHUFFLED = "shuffled points"  # R's own, in random order
+SHUFFLED = "shuffled points"  # R's own points, in random order
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ def _shuffled(
     values = whole.values.reshape(m, -1, d)[:, order].reshape(whole.values.shape)
     try:
         found = _joined(_statistics(replace(whole, values=values), given, seed))
-    except RequestError:  # of few different points a factor may lose all its steps
+    except RequestError:  # with few different points a factor may lose all its steps
         return {}
     return {SHUFFLED: found} if all(found[name].size for name in measured) else {}
 

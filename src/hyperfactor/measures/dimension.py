@@ -94,7 +94,7 @@ def _of_readings(given: Float[np.ndarray, "m n d"]) -> float:
     centred = normalised_readings(given).values
     weight = (1 - np.eye(m)) / (m * (m - 1))
     covariance = np.einsum("ab,bnd->and", weight, centred).reshape(-1, d).T @ centred.reshape(-1, d)
-    own = np.einsum("and,bnd->nab", centred, centred)  # of each point in two readings
+    own = np.einsum("and,bnd->nab", centred, centred)  # products of each point in two readings
     lengths, mixed = np.einsum("nab,ab->n", own, weight), weight @ own
     same = np.sum(lengths**2 - noise_variance(centred)) - np.einsum("nab,nba->", mixed, mixed)
     return _ratio(lengths.sum(), np.sum(covariance**2) + same)
@@ -232,7 +232,7 @@ def levina_bickel(points: Given, neighbours: int = 20) -> float:
     distinct = _distinct(points, neighbours + 1)
     distances, _ = NearestNeighbors(n_neighbors=neighbours).fit(distinct).kneighbors()
     inverse = np.log(distances[:, -1:] / distances[:, :-1]).sum(axis=1) / (neighbours - 2)
-    if inverse.mean() < 1e-12:  # one-hot codes, but for rounding
+    if inverse.mean() < 1e-12:  # as with one-hot codes, but for rounding
         raise RequestError("points: got ones that are all equally far apart, needs some that are nearer than others")
     return float(1 / inverse.mean())
 

@@ -88,7 +88,9 @@ def umap(
         raise RequestError(f"neighbours: got {neighbours}, needs an integer in 2..{len(cloud) - 1}")
     from umap import UMAP  # up to 20 s to import and compile the first time
 
-    state = seed if seed < 2**32 else int(rng.stream(seed, "embedding.umap").integers(2**32))  # all that it takes
+    state = (
+        seed if seed < 2**32 else int(rng.stream(seed, "embedding.umap").integers(2**32))
+    )  # the largest seed that UMAP takes
     reducer = UMAP(
         n_components=components, n_neighbors=neighbours, min_dist=minimum_distance, random_state=state, n_jobs=1
     )

@@ -15,8 +15,8 @@ from scipy.spatial import KDTree
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 
-NEAR = 1e-5  # of the radius of a cloud: points nearer than this to each other are one
-SIDES = 4  # dimensions in which near points are sought
+NEAR = 1e-5  # share of a cloud's radius: points nearer to each other than this count as one
+SIDES = 4  # dimensions in which near points are searched for
 
 
 @dataclass(frozen=True)

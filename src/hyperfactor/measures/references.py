@@ -68,7 +68,10 @@ CODES: dict[str, dict[str, Callable[[np.ndarray, float], Code]]] = {
     "open": {"segment": _segment, "Gaussian row": _gaussian_row},
     "categorical": {"simplex": _simplex},
 }
-TORI = {"circle": "Clifford torus", "Gaussian ring": "hyper-factorized torus"}  # of two or more such factors alone
+TORI = {
+    "circle": "Clifford torus",
+    "Gaussian ring": "hyper-factorized torus",
+}  # names for two or more such factors alone
 
 
 def references(axes: Sequence[Axis], sizes: Sequence[int], width: float = 1.0) -> dict[str, Lattice]:

@@ -192,7 +192,7 @@ class Representation:
         return normalised_readings(self.readings)
 
 
-Given = Representation | Lattice | Sequence[Lattice]  # what measures of a lattice take
+Given = Representation | Lattice | Sequence[Lattice]  # input of measures of a lattice
 
 
 def checked_points(given: Any, name: str = "points", least: int = 2) -> Float[np.ndarray, "n d"]:

@@ -50,7 +50,7 @@ def diagrams(distances: Mapping[str, np.ndarray], max_dim: int, fields: Sequence
 
 
 def main(max_dim: int, most: int, *fields: int) -> None:
-    import gudhi.sklearn.rips_persistence  # noqa: F401  the memory of the library itself is not limited
+    import gudhi.sklearn.rips_persistence  # noqa: F401  the limit does not count the library itself
 
     with np.load(io.BytesIO(sys.stdin.buffer.read())) as file:
         distances = {name: file[name] for name in file.files}

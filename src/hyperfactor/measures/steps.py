@@ -19,7 +19,7 @@ from hyperfactor.errors import RequestError
 from hyperfactor.measures.normalised import Normalised
 from hyperfactor.measures.readings import inner, squared_lengths
 
-PAIRS = 2**17  # of steps, of each kind
+PAIRS = 2**17  # largest number of pairs of steps, of each kind
 
 
 def unit_steps(R: Normalised, wraps: Sequence[bool], lag: int, name: str = "R") -> list[np.ndarray]:

@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float
 
 from hyperfactor.measures.readings import inner
 
-VARIANCE = 0.95  # of a curve, that its leading principal subspace holds
-BLOCK = 2**22  # numbers at a time, for the sake of memory
+VARIANCE = 0.95  # share of a curve's variance that its leading principal subspace holds
+BLOCK = 2**22  # numbers that are held at a time, to limit memory
 
 
 def overlaps(A: Float[np.ndarray, "a n d"], B: Float[np.ndarray, "b l d"], variance: float) -> np.ndarray:

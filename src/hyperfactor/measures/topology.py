@@ -297,7 +297,7 @@ class _Cloud:
     """
 
     values: Points
-    indices: Int[np.ndarray, " n"]  # among the points given
+    indices: Int[np.ndarray, " n"]  # of the given points
     unit: float
 
     @classmethod

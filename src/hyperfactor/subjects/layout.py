@@ -27,8 +27,8 @@ from hyperfactor.measures.topology import Persistence, over_fields
 from hyperfactor.subjects.sampled import Sampled
 
 Found = TypeVar("Found")
-AXES = 15  # of the spectrum, in JSON
-COSINES, COMPARISON = "displacement cosines", "comparison with ideal shapes"  # as `missing` names them
+AXES = 15  # entries of the spectrum in JSON
+COSINES, COMPARISON = "displacement cosines", "comparison with ideal shapes"  # their names in `missing`
 STEPLESS = "not measured: too few steps that have a length"
 UNTOLD = "cannot be told from so few points"
 

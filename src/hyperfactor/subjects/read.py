@@ -13,7 +13,7 @@ from hyperfactor.images.family import Reading, correlation
 from hyperfactor.measures.accuracy import measure_by_reading
 
 HELD_OUT = 0.2  # share of the labelled pictures that measure the error
-FOLDS = 5  # of the cross-validation on the others
+FOLDS = 5  # folds of the cross-validation on the others
 LEAST = 25  # labelled pictures needed
 
 

@@ -17,8 +17,8 @@ from hyperfactor.measures.accuracy import Accuracy, measure_by_reading
 from hyperfactor.networks.layers import check_layers, collect, watch
 from hyperfactor.subjects.read import Fitted
 
-BATCH = 64  # pictures drawn at a time
-CAPTURE = 2**32  # bytes that the layers asked for at once may take
+BATCH = 64  # pictures that are drawn at a time
+CAPTURE = 2**32  # bytes that the layers of one request may take
 
 
 class TorchSubject:
