@@ -74,7 +74,7 @@ def measure(images: Float[np.ndarray, "n c h w"], points: Float[np.ndarray, "n k
     if images.shape != needed:
         raise RequestError(f"images: got an array of shape {images.shape}, needs {needed}")
     read, shown = family.read(images).values, family.shown(points)
-    correct = _close(family.difference(read, points), family, family.resolution) | ~shown
+    correct = _close(family.difference(read, points), family.space(), family.resolution) | ~shown
 
     ideal = family.render(np.where(shown & np.isfinite(read), read, points))
     truth = family.render(points)
@@ -109,15 +109,15 @@ def measure_by_reading(reading: Reading, points: Float[np.ndarray, "n k"], space
             f"read: got values of shape {values.shape} and fit of shape {fit.shape}, needs {points.shape} and "
             f"{points.shape[:1]}"
         )
-    difference = space.difference(values, points)
-    correct = np.stack([factor.close(difference[:, k]) for k, factor in enumerate(space.factors)], axis=1)
+    correct = _close(space.difference(values, points), space)
     every, valid = np.all(correct, axis=1), fit >= VALID_CORRELATION
     return Accuracy(values, correct, every, valid, every & valid, np.full(len(points), np.nan))
 
 
-def _close(difference: Float[np.ndarray, "n k"], family: Family, resolution: float = 0.0) -> Bool[np.ndarray, "n k"]:
-    factors = family.space().factors
-    return np.stack([factor.close(difference[:, k], resolution) for k, factor in enumerate(factors)], axis=1)
+def _close(
+    difference: Float[np.ndarray, "n k"], space: FactorSpace, resolution: float = 0.0
+) -> Bool[np.ndarray, "n k"]:
+    return np.stack([factor.close(difference[:, k], resolution) for k, factor in enumerate(space.factors)], axis=1)
 
 
 def copying_baseline(
@@ -150,5 +150,5 @@ def copying_baseline(
     for i in range(0, len(points), some):
         difference = family.difference(trained[None], points[i : i + some, None]) / units  # (some, m, k)
         nearest[i : i + some] = (difference**2).sum(axis=2).argmin(axis=1)
-    close = _close(family.difference(trained[nearest], points), family)
+    close = _close(family.difference(trained[nearest], points), family.space())
     return (close & family.shown(trained)[nearest]) | ~family.shown(points)
