@@ -76,6 +76,17 @@ class Factor:
         resolved = 8 * np.finfo(float).eps * max(abs(self.low), abs(self.high))
         return max(ROUNDING * (self.high - self.low), resolved)
 
+    @property
+    def allowed(self) -> str:
+        """The values of the factor, for messages."""
+        kind = "a whole number" if self.kind == "categorical" else "a value"
+        return f"{kind} in {self.low:g}..{self.high:g}"
+
+    def has(self, values: np.ndarray) -> np.ndarray:
+        """Which values are values of the factor, within `rounding`. A categorical value must be a whole number."""
+        inside = (values >= self.low - self.rounding) & (values <= self.high + self.rounding)
+        return inside & (values == np.round(values)) if self.kind == "categorical" else inside
+
     def count(self, spacing: float = 1.0) -> int:
         """Number of values in `lattice(spacing)`.
 
@@ -291,10 +302,8 @@ class FactorSpace:
     def _within(self, name: str, value: float) -> float:
         """A value moved onto its factor's range if only rounding separates them. Raises `RequestError` if more does."""
         factor = self.factors[self.index(name)]
-        inside = factor.low - factor.rounding <= value <= factor.high + factor.rounding
-        if not inside or (factor.kind == "categorical" and value != round(value)):
-            allowed = "a whole number" if factor.kind == "categorical" else "a value"
-            raise RequestError(f"{name}: got {value:.12g}, needs {allowed} in {factor.low:g}..{factor.high:g}")
+        if not factor.has(np.array(value)):
+            raise RequestError(f"{name}: got {value:.12g}, needs {factor.allowed}")
         return min(max(value, factor.low), factor.high)
 
     def lattice(
@@ -353,16 +362,10 @@ class FactorSpace:
             )
         for k, factor in enumerate(self.factors):
             values = given[:, k]
-            bad = ~((values >= factor.low - factor.rounding) & (values <= factor.high + factor.rounding))
-            if factor.kind == "categorical":
-                bad |= values != np.round(values)
+            bad = ~factor.has(values)
             if bad.any():
                 row = int(np.flatnonzero(bad)[0])
-                allowed = "a whole number" if factor.kind == "categorical" else "a value"
-                raise RequestError(
-                    f"factors row {row}, {factor.name}: got {values[row]:.12g}, "
-                    f"needs {allowed} in {factor.low:g}..{factor.high:g}"
-                )
+                raise RequestError(f"factors row {row}, {factor.name}: got {values[row]:.12g}, needs {factor.allowed}")
             values.clip(factor.low, factor.high, out=values)
         return given
 

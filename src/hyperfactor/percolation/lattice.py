@@ -140,8 +140,9 @@ def neighbours(dimensions: int, reach: float, metric: Metric = "euclidean") -> I
     if metric not in ("euclidean", "chebyshev", "manhattan"):
         raise RequestError(f"metric: got {metric!r}, needs euclidean, chebyshev or manhattan")
     farthest = int((FARTHEST ** (1 / arrays.whole(dimensions, "dimensions", 1)) - 1) / 2)
-    if not 0 <= arrays.real(reach) <= farthest:
-        raise RequestError(f"reach: got {quoted(reach)}, needs a number in 0..{farthest} for {dimensions} dimensions")
+    if not 0 <= (length := arrays.real(reach)) <= farthest:
+        given = quoted(reach) if math.isnan(length) else f"{length:g}"
+        raise RequestError(f"reach: got {given}, needs a number in 0..{farthest} for {dimensions} dimensions")
     order = {"euclidean": 2, "chebyshev": np.inf, "manhattan": 1}[metric]
     most = int(reach + 1e-9)
     steps = np.indices([2 * most + 1] * dimensions, dtype=np.int64).reshape(dimensions, -1).T - most
