@@ -199,7 +199,9 @@ def test_every_command_knows_the_users_kinds(folder: Path):
     assert done.returncode == 0, done.stderr
     assert "2 of 2 runs are finished" in done.stdout
 
-    unknown = "got 'grating', needs one of 'bump', 'sos', 'shapes', or a kind of your own (--import FILE.py)"
+    unknown = (
+        "got 'grating', needs one of 'bump', 'sos', 'shapes', or a kind of your own (hyperfactor --import FILE.py ...)"
+    )
     one_line(hyperfactor("train", "spec.yaml", "--store", "s", cwd=folder), f"data.picture.family: {unknown}")
     run = hyperfactor("runs", "list", "--store", "s", "--columns", "id", "--where", "seed = 0", cwd=folder)
     run = run.stdout.split()[-1]
@@ -227,7 +229,11 @@ def test_every_command_knows_the_users_kinds(folder: Path):
 
 def test_an_experiment_of_the_users(folder: Path, monkeypatch: pytest.MonkeyPatch):
     request = ("reproduce", "gratings", "--preset", "smoke", "--workers", 1, "--quiet", "--json", "out.json")
-    one_line(hyperfactor(*request, cwd=folder), "got 'gratings', needs one of torus", "your own (--import FILE.py)")
+    one_line(
+        hyperfactor(*request, cwd=folder),
+        "got 'gratings', needs one of torus",
+        "your own (hyperfactor --import FILE.py ...)",
+    )
     monkeypatch.setenv("HYPERFACTOR_IMPORT", f"{EXAMPLES / 'my_family.py'}:{EXAMPLES / 'my_experiment.py'}")
     done = hyperfactor(*request, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -239,12 +245,15 @@ def test_an_experiment_of_the_users(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert hyperfactor("report", "--out", "again", cwd=folder).returncode == 0
 
 
-def test_a_wrong_import_takes_one_line(folder: Path):
+def test_a_wrong_import_takes_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch):
     (folder / "wrong.py").write_text("1 / 0")
     one_line(hyperfactor("--import", "absent.py", "list", cwd=folder), "absent.py: got no file")
     one_line(hyperfactor("--import", "wrong.py", "list", cwd=folder), "wrong.py: ZeroDivisionError")
     one_line(hyperfactor("--import", "absent_module", "list", cwd=folder), "import absent_module")
     assert hyperfactor("--import", "wrong.py", "--help", cwd=folder).returncode == 0
+    for nothing in ("", ":"):
+        monkeypatch.setenv("HYPERFACTOR_IMPORT", nothing)
+        assert hyperfactor("list", cwd=folder).returncode == 0
 
 
 def test_the_family_of_the_example_reads_what_it_renders():

@@ -66,10 +66,10 @@ def _imported(
         ),
     ] = None,
 ) -> None:
-    if names:
+    if named := [name for name in names or () if name != Path()]:  # nothing stands beside a colon too many
         from hyperfactor import plugins
 
-        for name in names:
+        for name in named:
             plugins.load(name)
 
 

@@ -306,7 +306,8 @@ def _clause(error: dict[str, Any]) -> str:
         return f"{where}: got {quoted(given)}, needs a key {tag!r}"
     if kind == "union_tag_invalid":
         known = context["expected_tags"]
-        return f"{where}.{tag}: got {context['tag']!r}, needs one of {known}, or a kind of your own (--import FILE.py)"
+        own = "a kind of your own (hyperfactor --import FILE.py ...)"
+        return f"{where}.{tag}: got {context['tag']!r}, needs one of {known}, or {own}"
     number = "an integer" if any(isinstance(bound, int) for bound in context.values()) else "a number"
     needs = {
         "greater_than_equal": number + " of at least {ge:g}",

@@ -59,4 +59,4 @@ def register(experiment: Experiment) -> None:
 
 def named() -> str:
     """The names of the experiments, for a message."""
-    return f"one of {', '.join(EXPERIMENTS)}, or one of your own (--import FILE.py)"
+    return f"one of {', '.join(EXPERIMENTS)}, or one of your own (hyperfactor --import FILE.py ...)"
