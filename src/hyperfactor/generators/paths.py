@@ -116,8 +116,8 @@ class SamplingSpec(Strict):
         """Refuse a sampler whose steps cannot be computed on a path.
 
         A step of DDPM divides by alpha at the following timestep. A step of DPM-Solver++, and the conversion of an
-        epsilon to a picture, divide by alpha_t. In float32, alpha vanishes on a long or strong schedule. DDPM, DPM-
-        Solver++ and the prediction of samples divide by sigma_t, which vanishes on a weak schedule.
+        epsilon to a picture, divide by alpha_t. In float32, alpha vanishes on a long or strong schedule. DDPM,
+        DPM-Solver++ and the prediction of samples divide by sigma_t, which vanishes on a weak schedule.
 
         Parameters
         ----------

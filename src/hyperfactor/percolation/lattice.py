@@ -413,11 +413,12 @@ def critical_fraction(
         If a parameter is out of range, or a lattice does not fit into memory, which takes 12 bytes a site.
 
     Notes
-    ----- Each lattice is filled until a cluster wraps round along one axis; this is done for each axis. At the
-    threshold, the share of lattices that have wrapped is a constant (WRAPPING). The estimate of a size is therefore
-    this quantile of the fractions. Its bias falls faster with size than its statistical error does for any practical
-    number of seeds. The result is the weighted mean over sizes. Its error is a bootstrap over seeds, widened where the
-    sizes disagree.
+    -----
+    Each lattice is filled until a cluster wraps round along one axis; this is done for each axis. At the threshold, the
+    share of lattices that have wrapped is a constant (WRAPPING). The estimate of a size is therefore this quantile of
+    the fractions. Its bias falls so fast with size that no practical number of seeds resolves it. The result is
+    the mean over sizes, weighted by 1 / error^2. Its error is a bootstrap over seeds, widened if the sizes disagree by
+    more than chance explains.
     """
     if dimensions not in WRAPPING:
         raise RequestError(f"dimensions: got {dimensions}, needs 2 or 3")
