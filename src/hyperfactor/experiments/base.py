@@ -261,7 +261,17 @@ def drawings(run: Run, region: str) -> pl.DataFrame:
 
 
 def share(runs: Sequence[Run], region: str, column: str) -> list[Estimate]:
-    """Return for each run the share of the drawings of a test region for which a column of their evaluation is true."""
+    """Return for each run the share of the drawings of a test region for which a column is true.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The runs.
+    region : str
+        Name of a test region.
+    column : str
+        Column of `judge`, such as "right" or "x_correct".
+    """
     return [proportion(drawings(run, region)[column].to_numpy()) for run in runs]
 
 

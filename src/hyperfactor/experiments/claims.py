@@ -64,6 +64,7 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float]:
+        """The ends of the interval."""
         return self.low, self.high
 
 

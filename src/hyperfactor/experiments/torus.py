@@ -114,10 +114,12 @@ class View:
 
     @cached_property
     def shape(self) -> Persistence:
+        """Persistent homology over the field of 2 elements."""
         return persistence(self.points, landmarks=self.landmarks, seed=self.seed)
 
     @cached_property
     def compared(self) -> Comparison:
+        """The comparison with the ideal shapes."""
         return compare(self.representation, width=self.width, seed=self.seed)
 
     @cached_property
@@ -136,6 +138,7 @@ class View:
         return replace(proportion(np.array(found)), method="Wilson over readings")
 
     def margin(self, name: str, nearer: tuple[str, str], farther: tuple[str, str]) -> Estimate:
+        """Return `Comparison.margin` as an estimate."""
         return Estimate(*self.compared.margin(name, nearer, farther), "bootstrap over curves and steps")
 
     def dimension(self) -> Estimate:
@@ -192,6 +195,7 @@ class Trained:
 
     @property
     def views(self) -> tuple[View, ...]:
+        """All views, in the order of training."""
         return (self.first, *self.between, self.last)
 
 

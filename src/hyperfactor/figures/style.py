@@ -104,7 +104,19 @@ def colours(name: str, at: np.ndarray) -> np.ndarray:
 
 
 def picture(axes: Axes, image: np.ndarray, title: str = "", frame: str = GREY) -> None:
-    """Show a brightness picture in [0, 1], row 0 at the top, with a thin frame and no ticks."""
+    """Show a picture.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel.
+    image : (h, w)
+        Brightness in [0, 1], row 0 at the top.
+    title : str
+        Title of the panel.
+    frame : str
+        Colour of its frame.
+    """
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.set_title(title)
@@ -149,7 +161,17 @@ def bars(
 
 
 def about(result: Any, counts: pl.Series | None = None, of: str = "a point and seed") -> str:
-    """Describe a result for the foot of a figure: its preset, the number of seeds, and the drawings in a share."""
+    """Describe a result for the foot of a figure.
+
+    Parameters
+    ----------
+    result : Result
+        Its preset and number of seeds are given.
+    counts : polars.Series, optional
+        Numbers of drawings in a share.
+    of : str
+        The unit that has a share of its own.
+    """
     seeds = len(result.seeds)
     text = f"preset {result.preset}, {seeds} seed{'s' * (seeds > 1)}"
     return text if counts is None else f"{text}, n = {spread(counts)} drawings {of}"

@@ -135,7 +135,17 @@ def _surface(axes: Any, coordinates: np.ndarray, title: str) -> None:
 
 
 def cloud(axes: Any, coordinates: np.ndarray, title: str) -> None:
-    """Draw lattice points (n_1, n_2, 3), coloured by x, with lines along y at equal x."""
+    """Draw lattice points in a 3D panel, coloured by x, with lines along y at equal x.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel.
+    coordinates : (n_1, n_2, 3)
+        The points.
+    title : str
+        Title of the panel.
+    """
     colours = style.colours(CYCLE, np.linspace(0, 1, len(coordinates), endpoint=False))
     for curve, colour in zip(coordinates, colours, strict=True):
         axes.plot(*np.append(curve, curve[:1], axis=0).T, "-", color=colour, linewidth=0.5, alpha=0.6)
@@ -156,7 +166,17 @@ def _bare(axes: Any, coordinates: np.ndarray) -> None:
 
 
 def diagrams(axes: Axes, by_dim: list[np.ndarray], title: str) -> None:
-    """Draw births and deaths; features that never die are on the dashed line."""
+    """Draw births and deaths; features that never die are on the dashed line.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel.
+    by_dim : list of (bars, 2)
+        Persistence diagram of each dimension, in radii of the cloud.
+    title : str
+        Title of the panel.
+    """
     top = 1.1 * max(float(d[np.isfinite(d)].max(initial=0)) for d in by_dim) or 1.0
     for dim, diagram in enumerate(by_dim):
         deaths = np.where(np.isfinite(diagram[:, 1]), diagram[:, 1], top)
@@ -198,7 +218,19 @@ def _spectra(axes: Axes, result: Result) -> None:
 
 
 def histogram(axes: Axes, values: np.ndarray, bins: np.ndarray, colour: str, label: str, line: str = "-") -> None:
-    """Draw shares by bin. A value beyond the ends by rounding counts in the last bin."""
+    """Draw shares by bin.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel.
+    values : (n,)
+        Values. One beyond the ends by rounding counts in the last bin.
+    bins : (b + 1,)
+        Edges of the bins.
+    colour, label, line : str
+        Colour, label and style of the line.
+    """
     if not len(values):
         axes.plot([], [], color=colour, linewidth=1, label=f"{label}: none")
         return

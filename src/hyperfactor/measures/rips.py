@@ -50,6 +50,7 @@ def diagrams(distances: Mapping[str, np.ndarray], max_dim: int, fields: Sequence
 
 
 def main(max_dim: int, most: int, *fields: int) -> None:
+    """Read distances from standard input, and write their persistence diagrams to standard output."""
     import gudhi.sklearn.rips_persistence  # noqa: F401  the limit does not count the library itself
 
     with np.load(io.BytesIO(sys.stdin.buffer.read())) as file:

@@ -121,7 +121,20 @@ def some(numbers: np.ndarray, most: int, generator: np.random.Generator) -> np.n
 
 
 def matched(steps: list[np.ndarray], p: int, q: int) -> np.ndarray:
-    """Return the cosines of the steps of factors p and q from each lattice point that has both, in R's order."""
+    """Return the cosines of the steps of two factors from each lattice point that has both.
+
+    Parameters
+    ----------
+    steps : list of (m, n, ..., d)
+        Steps of each factor, as `unit_steps` gives them.
+    p, q : int
+        Positions of the factors.
+
+    Returns
+    -------
+    (n_1, ..., n_k)
+        The cosines, in R's order.
+    """
     a, b = np.moveaxis(steps[p], 1, p + 1), np.moveaxis(steps[q], 1, q + 1)
     common = tuple(slice(min(m, n)) for m, n in zip(a.shape[:-1], b.shape[:-1], strict=True))
     return inner(a[common], b[common])

@@ -13,9 +13,23 @@ BLOCK = 2**22  # numbers that are held at a time, to limit memory
 
 
 def overlaps(A: Float[np.ndarray, "a n d"], B: Float[np.ndarray, "b l d"], variance: float) -> np.ndarray:
-    """Return the share of the variance of each curve of A inside the leading subspace of each curve of B, shape (a, b).
+    """Return the share of the variance of each curve of A inside the leading subspace of each curve of B.
 
     See `geometry.subspace_overlap`.
+
+    Parameters
+    ----------
+    A : (a, n, d)
+        Curves of n points.
+    B : (b, l, d)
+        Curves of l points.
+    variance : float
+        Share of a curve's variance that its leading subspace holds.
+
+    Returns
+    -------
+    (a, b)
+        The shares.
     """
     A, B = A - A.mean(axis=1, keepdims=True), B - B.mean(axis=1, keepdims=True)
     _, size, directions = np.linalg.svd(B, full_matrices=False)  # (b, r), (b, r, d)

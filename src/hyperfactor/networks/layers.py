@@ -203,7 +203,21 @@ def size(
     pool: Pool | None = None,
     call: Callable[..., object] | None = None,
 ) -> Size:
-    """Predict the size of the result of `capture` over a number of samples, from one call with a small batch."""
+    """Predict the size of the result of `capture`, from one call with a small batch.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+    layers : sequence of str
+        Names of modules within it.
+    arguments : tuple
+        Arguments of the call.
+    samples : int
+        Number of samples of the result.
+    pool, call
+        As for `capture`.
+    """
     with watch(module, layers) as seen:
         (call or module)(*arguments)
     shapes = {name: tuple(output.shape[1:]) for name, output in seen.items()}

@@ -57,7 +57,13 @@ class ArraySubject:
     def activations(
         self, layers: str | tuple[str, ...] = LAYER, timestep: int = 0, factors: None = None, step: None = None
     ) -> dict[str, Float[np.ndarray, "*n d"]]:
-        """Return the values under the name "values"; for samples, the mean of each condition that is there."""
+        """Return the values under the name "values"; for samples, the mean of each condition that is there.
+
+        Raises
+        ------
+        RequestError
+            For another layer, and for a timestep, factors or a step: an array has none.
+        """
         names = (layers,) if isinstance(layers, str) else tuple(layers)
         if names != (LAYER,) or timestep != 0 or factors is not None or step is not None:
             raise RequestError(

@@ -42,6 +42,7 @@ class Row(NamedTuple):
 
     @property
     def number(self) -> float | None:
+        """The value as a float; None if there is none."""
         return None if self.value is None else float(self.value)
 
     @property
@@ -272,7 +273,17 @@ def laid_out(
 
 
 def attempt(missing: dict[str, str], measure: str, take: Callable[[], Found]) -> Found | None:
-    """The result of `take`; if it refuses, None, with the reason in `missing`."""
+    """Take a measure; if it is refused, return None, and keep the reason.
+
+    Parameters
+    ----------
+    missing : dict of str to str
+        Reasons by measure; the new reason is added to it.
+    measure : str
+        Name of the measure.
+    take : function
+        Takes the measure.
+    """
     try:
         return take()
     except RequestError as error:

@@ -47,7 +47,17 @@ class Drawings:
 
     @classmethod
     def of(cls, found: Accuracy, names: Sequence[str], reading_errors: dict[str, float] | None) -> "Drawings":
-        """Summarize the judgement of drawings."""
+        """Summarize the judgement of drawings.
+
+        Parameters
+        ----------
+        found : Accuracy
+            The judgement.
+        names : sequence of str
+            The factors.
+        reading_errors : dict of str to float or None
+            As for the class.
+        """
         correct = {name: float(found.correct[:, k].mean()) for k, name in enumerate(names)}
         every, valid, right = (float(of.mean()) for of in (found.all, found.valid, found.right))
         return cls(len(found.all), correct, every, valid, right, reading_errors)
