@@ -1,17 +1,5 @@
 """The store: runs and results in a folder or a bucket."""
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from hyperfactor import lazy
-
-if TYPE_CHECKING:
-    from hyperfactor.store import results as results, table as table, verify as verify
-    from hyperfactor.store.store import Entry as Entry, Store as Store
-else:
-    __getattr__, __dir__, __all__ = lazy.attach(
-        __name__,
-        ("results", "table", "verify"),
-        {
-            "store": ("Entry", "Store"),
-        },
-    )
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

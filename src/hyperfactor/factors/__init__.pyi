@@ -1,0 +1,23 @@
+from . import encoding as encoding, regions as regions, space as space
+from .encoding import (
+    Bump as Bump,
+    ByFactor as ByFactor,
+    Encoding as Encoding,
+    OneHot as OneHot,
+    Periodic as Periodic,
+    Ramp as Ramp,
+    Sinusoidal as Sinusoidal,
+)
+from .regions import (
+    Corner as Corner,
+    Cross as Cross,
+    Difference as Difference,
+    Everything as Everything,
+    Interior as Interior,
+    Rectangle as Rectangle,
+    Region as Region,
+    Rim as Rim,
+    Strip as Strip,
+    Union as Union,
+)
+from .space import Factor as Factor, FactorSpace as FactorSpace
