@@ -5,22 +5,29 @@ PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 .PHONY: demo test test-all check results format clean
 
+# Python compiles what it imports; compiling all that is installed would take longer than installing it.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(INSTALL) "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	$(INSTALL) -e .
+	touch $@
+
+.venv/.dev: .venv/.ready
+	$(INSTALL) -e ".[dev]"
 	touch $@
 
 demo: .venv/.ready  ## the composition experiment, with a page to read
 	$(BIN)/hyperfactor reproduce composition
 
-test: .venv/.ready  ## the quick tests, in two processes of one thread each
+test: .venv/.dev  ## the quick tests, in two processes of one thread each
 	$(BIN)/python -m pytest $(PARALLEL)
 
-test-all: .venv/.ready  ## these and the slow ones
+test-all: .venv/.dev  ## these and the slow ones
 	$(BIN)/python -m pytest $(PARALLEL) -m "slow or not slow"
 
-check: .venv/.ready  ## style and types
+check: .venv/.dev  ## style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
@@ -30,7 +37,7 @@ results: .venv/.ready  ## docs/results.md and the committed figures: all experim
 	$(BIN)/hyperfactor reproduce --seeds 3 --out $(REPORT)
 	cp $(REPORT)/results.md $(REPORT)/figures/composition-figure-4.svg $(REPORT)/figures/hyperfactorization-figure-noise.svg docs/
 
-format: .venv/.ready
+format: .venv/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 

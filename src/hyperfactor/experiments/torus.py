@@ -10,7 +10,9 @@ The representation is R (32, 32, d) at timestep 0 of the model's own drawings. B
 torus from a Klein bottle: over 2 alone they are the same.
 """
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -43,7 +45,7 @@ from hyperfactor.measures.geometry import (
     torus_3d,
 )
 from hyperfactor.measures.representation import Representation
-from hyperfactor.measures.topology import FIELDS, Persistence, bottleneck, persistence
+from hyperfactor.measures.topology import FIELDS, Persistence, bottleneck, over_fields, persistence
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.subjects.judge import judge
@@ -126,15 +128,11 @@ class View:
     def tori(self) -> Estimate:
         """The share of READINGS that show a torus: its Betti numbers over both fields, told from noise.
 
-        Each reading has its own landmarks. The second field is asked only if the first shows a torus.
+        Each reading has its own landmarks.
         """
-
-        def shown(seed: int, field: int) -> bool:
-            read = persistence(self.points, landmarks=self.landmarks, seed=seed, field=field)
-            return read.betti() == TORUS and all(read.told)
-
         seeds = range(READINGS * self.seed, READINGS * (self.seed + 1))
-        found = [all(shown(seed, field) for field in FIELDS) for seed in seeds]
+        read = [over_fields(self.points, FIELDS, landmarks=self.landmarks, seed=seed).values() for seed in seeds]
+        found = [all(shape.betti() == TORUS and all(shape.told) for shape in shapes) for shapes in read]
         return replace(proportion(np.array(found)), method="Wilson over readings")
 
     def margin(self, name: str, nearer: tuple[str, str], farther: tuple[str, str]) -> Estimate:
@@ -212,7 +210,12 @@ def examine(run: Run, part_way: bool) -> Trained:
 
 def analyse(runs: Runs) -> Analysis:
     """Return the claims of figures 2, 3 and 8, tables over training and of the shapes, and drawn arrays."""
-    found = {role: [examine(run, role == "torus") for run in of_role] for role, of_role in runs.items()}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = {
+            role: list(pool.map(lambda run, role=role: examine(run, role == "torus"), of_role))
+            for role, of_role in runs.items()
+        }
+        list(pool.map(lambda wanted: getattr(*wanted), _slow(found)))
     seeds = [run.spec.seed for run in runs["torus"]]
     sides = found["torus"][0].last.representation.sizes
     ideal = persistence(clifford_torus(sides).reshape(-1, 2 * len(sides)), landmarks=LANDMARKS)
@@ -222,6 +225,22 @@ def analyse(runs: Runs) -> Analysis:
         "geometry": _geometry(found, seeds),
     }
     return _claims(found), tables, _arrays(found["torus"][0], ideal)
+
+
+def _slow(found: dict[str, list[Trained]]) -> list[tuple[View, str]]:
+    """List the views, and of each the needed properties that take seconds and are kept: all cores share them.
+
+    Persistent homology runs in child processes, the rest in numpy.
+    """
+    tori = [trained.first for trained in found["torus"]]
+    tori += [trained.last for role, of_role in found.items() if not _unlearnt(role, of_role) for trained in of_role]
+    every = [trained for of_role in found.values() for trained in of_role]
+    shapes = [view for trained in every for view in (trained.last, trained.first)]
+    return [
+        *((view, "tori") for view in sorted(tori, key=lambda view: -view.landmarks)),
+        *((view, "shape") for view in shapes),
+        *((trained.last, "compared") for trained in every),
+    ]
 
 
 Made = Callable[[str, str, str, Bound, Callable[[View], Estimate], Terms], Claim]
