@@ -197,34 +197,32 @@ class Trained:
         return (self.first, *self.between, self.last)
 
 
-def examine(run: Run, part_way: bool) -> Trained:
-    """Examine a model at both ends of its training and, if `part_way`, between."""
-    steps = sorted({*run.spec.training.snapshots, run.spec.training.steps})
+def examine(run: Run, part_way: bool, pool: ThreadPoolExecutor) -> Trained:
+    """Examine a model at both ends of its training and, if `part_way`, on a coarser lattice between."""
+    start, *between, end = sorted({*run.spec.training.snapshots, run.spec.training.steps})
     apart = stride(run.spec.data)
-    return Trained(
-        look(run, steps[0], apart, UNTRAINED),
-        look(run, steps[-1], apart),
-        tuple(look(run, step, max(STRIDE, apart)) for step in steps[1:-1]) if part_way else (),
-    )
+    asked = [(start, apart, UNTRAINED), (end, apart, LANDMARKS)]
+    asked += [(step, max(STRIDE, apart), LANDMARKS) for step in between if part_way]
+    first, last, *views = pool.map(lambda one: look(run, *one), asked)
+    return Trained(first, last, tuple(views))
 
 
 def analyse(runs: Runs) -> Analysis:
     """Return the claims of figures 2, 3 and 8, tables over training and of the shapes, and drawn arrays."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = {
-            role: list(pool.map(lambda run, role=role: examine(run, role == "torus"), of_role))
-            for role, of_role in runs.items()
-        }
-        list(pool.map(lambda wanted: getattr(*wanted), _slow(found)))
     seeds = [run.spec.seed for run in runs["torus"]]
-    sides = found["torus"][0].last.representation.sizes
-    ideal = persistence(clifford_torus(sides).reshape(-1, 2 * len(sides)), landmarks=LANDMARKS)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = {role: [examine(run, role == "torus", pool) for run in of_role] for role, of_role in runs.items()}
+        sides = found["torus"][0].last.representation.sizes
+        torus = clifford_torus(sides).reshape(-1, 2 * len(sides))
+        ideal = pool.submit(persistence, torus, landmarks=LANDMARKS)
+        list(pool.map(lambda wanted: getattr(*wanted), _slow(found)))
+    shape = ideal.result()
     tables = {
         "training": _training(found, seeds),
-        "topology": _topology(found, seeds, ideal),
+        "topology": _topology(found, seeds, shape),
         "geometry": _geometry(found, seeds),
     }
-    return _claims(found), tables, _arrays(found["torus"][0], ideal)
+    return _claims(found), tables, _arrays(found["torus"][0], shape)
 
 
 def _slow(found: dict[str, list[Trained]]) -> list[tuple[View, str]]:
