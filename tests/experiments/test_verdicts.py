@@ -1,8 +1,10 @@
 """What every analysis says of models that copy, compose, interpolate, scramble or fail by construction."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -253,7 +255,9 @@ TORUS = coarser(torus.specs("laptop", 0), test_spacing=32 / SIDE)["torus"]
 def trained(R: np.ndarray, rule: Rule = interpolates) -> torus.Trained:
     """A model that begins as noise and ends with a representation (SIDE, SIDE, d)."""
     shapes = {None: lattice(R), **dict.fromkeys(TORUS.training.snapshots, lattice(NOISE))}
-    return torus.examine(FakeRun(TORUS, rule, shapes), part_way=False)  # pyright: ignore[reportArgumentType]
+    run: Any = FakeRun(TORUS, rule, shapes)
+    with ThreadPoolExecutor(1) as pool:
+        return torus.examine(run, part_way=False, pool=pool)
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +278,7 @@ def claims_of(R: np.ndarray, noise: torus.Trained) -> list[Claim]:
     assert found.last.landmarks >= len(found.last.points)
     once = found.last.shape
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torus, "persistence", lambda points, landmarks, seed, field: once)
+        patch.setattr(torus, "over_fields", lambda points, fields, landmarks, seed: dict.fromkeys(fields, once))
         assert found.last.tori.value in (0, 1)
     return torus._claims({"torus": [found], "no wrap": [noise]})
 
