@@ -61,12 +61,23 @@ def test_wandb_offline_holds_the_history(tiny: RunSpec, tmp_path: Path, monkeypa
         monkeypatch.setenv(name, "900")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    run = train(tiny, tmp_path / "store", track="wandb:hyperfactor")
+    told: list[str] = []
+    run = train(tiny, tmp_path / "store", track="wandb:hyperfactor", tell=told.append)
+    assert told == []
     (file,) = (tmp_path / "wandb").glob(f"offline-run-*/run-{tiny.id}.wandb")
-    content = file.read_bytes()
-    assert b"train.right" in content
-    found = [repr(loss).encode() in content for loss in run.history["loss"]]
-    assert sum(found) >= len(found) - 1  # one may be cut where a block of the file ends
+    losses = [repr(loss).encode() for loss in run.history["loss"]]
+
+    def complete() -> bool:
+        """Whether the losses are there, except for one that may be cut where a block of the file ends."""
+        content = file.read_bytes()
+        return b"train.right" in content and sum(loss in content for loss in losses) >= len(losses) - 1
+
+    deadline = (
+        time.monotonic() + 600
+    )  # wandb writes the file in a process of its own, also after it says that it is done
+    while not complete() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert complete()
 
 
 def test_a_tracker_changes_no_bit(tiny: RunSpec, tmp_path: Path):
