@@ -72,9 +72,8 @@ def test_wandb_offline_holds_the_history(tiny: RunSpec, tmp_path: Path, monkeypa
         content = file.read_bytes()
         return b"train.right" in content and sum(loss in content for loss in losses) >= len(losses) - 1
 
-    deadline = (
-        time.monotonic() + 600
-    )  # wandb writes the file in a process of its own, also after it says that it is done
+    # A process of its own writes the file, also after wandb says that it is done.
+    deadline = time.monotonic() + 600
     while not complete() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert complete()
