@@ -38,6 +38,15 @@ def test_the_variance_lies_along_four_axes(page, found):
     assert spectrum.get_yscale() == "log"
 
 
+def test_shares_that_are_rounding_are_not_drawn():
+    frame = np.linalg.qr(np.random.default_rng(0).normal(size=(20, 20)))[0][:4]
+    with style.context():
+        page = figure(laid_out(Representation.of(clifford_torus(SIDE) @ frame)), "turned")
+    spectrum = reading.panels(page)[1]
+    assert len(reading.points(spectrum.get_lines()[0])) == 4
+    assert spectrum.get_ylim()[0] > 1e-3
+
+
 def test_the_cloud_lies_at_the_principal_coordinates(page, found):
     assert np.array_equal(reading.cloud(reading.panels(page)[0]), found.coordinates.reshape(SIDE, SIDE, 3))
 

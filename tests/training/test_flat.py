@@ -1,6 +1,8 @@
+import pytest
 import torch
 from torch import nn
 
+from hyperfactor import RequestError
 from hyperfactor.training.flat import flatten
 
 
@@ -49,3 +51,11 @@ def test_gradients_add_up_in_the_vector():
         assert (old.grad is None) == (new.grad is None)
         if old.grad is not None and new.grad is not None:
             assert torch.allclose(old.grad, new.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_that_fit_no_vector_are_refused_in_one_line():
+    mixed = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).double())
+    with pytest.raises(RequestError, match=r"^weights: got torch.float32 on cpu, torch.float64 on cpu, needs"):
+        flatten(mixed)
+    with pytest.raises(RequestError, match="^weights: got none to train, needs"):
+        flatten(nn.Flatten())

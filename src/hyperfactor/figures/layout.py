@@ -57,9 +57,10 @@ def _coordinates(axes: Axes, found: Layout) -> None:
 
 def _spectrum(axes: Axes, found: Layout) -> None:
     shares = np.asarray(found.spectrum)[:AXES]
+    shares = shares[shares > np.finfo(float).eps]  # they fall; smaller ones are rounding
     axes.plot(np.arange(1, len(shares) + 1), shares, ".-", color=BLUE, linewidth=0.9)
     axes.set(xlabel="principal component", ylabel="share of variance", yscale="log")
-    axes.set_ylim(min(0.01, *shares[shares > 0]) / 1.5, 1.5)  # whole decades have ticks
+    axes.set_ylim(min(0.01, *shares) / 1.5, 1.5)  # whole decades have ticks
     if found.participation_ratio is not None:
         axes.set_title(f"participation ratio {found.participation_ratio:.1f}")
 

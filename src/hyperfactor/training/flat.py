@@ -3,25 +3,37 @@
 import torch
 from torch import nn
 
+from hyperfactor.errors import RequestError
+
 
 def flatten(module: nn.Module) -> nn.Parameter:
     """Move the trainable weights of a module, and their gradients, into one vector each.
 
     The weights keep their shapes and their layouts in memory. They become views of the vector, and their gradients
-    views of its gradient, so that a change of one is a change of the other.
+    become views of its gradient. The gradient of a weight that the loss does not use is 0.
 
     Parameters
     ----------
     module : Module
-        Changed in place. Its trainable weights are of one type and on one device.
+        Changed in place.
 
     Returns
     -------
     Parameter
-        The vector, with a gradient of zeros. Gradients have to be zeroed in place: a weight whose gradient is set to
-        None would get another one.
+        The vector, with a gradient of zeros. Zero the gradients in place: a weight whose gradient is set to None gets a
+        gradient of its own.
+
+    Raises
+    ------
+    RequestError
+        If the module has no trainable weights, or weights of several types or devices.
     """
     weights = [weight for weight in module.parameters() if weight.requires_grad]
+    kinds = sorted({f"{weight.dtype} on {weight.device}" for weight in weights})
+    if len(kinds) != 1:
+        raise RequestError(
+            f"weights: got {', '.join(kinds) or 'none to train'}, needs weights of one type on one device"
+        )
     whole = nn.Parameter(weights[0].new_empty(sum(weight.numel() for weight in weights)))
     whole.grad = torch.zeros_like(whole)
     start = 0

@@ -1,8 +1,8 @@
 """The training loop.
 
-It asks a generator for its loss and knows nothing of how one draws.  All randomness of step s comes from
-the streams of (seed, purpose, s), and a checkpoint holds everything else, so a run taken up again
-goes on to the same bits as one that was never interrupted.
+It asks a generator for its loss and does not know how the generator draws. All randomness of step s comes from the
+streams of (seed, purpose, s), and a checkpoint holds everything else. Therefore a resumed run ends in the same bits as
+one that was never interrupted.
 """
 
 import copy
@@ -25,12 +25,34 @@ from hyperfactor.training.flat import flatten
 
 
 class TrainingSpec(Strict):
-    """AdamW with a linear warm-up over `warmup` steps, then a cosine to `final_rate` of the rate.
+    """AdamW with a linear warm-up, then a cosine.
 
-    ema: decay of the running mean of the weights, which is what is sampled from.
-    clip: largest norm of the gradient.  record_every: steps between rows of the history.
-    evaluate_every, checkpoint_every: in steps, multiples of record_every; 0 for never.
-    snapshots: steps after which the averaged weights are kept for good; 0 is the untrained network.
+    Attributes
+    ----------
+    steps : int
+        Number of training steps.
+    batch : int
+        Pictures a step.
+    learning_rate : float
+        Largest learning rate.
+    warmup : int
+        Steps in which the rate rises linearly to its largest value.
+    final_rate : float
+        Learning rate at the end, as a share of the largest.
+    betas : (float, float)
+        Decay a step of the two moments of AdamW.
+    weight_decay : float
+        Decoupled weight decay of AdamW.
+    ema : float
+        Decay a step of the running mean of the weights. Pictures are drawn with the mean.
+    clip : float
+        Largest norm of the gradient.
+    record_every : int
+        Steps between two rows of the history.
+    evaluate_every, checkpoint_every : int
+        Steps, multiples of `record_every`; 0 for never.
+    snapshots : tuple of int
+        Steps after which the mean weights are kept for good; 0 is the untrained network.
     """
 
     steps: Integer = Field(default=1400, ge=1)
@@ -106,25 +128,42 @@ def fit(
 
     Parameters
     ----------
-    model : what is trained, in place.
-    examples : pictures and conditions.
-    spec : how it is trained.
-    seed : of the batches and of the noise.
-    checkpoint : where to go on from; None for the beginning.
-    save(checkpoint) : called every `checkpoint_every` steps.
-    evaluate(average) : called every `evaluate_every` steps and after the last; what it returns joins the row.
-    snapshot(step, average) : called after each step of `snapshots`.
-    record(row) : called with each row of the history, every `record_every` steps and after the last.
-    report(steps) : called with the number of steps done, as often as `record`.
+    model : Generator
+        The model, which is trained in place.
+    examples : Examples
+        Pictures and conditions.
+    spec : TrainingSpec
+        The recipe.
+    seed : int
+        Seed of the batches and of the noise.
+    checkpoint : Checkpoint, optional
+        Where to continue. Default: train from the beginning.
+    save : callable
+        save(checkpoint): called every `checkpoint_every` steps.
+    evaluate : callable
+        evaluate(average): called every `evaluate_every` steps and after the last. What it returns joins the row.
+    snapshot : callable
+        snapshot(step, average): called after each step of `snapshots`.
+    record : callable
+        record(row): called with each row of the history, every `record_every` steps and after the last.
+    report : callable
+        report(steps): called as often as `record`, with the number of steps done.
 
     Returns
     -------
-    The model with the running mean of the weights and the last step's buffers, and the rows of the history.
+    Generator
+        The model with the running mean of the weights, and the buffers of the last step.
+    list of dict
+        The rows of the history.
 
     Raises
     ------
-    DivergedError : for a loss, a gradient or a weight that is not finite.
-    CheckpointError : for a checkpoint of another model or of more steps.
+    RequestError
+        If the model has no trainable weights, or weights of several types or devices.
+    DivergedError
+        If a loss, a gradient or a weight is not finite.
+    CheckpointError
+        If the checkpoint is one of another model or of more steps.
     """
     average = copy.deepcopy(model)
     weights, means = flatten(model), flatten(average)
@@ -181,12 +220,10 @@ def fit(
 
 
 def _state(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, by name; those of the optimizer are missing before its first step."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
-    for of_weights in optimizer.state_dict()["state"].values():
-        tensors |= {f"optimizer.{name}": value for name, value in of_weights.items()}
-    return tensors
+    """The tensors of a checkpoint, by name. Before its first step the optimizer has none."""
+    moments = optimizer.state_dict()["state"].get(0, {})
+    parts = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": moments}
+    return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
 
 
 def _checkpoint(
@@ -200,9 +237,13 @@ def _checkpoint(
 def _restore(
     checkpoint: Checkpoint, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, steps: int
 ) -> tuple[int, list[dict[str, float]]]:
-    """Take up the state of a checkpoint; the steps done and the history.  CheckpointError where it does not fit."""
+    """Load the state of a checkpoint, and return the steps done and the history.
+
+    Raises `CheckpointError` if the checkpoint does not fit.
+    """
     tensors, text = checkpoint
-    _check(tensors, _state(model, average, optimizer), optimizer.param_groups[0]["params"][0].shape)
+    groups = optimizer.state_dict()["param_groups"]
+    _check(tensors, _state(model, average, optimizer), moment=optimizer.param_groups[0]["params"][0].shape)
     done, history = _progress(text, steps)
 
     def part(prefix: str) -> dict[str, Tensor]:
@@ -210,19 +251,16 @@ def _restore(
 
     model.load_state_dict(part("model."))
     average.load_state_dict(part("average."))
-    groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": {0: part("optimizer.")}, "param_groups": groups})
     return done, history
 
 
 def _check(given: dict[str, Tensor], needed: dict[str, Tensor], moment: torch.Size) -> None:
-    """Compare the names and shapes of a checkpoint with those of the model, its average and the optimizer's state."""
-    shapes = {name: value.shape for name, value in needed.items()}
+    """Raise `CheckpointError` unless the given tensors have the needed names and shapes, and moments of that shape."""
+    found, shapes = ({name: value.shape for name, value in tensors.items()} for tensors in (given, needed))
     shapes |= {"optimizer.exp_avg": moment, "optimizer.exp_avg_sq": moment, "optimizer.step": torch.Size()}
-    for name in sorted(shapes.keys() | given.keys()):
-        got, needs = (
-            tuple(of[name]) if name in of else "none" for of in ({k: v.shape for k, v in given.items()}, shapes)
-        )
+    for name in sorted(shapes.keys() | found.keys()):
+        got, needs = (tuple(of[name]) if name in of else "none" for of in (found, shapes))
         if got != needs:
             raise CheckpointError(f"checkpoint, {name}: got shape {got}, needs {needs}")
 
