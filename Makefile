@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
-.PHONY: demo test test-all check results format clean
+.PHONY: demo test test-all check results bench format clean
 
 # Python compiles what it imports; compiling all that is installed would take longer than installing it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
@@ -16,6 +16,12 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -
 
 .venv/.dev: .venv/.ready
 	$(INSTALL) -e ".[dev]"
+	touch $@
+
+# denoising-diffusion-pytorch asks for a torchvision that would bring another torch; the benchmarks use no part of it.
+.venv/.bench: .venv/.ready
+	$(INSTALL) -e ".[bench]"
+	$(INSTALL) --no-deps denoising-diffusion-pytorch
 	touch $@
 
 demo: .venv/.ready  ## the composition experiment, with a page to read
@@ -36,6 +42,10 @@ REPORT := hyperfactor-report
 results: .venv/.ready  ## docs/results.md and the committed figures: all experiments with three seeds (about four hours on two cores)
 	$(BIN)/hyperfactor reproduce --seeds 3 --out $(REPORT)
 	cp $(REPORT)/results.md $(REPORT)/figures/composition-figure-4.svg $(REPORT)/figures/hyperfactorization-figure-noise.svg docs/
+
+BENCH := hyperfactor-bench
+bench: .venv/.bench  ## ratios to other packages, and whether one is worse than accepted; NAMES chooses pairs
+	$(BIN)/python -m benchmarks $(NAMES) --out $(BENCH)
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix

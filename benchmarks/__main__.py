@@ -1,0 +1,80 @@
+"""Measure this project against what a user would otherwise pick.
+
+    python -m benchmarks [NAME ...] [--out FOLDER] [--quick] [--repeats N] [--list] [--accept]
+
+Prints a table of ratios and writes bench.json and bench.md. A NAME selects the pairs whose names begin with it. Ends
+with status 1 if a ratio is worse than accepted (benchmarks/accepted.json) by more than its noise. `--quick` measures
+each pair once on the smallest size, shows that it runs, and is compared with nothing.
+"""
+
+from hyperfactor import process
+
+process.prepare_command()  # before numpy, torch or numba is imported: one thread
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import torch  # noqa: E402
+
+from benchmarks import learning, networks, tools  # noqa: E402
+from benchmarks.machine import describe  # noqa: E402
+from benchmarks.ratios import Pair, accept, load, markdown, measure, worse  # noqa: E402
+
+ACCEPTED = Path(__file__).parent / "accepted.json"
+
+
+def pairs(quick: bool) -> list[Pair]:
+    """All pairs, the quickest first."""
+    return [pair for module in (tools, networks, learning) for pair in module.pairs(quick)]
+
+
+def chosen(known: Sequence[Pair], names: Sequence[str]) -> list[Pair]:
+    """The pairs whose names begin with one of the names; all if there are none. SystemExit for an unknown name."""
+    for name in names:
+        if not any(pair.name.startswith(name) for pair in known):
+            sys.exit(f"pair: got {name!r}, needs the beginning of one of {', '.join(pair.name for pair in known)}")
+    return [pair for pair in known if not names or any(pair.name.startswith(name) for name in names)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--out", type=Path, default=Path("hyperfactor-bench"))
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--repeats", type=int, help="of each pair, in place of its own number")
+    parser.add_argument("--list", action="store_true", help="print the names of the pairs")
+    parser.add_argument("--accept", action="store_true", help="write the ratios to benchmarks/accepted.json")
+    given = parser.parse_args(arguments)
+    some = chosen(pairs(given.quick), given.names)
+    if given.list:
+        print("\n".join(f"{pair.name:40} against {pair.other_name}" for pair in some))
+        return 0
+    torch.set_num_threads(1)
+    given.out.mkdir(parents=True, exist_ok=True)
+    machine, rows = describe(), []
+    for pair in some:
+        rows.append(measure(pair, 1 if given.quick else given.repeats))
+        print(markdown(rows[-1:]).splitlines()[-1], flush=True)
+        table = [{**vars(row), "ratios": row.ratios} for row in rows]
+        (given.out / "bench.json").write_text(json.dumps({"machine": machine, "rows": table}, indent=1) + "\n")
+        about = "\n".join(f"- {key}: {value}" for key, value in machine.items())
+        (given.out / "bench.md").write_text(f"{markdown(rows)}\n{about}\n")
+    print(f"\n{markdown(rows)}")
+    if given.quick:
+        return 0
+    accepted = load(ACCEPTED)
+    if given.accept:
+        ACCEPTED.write_text(json.dumps(accept(rows, accepted), indent=1) + "\n")
+        return 0
+    found = worse(rows, accepted)
+    print("\n".join(found) or "no ratio is worse than accepted")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""A description of the machine, and the rate of a matrix product."""
+
+import os
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = (
+    "torch", "numpy", "scipy", "numba", "gudhi", "diffusers", "denoising-diffusion-pytorch", "ripser",
+)  # fmt: skip
+SIDE = 1024  # of the matrices
+
+
+def product_rate(seconds: float = 1.0) -> float:
+    """GFLOP/s of a product of two square matrices in float32, with torch's threads: the best of all calls."""
+    a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
+    best, began = float("inf"), time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        start = time.perf_counter()
+        torch.mm(a, b)
+        best = min(best, time.perf_counter() - start)
+    return 2 * SIDE**3 / best / 1e9
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def describe() -> dict[str, Any]:
+    """The machine as plain data. `load` is the number of busy processes when the measurement began."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(terse=True),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "python": platform.python_version(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "threads": torch.get_num_threads(),
+        "matrix product, GFLOP/s of one thread": round(product_rate(), 1),
+    }
