@@ -115,3 +115,15 @@ def test_sides_that_cannot_be_halved_three_times_are_refused(shape):
             RequestError, match=f"model: got pictures of {shape[1]} x {shape[2]} pixels, needs multiples of 8"
         ):
             network(shape, 10)
+
+
+def test_the_gain_scales_the_first_weights_of_the_condition_and_nothing_else():
+    def weights(gain: float) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        return UNet((1, 16, 16), 5, 4, ("up1",), gain).state_dict()
+
+    usual, wider = weights(1.0), weights(3.0)
+    projections = {name for name in usual if name.endswith("condition.project.weight")}
+    assert len(projections) == 6
+    for name, value in usual.items():
+        assert torch.equal(wider[name], 3 * value if name in projections else value)

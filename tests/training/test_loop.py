@@ -103,6 +103,46 @@ def test_a_run_taken_up_from_any_checkpoint_ends_in_the_same_bits():
         assert [row["loss"] for row in later] == [row["loss"] for row in history]
 
 
+class Perceptron(Generator):
+    """A generator with matrices, for Muon, and vectors, for AdamW."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.network = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def loss(self, images: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
+        return ((self.network(condition) - images + 0.01 * torch.randn(images.shape, generator=generator)) ** 2).mean()
+
+
+MUON = SPEC.model_copy(update={"optimizer": "muon", "learning_rate": 0.01, "matrix_rate": 0.1})
+
+
+def test_muon_and_adamw_train_their_own_weights_and_a_run_taken_up_again_ends_in_the_same_bits():
+    saved = []
+    whole, history = fit(Perceptron(), EXAMPLES, MUON, 3, save=saved.append)
+    assert history[-1]["loss"] < history[0]["loss"] / 3
+    tensors, _ = saved[0]
+    assert tensors["optimizer.momentum"].shape == (24,)  # one matrix: the last layer has one output
+    assert tensors["optimizer.exp_avg"].shape == (8 + 8 + 1,)
+    again, later = fit(Perceptron(), EXAMPLES, MUON, 3, saved[2])
+    assert [row["loss"] for row in later] == [row["loss"] for row in history]
+    for one, other in zip(again.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(one, other)
+    with pytest.raises(CheckpointError, match=r"optimizer\.exp_avg: got shape \(17,\), needs \(41,\)"):
+        fit(Perceptron(), EXAMPLES, SPEC, 3, saved[2])
+
+
+def test_muon_without_matrices_is_adamw():
+    one, _ = fit(Regression(), EXAMPLES, SPEC, 0)
+    other, _ = fit(Regression(), EXAMPLES, SPEC.model_copy(update={"optimizer": "muon"}), 0)
+    assert torch.equal(one.weight, other.weight)
+
+
+def test_each_rate_has_the_same_course():
+    assert [MUON.rate(step, MUON.matrix_rate) / MUON.rate(step) for step in (0, 4, 30, 60)] == pytest.approx([10.0] * 4)
+
+
 def test_snapshots_hold_the_average_of_their_step():
     seen = {}
     spec = SPEC.model_copy(update={"snapshots": (0, 7, 60)})

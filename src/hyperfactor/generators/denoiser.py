@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from hyperfactor.generators.base import Generator, ModelSpec, Shape, emphasis, finite
 from hyperfactor.generators.paths import CLEAN, DiffusionSpec, Path, SamplingSpec
 from hyperfactor.networks.unet import BLOCKS, UNet, check_sides
-from hyperfactor.strict import Integer
+from hyperfactor.strict import Integer, Number
 
 TIME_CODE = 16  # length of the timestep's code; a long code outweighs the factors and slows learning
 Block = Literal["down1", "down2", "down3", "up1", "up2", "up3"]
@@ -33,11 +33,15 @@ class UNetSpec(ModelSpec):
         Channels of the first layer; a multiple of 4.
     attention : tuple of str
         Blocks that are followed by self-attention. The published network has it after all six.
+    condition_gain : float
+        First weights of the projections of the condition, relative to torch's usual ones. With larger ones the network
+        learns sooner to follow the condition.
     """
 
     kind: Literal["unet"] = "unet"
     width: Integer = Field(default=8, ge=4, multiple_of=4)
     attention: tuple[Block, ...] = ("down2", "down3", "up1")
+    condition_gain: Number = Field(default=1.0, gt=0)
 
     @field_validator("attention")
     @classmethod
@@ -51,7 +55,7 @@ class UNetSpec(ModelSpec):
     def build(
         self, shape: Shape, condition: int, *, background: float, diffusion: DiffusionSpec, sampling: SamplingSpec
     ) -> "Denoiser":
-        network = UNet(shape, TIME_CODE + condition, self.width, self.attention)
+        network = UNet(shape, TIME_CODE + condition, self.width, self.attention, self.condition_gain)
         return Denoiser(network, shape, diffusion, sampling, background)
 
     def effort(self) -> float:

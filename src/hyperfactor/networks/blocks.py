@@ -24,11 +24,13 @@ class DoubleConv(nn.Module):
 
 
 class Conditioned(nn.Module):
-    """Adds a projection of the condition to every pixel."""
+    """Adds a projection of the condition to every pixel. Its first weights are `gain` times torch's usual ones."""
 
-    def __init__(self, condition: int, channels: int):
+    def __init__(self, condition: int, channels: int, gain: float = 1.0):
         super().__init__()
         self.project = nn.Linear(condition, channels)
+        with torch.no_grad():
+            self.project.weight.mul_(gain)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         return x + self.project(F.silu(condition))[:, :, None, None]
@@ -37,11 +39,11 @@ class Conditioned(nn.Module):
 class Down(nn.Module):
     """Max-pool by two, two double convolutions, the condition."""
 
-    def __init__(self, inputs: int, outputs: int, condition: int):
+    def __init__(self, inputs: int, outputs: int, condition: int, gain: float = 1.0):
         super().__init__()
         self.refine = DoubleConv(inputs, inputs, residual=True)
         self.widen = DoubleConv(inputs, outputs)
-        self.condition = Conditioned(condition, outputs)
+        self.condition = Conditioned(condition, outputs, gain)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         return self.condition(self.widen(self.refine(F.max_pool2d(x, 2))), condition)
@@ -50,11 +52,11 @@ class Down(nn.Module):
 class Up(nn.Module):
     """Bilinear upsampling by two, the skip connection, two double convolutions, the condition."""
 
-    def __init__(self, inputs: int, outputs: int, condition: int):
+    def __init__(self, inputs: int, outputs: int, condition: int, gain: float = 1.0):
         super().__init__()
         self.refine = DoubleConv(inputs, inputs, residual=True)
         self.narrow = DoubleConv(inputs, outputs, middle=inputs // 2)
-        self.condition = Conditioned(condition, outputs)
+        self.condition = Conditioned(condition, outputs, gain)
 
     def forward(self, x: Tensor, skip: Tensor, condition: Tensor) -> Tensor:
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)

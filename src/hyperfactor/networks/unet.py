@@ -43,6 +43,8 @@ class UNet(nn.Module):
         Channels of the stem, a multiple of 4.
     attention : sequence of str
         Blocks that attention follows, of `BLOCKS`.
+    gain : float
+        First weights of the condition's projections, relative to torch's usual ones.
 
     Raises
     ------
@@ -50,21 +52,28 @@ class UNet(nn.Module):
         For rows or columns that are no multiple of 8.
     """
 
-    def __init__(self, shape: tuple[int, int, int], condition: int, width: int = 8, attention: Sequence[str] = ()):
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        condition: int,
+        width: int = 8,
+        attention: Sequence[str] = (),
+        gain: float = 1.0,
+    ):
         super().__init__()
         check_sides(shape)
         w, colours = width, shape[0]
         channels = dict(zip(BLOCKS, (2 * w, 4 * w, 4 * w, 2 * w, w, w), strict=True))
 
         self.stem = DoubleConv(colours, w)
-        self.down1 = Down(w, 2 * w, condition)
-        self.down2 = Down(2 * w, 4 * w, condition)
-        self.down3 = Down(4 * w, 4 * w, condition)
+        self.down1 = Down(w, 2 * w, condition, gain)
+        self.down2 = Down(2 * w, 4 * w, condition, gain)
+        self.down3 = Down(4 * w, 4 * w, condition, gain)
         widths = (4 * w, 8 * w, 8 * w, 4 * w)
         self.bottleneck = nn.Sequential(*(DoubleConv(a, b) for a, b in pairwise(widths)))
-        self.up1 = Up(8 * w, 2 * w, condition)
-        self.up2 = Up(4 * w, w, condition)
-        self.up3 = Up(2 * w, w, condition)
+        self.up1 = Up(8 * w, 2 * w, condition, gain)
+        self.up2 = Up(4 * w, w, condition, gain)
+        self.up3 = Up(2 * w, w, condition, gain)
         self.head = nn.Conv2d(w, colours, kernel_size=1)
         self.attention = nn.ModuleDict(
             {name: SelfAttention(channels[name], HEADS) for name in BLOCKS if name in attention}

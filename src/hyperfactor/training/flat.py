@@ -1,4 +1,6 @@
-"""All weights of a module in one vector, so that one operation clips, updates or averages them."""
+"""Weights in one vector, so that one operation clips, updates or averages them."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -6,16 +8,16 @@ from torch import nn
 from hyperfactor.errors import RequestError
 
 
-def flatten(module: nn.Module) -> nn.Parameter:
-    """Move the trainable weights of a module, and their gradients, into one vector each.
+def flatten(weights: Sequence[nn.Parameter]) -> nn.Parameter:
+    """Move weights, and their gradients, into one vector each.
 
     The weights keep their shapes and their layouts in memory. They become views of the vector, and their gradients
     become views of its gradient. The gradient of a weight that the loss does not use is 0.
 
     Parameters
     ----------
-    module : Module
-        Changed in place.
+    weights : sequence of Parameter
+        Weights of a module, which are changed in place.
 
     Returns
     -------
@@ -26,9 +28,8 @@ def flatten(module: nn.Module) -> nn.Parameter:
     Raises
     ------
     RequestError
-        If the module has no trainable weights, or weights of several types or devices.
+        If there are no weights, or weights of several types or devices.
     """
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
     kinds = sorted({f"{weight.dtype} on {weight.device}" for weight in weights})
     if len(kinds) != 1:
         raise RequestError(

@@ -9,8 +9,10 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from itertools import compress
+from operator import not_
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -22,10 +24,11 @@ from hyperfactor.errors import CheckpointError, DivergedError
 from hyperfactor.generators.base import Generator
 from hyperfactor.strict import Integer, Number, Strict
 from hyperfactor.training.flat import flatten
+from hyperfactor.training.muon import Muon, is_matrix
 
 
 class TrainingSpec(Strict):
-    """AdamW with a linear warm-up, then a cosine.
+    """AdamW, or Muon for matrices, with a linear warm-up, then a cosine.
 
     Attributes
     ----------
@@ -33,16 +36,22 @@ class TrainingSpec(Strict):
         Number of training steps.
     batch : int
         Pictures a step.
+    optimizer : {"adamw", "muon"}
+        AdamW, or Muon for matrices and kernels of convolutions (see `training.muon`) and AdamW for all other weights.
     learning_rate : float
-        Largest learning rate.
+        Largest learning rate of AdamW.
+    matrix_rate : float
+        Largest learning rate of Muon.
     warmup : int
         Steps in which the rate rises linearly to its largest value.
     final_rate : float
         Learning rate at the end, as a share of the largest.
     betas : (float, float)
         Decay a step of the two moments of AdamW.
+    momentum : float
+        Decay a step of the mean gradient of Muon.
     weight_decay : float
-        Decoupled weight decay of AdamW.
+        Decoupled weight decay.
     ema : float
         Decay a step of the running mean of the weights. Pictures are drawn with the mean.
     clip : float
@@ -57,10 +66,13 @@ class TrainingSpec(Strict):
 
     steps: Integer = Field(default=1400, ge=1)
     batch: Integer = Field(default=8, ge=1)
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: Number = Field(default=1e-3, gt=0)
+    matrix_rate: Number = Field(default=1e-2, gt=0)
     warmup: Integer = Field(default=50, ge=0)
     final_rate: Number = Field(default=0.02, ge=0, le=1)
     betas: tuple[Number, Number] = (0.9, 0.95)
+    momentum: Number = Field(default=0.95, ge=0, lt=1)
     weight_decay: Number = Field(default=0.01, ge=0)
     ema: Number = Field(default=0.99, ge=0, lt=1)
     clip: Number = Field(default=1.0, gt=0)
@@ -87,13 +99,14 @@ class TrainingSpec(Strict):
             raise ValueError(f"betas: got {list(self.betas)}, needs two numbers of at least 0 and below 1")
         return self
 
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
+    def rate(self, step: int, largest: float | None = None) -> float:
+        """The learning rate of a step, counted from 0, if the largest is `learning_rate` or the one given."""
+        largest = self.learning_rate if largest is None else largest
         if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
+            return largest * (step + 1) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
         cosine = (1 + math.cos(math.pi * done)) / 2
-        return self.learning_rate * (self.final_rate + (1 - self.final_rate) * cosine)
+        return largest * (self.final_rate + (1 - self.final_rate) * cosine)
 
 
 class Examples(Protocol):
@@ -166,28 +179,29 @@ def fit(
         If the checkpoint is one of another model or of more steps.
     """
     average = copy.deepcopy(model)
-    weights, means = flatten(model), flatten(average)
+    optimizers = _optimizers(model, spec)
+    weights = [optimizer.param_groups[0]["params"][0] for optimizer in optimizers]
+    means = [flatten(part) for part in _split(average, spec) if part]
     buffers = list(zip(average.buffers(), model.buffers(), strict=True))
-    optimizer = torch.optim.AdamW(
-        [weights], lr=spec.learning_rate, betas=spec.betas, weight_decay=spec.weight_decay, fused=True
-    )
-    first, history = _restore(checkpoint, model, average, optimizer, spec.steps) if checkpoint else (0, [])
+    first, history = _restore(checkpoint, model, average, optimizers, spec.steps) if checkpoint else (0, [])
     began, earlier = time.perf_counter(), history[-1]["seconds"] if history else 0.0
-    losses, norms, device = [], [], weights.device
+    losses, norms, device = [], [], weights[0].device
     if first == 0 and 0 in spec.snapshots:
         snapshot(0, average)
 
     for step in range(first, spec.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = spec.rate(step)
+        for optimizer in optimizers:
+            group = optimizer.param_groups[0]
+            group["lr"] = spec.rate(step, group["initial_lr"])
         chosen = torch.randint(len(examples), (spec.batch,), generator=rng.torch_stream(seed, "training.batch", step))
         images, conditions = (torch.from_numpy(part).to(device) for part in examples.batch(chosen.numpy()))
         loss = model.loss(images, conditions, rng.torch_stream(seed, "training.noise", step))
         loss.backward()
         norms.append(nn.utils.clip_grad_norm_(weights, spec.clip))
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=False)
-        means.data.lerp_(weights.data, 1 - spec.ema if step else 1.0)
+        for optimizer, mean, weight in zip(optimizers, means, weights, strict=True):
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=False)
+            mean.data.lerp_(weight.data, 1 - spec.ema if step else 1.0)
         for of_average, of_model in buffers:  # such as the statistics of a BatchNorm
             of_average.copy_(of_model)
         losses.append(loss.detach())
@@ -207,43 +221,76 @@ def fit(
             losses, norms = [], []
             if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
                 raise DivergedError(f"training: got a loss of {row['loss']} by step {done}, needs a finite one")
-            if not (weights.isfinite().all() and means.isfinite().all()):
+            if not all(part.isfinite().all() for part in (*weights, *means)):
                 raise DivergedError(f"training: got weights that are not finite by step {done}, needs finite ones")
             if spec.evaluate_every and (done % spec.evaluate_every == 0 or done == spec.steps):
                 row |= evaluate(average)
             history.append(row)
             record(row)
             if spec.checkpoint_every and done % spec.checkpoint_every == 0:
-                save(_checkpoint(model, average, optimizer, done, history))
+                save(_checkpoint(model, average, optimizers, done, history))
             report(done)
     return average, history
 
 
-def _state(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, by name. Before its first step the optimizer has none."""
-    moments = optimizer.state_dict()["state"].get(0, {})
+def _split(module: nn.Module, spec: TrainingSpec) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The trainable weights that Muon trains, and those that AdamW trains."""
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    by_muon = [spec.optimizer == "muon" and is_matrix(weight) for weight in weights]
+    return list(compress(weights, by_muon)), list(compress(weights, map(not_, by_muon)))
+
+
+def _optimizers(model: nn.Module, spec: TrainingSpec) -> list[torch.optim.Optimizer]:
+    """An optimizer for each part of the weights, all in one vector a part. "initial_lr" is its largest rate."""
+    matrices, others = _split(model, spec)
+    made: list[torch.optim.Optimizer] = []
+    if matrices:
+        shapes = [(len(weight), weight.numel() // len(weight)) for weight in matrices]
+        made.append(Muon(flatten(matrices), shapes, spec.matrix_rate, spec.weight_decay, spec.momentum))
+    if others or not matrices:
+        rate, decay = spec.learning_rate, spec.weight_decay
+        made.append(torch.optim.AdamW([flatten(others)], rate, spec.betas, weight_decay=decay, fused=True))
+    for optimizer in made:
+        optimizer.param_groups[0].setdefault("initial_lr", optimizer.param_groups[0]["lr"])
+    return made
+
+
+MOMENTS = {torch.optim.AdamW: ("exp_avg", "exp_avg_sq", "step"), Muon: ("momentum",)}  # tensors of an optimizer
+
+
+def _state(model: nn.Module, average: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, by name. Before their first step optimizers have none."""
+    moments = {name: value for one in optimizers for name, value in one.state_dict()["state"].get(0, {}).items()}
     parts = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": moments}
     return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
 
 
 def _checkpoint(
-    model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, step: int, history: list
+    model: nn.Module, average: nn.Module, optimizers: Sequence[torch.optim.Optimizer], step: int, history: list
 ) -> Checkpoint:
     """A copy of the state, which further training does not change."""
-    tensors = _state(model, average, optimizer)
+    tensors = _state(model, average, optimizers)
     return {name: value.clone() for name, value in tensors.items()}, {"step": str(step), "history": json.dumps(history)}
 
 
 def _restore(
-    checkpoint: Checkpoint, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, steps: int
+    checkpoint: Checkpoint,
+    model: nn.Module,
+    average: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    steps: int,
 ) -> tuple[int, list[dict[str, float]]]:
     """Load the state of a checkpoint, and return the steps done and the history.
 
     Raises `CheckpointError` if the checkpoint does not fit.
     """
     tensors, text = checkpoint
-    groups = optimizer.state_dict()["param_groups"]
-    _check(tensors, _state(model, average, optimizer), moment=optimizer.param_groups[0]["params"][0].shape)
+    needed = {name: value.shape for name, value in _state(model, average, optimizers).items()}
+    for optimizer in optimizers:
+        whole = optimizer.param_groups[0]["params"][0].shape
+        names = MOMENTS[type(optimizer)]
+        needed |= {f"optimizer.{name}": torch.Size() if name == "step" else whole for name in names}
+    _check(tensors, needed)
     done, history = _progress(text, steps)
 
     def part(prefix: str) -> dict[str, Tensor]:
@@ -251,16 +298,18 @@ def _restore(
 
     model.load_state_dict(part("model."))
     average.load_state_dict(part("average."))
-    optimizer.load_state_dict({"state": {0: part("optimizer.")}, "param_groups": groups})
+    for optimizer in optimizers:
+        moments = {name: tensors[f"optimizer.{name}"] for name in MOMENTS[type(optimizer)]}
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": {0: moments}, "param_groups": groups})
     return done, history
 
 
-def _check(given: dict[str, Tensor], needed: dict[str, Tensor], moment: torch.Size) -> None:
-    """Raise `CheckpointError` unless the given tensors have the needed names and shapes, and moments of that shape."""
-    found, shapes = ({name: value.shape for name, value in tensors.items()} for tensors in (given, needed))
-    shapes |= {"optimizer.exp_avg": moment, "optimizer.exp_avg_sq": moment, "optimizer.step": torch.Size()}
-    for name in sorted(shapes.keys() | found.keys()):
-        got, needs = (tuple(of[name]) if name in of else "none" for of in (found, shapes))
+def _check(given: dict[str, Tensor], needed: dict[str, torch.Size]) -> None:
+    """Raise `CheckpointError` unless the given tensors have the needed names and shapes."""
+    found = {name: value.shape for name, value in given.items()}
+    for name in sorted(needed.keys() | found.keys()):
+        got, needs = (tuple(of[name]) if name in of else "none" for of in (found, needed))
         if got != needs:
             raise CheckpointError(f"checkpoint, {name}: got shape {got}, needs {needs}")
 
