@@ -364,7 +364,7 @@ def test_a_dry_run_names_runs_and_their_cost_and_trains_none(tmp_path: Path, mon
     assert plan.stdout.count("to train") == 1 + 2 * (8 + 2 * (4 + 1))
     assert "interpolation 8, seed 1" in plan.stdout
     assert "Searches will ask for about 32 more runs" in plan.stdout
-    assert " 100000 " in plan.stdout
+    assert " 7000 " in plan.stdout
     for spec in EXPERIMENTS["interpolation"].specs("smoke", 0).values():
         train(spec, tmp_path / "store")
     half = hyperfactor("reproduce", "interpolation", "exterior", "--preset", "smoke", *words[3:], cwd=tmp_path)
