@@ -13,8 +13,8 @@ torus from a Klein bottle: over 2 alone they are the same.
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """A model of one seed at one step of training.
 
@@ -95,6 +95,8 @@ class View:
         Width of a bump, in steps of that lattice.
     landmarks : int
         Number of landmarks for persistent homology.
+    kept : dict of int to dict of int to Persistence
+        What `reading` has returned, by number and field.
     """
 
     seed: int
@@ -103,6 +105,7 @@ class View:
     representation: Representation
     width: float = 1.0
     landmarks: int = LANDMARKS
+    kept: dict[int, dict[int, Persistence]] = field(default_factory=dict, init=False)
 
     @property
     def points(self) -> np.ndarray:
@@ -114,24 +117,27 @@ class View:
         """Shares of the variance along the principal axes."""
         return spectrum(self.points)
 
-    @cached_property
+    def reading(self, number: int) -> dict[int, Persistence]:
+        """Return persistent homology over both fields, of the landmarks of one of the READINGS."""
+        if number not in self.kept:
+            seed = READINGS * self.seed + number
+            self.kept[number] = over_fields(self.points, FIELDS, landmarks=self.landmarks, seed=seed)
+        return self.kept[number]
+
+    @property
     def shape(self) -> Persistence:
-        """Persistent homology over the field of 2 elements."""
-        return persistence(self.points, landmarks=self.landmarks, seed=self.seed)
+        """Persistent homology over the field of 2 elements, of the first reading."""
+        return self.reading(0)[2]
 
     @cached_property
     def compared(self) -> Comparison:
         """The comparison with the ideal shapes."""
         return compare(self.representation, width=self.width, seed=self.seed)
 
-    @cached_property
+    @property
     def tori(self) -> Estimate:
-        """The share of READINGS that show a torus: its Betti numbers over both fields, told from noise.
-
-        Each reading has its own landmarks.
-        """
-        seeds = range(READINGS * self.seed, READINGS * (self.seed + 1))
-        read = [over_fields(self.points, FIELDS, landmarks=self.landmarks, seed=seed).values() for seed in seeds]
+        """The share of READINGS that show a torus: its Betti numbers over both fields, told from noise."""
+        read = [self.reading(number).values() for number in range(READINGS)]
         found = [all(shape.betti() == TORUS and all(shape.told) for shape in shapes) for shapes in read]
         return replace(proportion(np.array(found)), method="Wilson over readings")
 
@@ -215,7 +221,7 @@ def analyse(runs: Runs) -> Analysis:
         sides = found["torus"][0].last.representation.sizes
         torus = clifford_torus(sides).reshape(-1, 2 * len(sides))
         ideal = pool.submit(persistence, torus, landmarks=LANDMARKS)
-        list(pool.map(lambda wanted: getattr(*wanted), _slow(found)))
+        list(pool.map(lambda call: call(), _slow(found)))
     shape = ideal.result()
     tables = {
         "training": _training(found, seeds),
@@ -225,19 +231,19 @@ def analyse(runs: Runs) -> Analysis:
     return _claims(found), tables, _arrays(found["torus"][0], shape)
 
 
-def _slow(found: dict[str, list[Trained]]) -> list[tuple[View, str]]:
-    """List the views, and of each the needed properties that take seconds and are kept: all cores share them.
+def _slow(found: dict[str, list[Trained]]) -> list[Callable[[], object]]:
+    """List the calls that take seconds and whose results are kept, longest first: all cores share them.
 
     Persistent homology runs in child processes, the rest in numpy.
     """
+    every = [trained for of_role in found.values() for trained in of_role]
     tori = [trained.first for trained in found["torus"]]
     tori += [trained.last for role, of_role in found.items() if not _unlearnt(role, of_role) for trained in of_role]
-    every = [trained for of_role in found.values() for trained in of_role]
-    shapes = [view for trained in every for view in (trained.last, trained.first)]
+    shapes = [view for trained in every for view in (trained.first, trained.last) if view not in tori]
+    readings = [(view, number) for view in tori for number in range(READINGS)] + [(view, 0) for view in shapes]
     return [
-        *((view, "tori") for view in sorted(tori, key=lambda view: -view.landmarks)),
-        *((view, "shape") for view in shapes),
-        *((trained.last, "compared") for trained in every),
+        *(partial(view.reading, number) for view, number in sorted(readings, key=lambda one: -one[0].landmarks)),
+        *(partial(getattr, trained.last, "compared") for trained in every),
     ]
 
 

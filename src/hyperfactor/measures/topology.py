@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import pdist, squareform
+from scipy.spatial.distance import cdist, pdist, squareform
 
 from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
@@ -317,11 +317,14 @@ class _Cloud:
         count = arrays.whole(count, "landmarks", 2)
         radius = math.sqrt(np.mean(np.sum(self.values**2, axis=1)))
         chosen = [int(rng.stream(seed, "topology.landmarks").integers(len(self.values)))]
-        nearest = np.linalg.norm(self.values - self.values[chosen[0]], axis=1)
+        nearest = self._distances(chosen[0])
         while len(chosen) < min(count, len(self.values)):
             chosen.append(int(_rounded(nearest / radius).argmax()))
-            nearest = np.minimum(nearest, np.linalg.norm(self.values - self.values[chosen[-1]], axis=1))
+            nearest = np.minimum(nearest, self._distances(chosen[-1]))
         return np.array(chosen), float(nearest.max())
+
+    def _distances(self, row: int) -> Float[np.ndarray, " n"]:
+        return cdist(self.values[row : row + 1], self.values)[0]
 
 
 def _rounded(radii: np.ndarray) -> np.ndarray:
