@@ -40,11 +40,13 @@ runs_app = typer.Typer(help="List, show, check and remove the runs in a store.",
 app.add_typer(runs_app, name="runs")
 
 StoreOption = Annotated[str, typer.Option("--store", help="Folder of the runs, or s3://bucket/prefix?endpoint_url=...")]
-WorkersOption = Annotated[int | None, typer.Option(help="Number of processes. Default: one a core.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Number of processes. Default: one a core; with --gpu as many as fit.")
+]
 SchedulerOption = Annotated[
     str | None, typer.Option(help="Address of a Dask cluster that trains: tcp://host:port, or a scheduler file.")
 ]
-GpuOption = Annotated[bool, typer.Option("--gpu", help="Train on GPUs, one worker each.")]
+GpuOption = Annotated[bool, typer.Option("--gpu", help="Train and draw on GPUs.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, not the progress.")]
 TrackOption = Annotated[
     str | None, typer.Option(help="Send the history to tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS.")

@@ -12,7 +12,7 @@ index 2^32 would have the same words as the index (0, 1).
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -91,12 +91,17 @@ def stream(seed: int, purpose: str, *index: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(_sequence(seed, purpose, index)))
 
 
-def torch_stream(seed: int, purpose: str, *index: int) -> "torch.Generator":
-    """The torch generator of a stream, on the CPU. Parameters and errors are those of `stream`."""
+def torch_stream(
+    seed: int, purpose: str, *index: int, device: "torch.device | Literal['cpu']" = "cpu"
+) -> "torch.Generator":
+    """The torch generator of a stream, on a device. Other parameters and errors are those of `stream`.
+
+    Generators of equal name on devices of different kinds give different numbers.
+    """
     import torch
 
     key = _sequence(seed, purpose, index).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(key >> np.uint64(1)))
+    return torch.Generator(device).manual_seed(int(key >> np.uint64(1)))
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from scipy import stats
 from torch import Tensor, nn
 
 from hyperfactor import DivergedError, RequestError
-from hyperfactor.generators.denoiser import TIME_CODE, Denoiser
+from hyperfactor.generators.denoiser import TIME_CODE, Denoiser, ddpm
+from hyperfactor.generators.noise import Noise
 from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
 from hyperfactor.networks.layers import watch
 
@@ -455,3 +456,19 @@ def test_deterministic_samplers_start_at_pure_noise_and_ddim_draws_no_more():
 def test_pictures_of_three_channels_and_unequal_sides():
     model = denoiser(Smooth(), DiffusionSpec(), shape=(3, 8, 16), steps=2)
     assert model.sample(NONE, streams(2)).shape == (2, 3, 8, 16)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
+@pytest.mark.parametrize(("total", "steps"), [(1000, 10), (1000, 3), (20, 20)])
+def test_a_step_of_ddpm_is_that_of_diffusers_to_the_bit(schedule, total, steps):
+    spec = DiffusionSpec(schedule=schedule, timesteps=total, beta_start=1e-3)
+    theirs: Any = DDPMScheduler(total, 1e-3, 0.02, schedule, prediction_type="sample")
+    timesteps = SamplingSpec(sampler="ddpm", steps=steps).timesteps(total)
+    theirs.set_timesteps(timesteps=timesteps)
+    ours = ddpm(spec, Noise(streams(2), (1, 8, 8), torch.device("cpu")).draw)
+    given, x = streams(2), torch.linspace(-3, 3, 128).reshape(2, 1, 8, 8)
+    for now, after in itertools.pairwise([*timesteps, -1]):
+        x0 = 1.2 * torch.tanh(2 * x)
+        expected = theirs.step(x0, now, x, generator=given).prev_sample
+        x = ours(x0, x, x, now, after)
+        assert torch.equal(x, expected)

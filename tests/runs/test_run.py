@@ -15,7 +15,7 @@ from hyperfactor.generators.denoiser import TIME_CODE, Denoiser
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.measures.accuracy import measure
 from hyperfactor.measures.geometry import additivity
-from hyperfactor.runs import run as run_module
+from hyperfactor.runs import device, run as run_module
 from hyperfactor.runs.run import build_model, draw
 from hyperfactor.subjects.judge import summarize
 
@@ -48,7 +48,7 @@ def test_neither_batches_nor_order_change_a_picture(tiny: RunSpec, sampler, monk
     whole = draw(model, spec, POINTS, seed=3)
     assert not np.allclose(whole[0], whole[3])  # the same request twice: other noise
     for batch in (1, 2, 64):
-        monkeypatch.setattr(run_module, "BATCH", batch)
+        monkeypatch.setattr(device, "BATCH", batch)
         assert np.abs(draw(model, spec, POINTS, seed=3) - whole).max() < 1e-4
         backwards = draw(model, spec, POINTS[::-1], seed=3)[::-1]
         assert np.abs(backwards[[1, 2, 4]] - whole[[1, 2, 4]]).max() < 1e-4
@@ -254,7 +254,7 @@ def test_activations_over_the_lattice_and_pooled(run: Run, tiny: RunSpec, monkey
     whole = run.activations("up1", timestep=400)["up1"]
     assert whole.shape == (22, 22, 8 * 4 * 4)
     points = tiny.data.lattice()
-    monkeypatch.setattr(run_module, "BATCH", 100)
+    monkeypatch.setattr(device, "BATCH", 100)
     again = run.activations("up1", timestep=400, factors=points)["up1"]
     assert again.reshape(whole.shape) == pytest.approx(whole, abs=1e-4)
     pooled = run.activations("up1", timestep=400, pool="mean")["up1"]
@@ -310,7 +310,7 @@ def test_the_network_is_looked_at_in_the_state_that_was_asked_for(
 
 @pytest.mark.parametrize("seeds", [[3, 0], (0, 3, 2**100), range(2), np.array([5, 1])])
 def test_several_seeds_give_the_reading_of_each(run: Run, monkeypatch: pytest.MonkeyPatch, seeds):
-    monkeypatch.setattr(run_module, "BATCH", 2)
+    monkeypatch.setattr(device, "BATCH", 2)
     loaded, model_at = [], run.model_at
     monkeypatch.setattr(run, "model_at", lambda step=None: loaded.append(step) or model_at(step))
     found = run.activations(("up1", "head"), 300, POINTS, 5, pool="max", seed=seeds)

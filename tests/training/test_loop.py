@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from hyperfactor import DivergedError
+from hyperfactor import DivergedError, RunSpec
 from hyperfactor.errors import CheckpointError
 from hyperfactor.generators.base import Generator
+from hyperfactor.runs.run import build_model
 from hyperfactor.training.loop import TrainingSpec, fit
 
 SPEC = TrainingSpec(
@@ -30,13 +31,15 @@ TARGETS = INPUTS @ TRUTH
 class Examples:
     """Targets, and what they follow from, a row each."""
 
+    keeps = True
+
     def __init__(self, targets: Tensor, inputs: Tensor):
         self.targets, self.inputs = targets.numpy(), inputs.numpy()
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self, indices: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
         return self.targets[indices], self.inputs[indices]
 
 
@@ -295,3 +298,22 @@ def test_the_gradient_is_clipped_before_the_step():
 def test_wrong_specs_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         TrainingSpec.model_validate({**SPEC.model_dump(), **change})
+
+
+def test_bfloat16_changes_the_products_and_not_the_weights(tiny: RunSpec):
+    """The losses of the two are near each other and differ; weights, moments and their file are float32."""
+    history, saved = {}, {}
+    for precision in ("float32", "bfloat16"):
+        spec = tiny.training.model_copy(update={"precision": precision, "evaluate_every": 0, "record_every": 1})
+        model, kept = build_model(tiny), []
+        average, rows = fit(model, tiny.task, spec, 0, save=kept.append)
+        assert {weight.dtype for weight in (*model.parameters(), *average.parameters())} == {torch.float32}
+        history[precision], saved[precision] = [row["loss"] for row in rows], kept[-1][0]
+    assert history["bfloat16"] == pytest.approx(history["float32"], rel=0.03)
+    assert all(a != b for a, b in zip(*history.values(), strict=True))
+    assert {value.dtype for value in saved["bfloat16"].values()} == {torch.float32}
+
+
+def test_the_usual_precision_moves_no_id():
+    assert RunSpec.parse({"training": {"precision": "float32"}}).id == RunSpec().id
+    assert RunSpec.parse({"training": {"precision": "bfloat16"}}).id != RunSpec().id

@@ -94,8 +94,8 @@ def losses(run: Run) -> tuple[float, float | None]:
 
     def loss(points: np.ndarray) -> float:
         points = generator.permutation(points)[:LOOKED]
-        condition = torch.from_numpy(task.encode(points))
-        images = torch.from_numpy(task.render(points))
+        condition = torch.from_numpy(task.encode(points)).to(run.device)
+        images = torch.from_numpy(task.render(points)).to(run.device)
         with torch.no_grad():
             return run.model.loss(images, condition, rng.torch_stream(run.spec.seed, "onset.noise")).item()
 

@@ -48,7 +48,8 @@ class Generator(nn.Module):
         condition : Tensor, (b, d)
             The condition of each picture.
         generator : torch.Generator
-            Source of all random numbers of the loss.
+            Source of all random numbers of the loss, which it makes on its own device (`device=generator.device`). In
+            training this is the device of the pictures.
 
         Returns
         -------
@@ -74,7 +75,7 @@ class Generator(nn.Module):
         condition : Tensor, (b, d)
             The condition of each picture.
         streams : sequence of torch.Generator
-            All noise of picture i comes from streams[i].
+            All noise of picture i comes from streams[i], a generator on the CPU (see `noise.Noise`).
         timesteps : sequence of int
             Where to stop; 0 is the finished picture.
         pictures : Tensor, (b, c, h, w), optional

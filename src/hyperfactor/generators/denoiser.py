@@ -1,7 +1,8 @@
 """Denoisers: diffusion models and flow matching. They differ in their path and in what they predict.
 
-The noise and the predictions are defined in `paths`. The step of DDIM is implemented here because that of diffusers
-assumes steps of equal length. The samplers DDPM and DPM-Solver++ come from diffusers.
+The noise levels and the predictions are defined in `paths`. Two steps are implemented here: that of DDIM because that
+of diffusers assumes steps of equal length, and that of DDPM because that of diffusers makes its noise on the CPU. The
+sampler DPM-Solver++ comes from diffusers.
 """
 
 import copy
@@ -15,6 +16,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from hyperfactor.generators.base import Generator, ModelSpec, Shape, emphasis, finite
+from hyperfactor.generators.noise import Noise
 from hyperfactor.generators.paths import CLEAN, DiffusionSpec, Path, SamplingSpec
 from hyperfactor.networks.unet import BLOCKS, UNet, check_sides
 from hyperfactor.strict import Integer, Number
@@ -157,9 +159,9 @@ class Denoiser(Generator):
     ) -> Float[Tensor, ""]:
         """The weighted mean squared error of the prediction, at random timesteps and with random noise."""
         spec = self.diffusion
-        u = torch.rand(len(images), generator=generator).to(images.device)
+        u = torch.rand(len(images), generator=generator, device=generator.device).to(images.device)
         timestep = (spec.timesteps * u ** (1 / spec.time_bias)).long().clamp(max=spec.timesteps - 1)
-        noise = torch.randn(images.shape, generator=generator).to(images)
+        noise = torch.randn(images.shape, generator=generator, device=generator.device).to(images)
         x0 = 2 * images - 1
         output = self(self.path.mix(x0, noise, timestep), timestep, condition)
         error = output - self.path.target(spec.prediction, x0, noise, timestep)
@@ -196,7 +198,8 @@ class Denoiser(Generator):
 
         Timesteps fall. A timestep between two of the sampler's is reached by a step of DDIM from the one before.
         """
-        x, step = self._noise(condition, streams), self._step(streams)
+        noises = self._noises(condition, streams)
+        x, step = noises.draw(), self._step(noises)
         last = asked[-1] or CLEAN
         for now, after in pairwise([*self.sampling.timesteps(self.timesteps), CLEAN]):
             output = self(x, now, condition)
@@ -216,20 +219,23 @@ class Denoiser(Generator):
     ) -> Iterator[tuple[int, Tensor, bool]]:
         """As `_drawing`, with noised pictures in place of drawings. At timestep 0 they have no noise."""
         x0 = 2 * pictures - 1
-        noise = self._noise(x0, streams)
+        noise = self._noises(x0, streams).draw()
         for timestep in asked:
             yield timestep, self.path.mix(x0, noise, timestep) if timestep else x0, False
 
-    def _noise(self, like: Tensor, streams: Sequence[torch.Generator]) -> Tensor:
-        return torch.stack([torch.randn(self.shape, generator=stream) for stream in streams]).to(like)
+    def _noises(self, like: Tensor, streams: Sequence[torch.Generator]) -> Noise:
+        return Noise(streams, self.shape, like.device)
 
-    def _step(self, streams: Sequence[torch.Generator]) -> Step:
+    def _step(self, noises: Noise) -> Step:
         """A function for the sampler's step, from x_0, e and x at one timestep to x at the next."""
-        if self.sampling.sampler == "ddim":
-            return lambda x0, noise, _x, _now, after: self._ddim(x0, noise, after)
-        scheduler = _scheduler(self.diffusion, self.sampling)
-        fresh: dict[str, Any] = {"generator": list(streams)} if self.sampling.sampler == "ddpm" else {}
-        return lambda x0, _noise, x, now, _after: scheduler.step(x0, now, x, **fresh).prev_sample
+        match self.sampling.sampler:
+            case "ddim":
+                return lambda x0, noise, _x, _now, after: self._ddim(x0, noise, after)
+            case "ddpm":
+                return ddpm(self.diffusion, noises.draw)
+            case "dpm-solver++":
+                scheduler = _dpm_solver(self.diffusion, self.sampling)
+                return lambda x0, _noise, x, now, _after: scheduler.step(x0, now, x).prev_sample
 
     def _ddim(self, x0: Tensor, noise: Tensor, to: int) -> Tensor:
         """A step of DDIM with eta = 0, with x_0 clipped to [-1, 1] (arXiv 2010.02502, equation 12).
@@ -239,21 +245,45 @@ class Denoiser(Generator):
         return self.path.mix(x0.clamp(-1, 1), noise, to)
 
 
-def _scheduler(diffusion: DiffusionSpec, sampling: SamplingSpec) -> Any:
-    """The scheduler of diffusers for DDPM or DPM-Solver++. It takes the predicted picture."""
-    # 3 s to import
-    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+def ddpm(diffusion: DiffusionSpec, draw: Callable[[], Tensor]) -> Step:
+    """A function for steps of DDPM, with x_0 clipped to [-1, 1] (arXiv 2006.11239, equations 6 and 7).
 
-    solver = sampling.sampler == "dpm-solver++"
-    kind: Any = DPMSolverMultistepScheduler if solver else DDPMScheduler
-    scheduler = kind(
+    Parameters
+    ----------
+    diffusion : DiffusionSpec
+        The path.
+    draw : callable
+        draw(): fresh noise, (b, c, h, w).
+
+    Returns
+    -------
+    callable
+        step(x0, noise, x, now, after): x at the timestep `after`, from x_0 and x at the timestep `now`.
+    """
+    kept = torch.cat([diffusion.kept(), torch.ones(1, device="cpu")])  # the last entry belongs to CLEAN, which is -1
+
+    def step(x0: Tensor, _noise: Tensor, x: Tensor, now: int, after: int) -> Tensor:
+        lost_now, lost_after = 1 - kept[now], 1 - kept[after]
+        alpha = kept[now] / kept[after]
+        beta = 1 - alpha
+        mean = kept[after] ** 0.5 * beta / lost_now * x0.clamp(-1, 1) + alpha**0.5 * lost_after / lost_now * x
+        if now == 0:
+            return mean
+        return mean + (lost_after / lost_now * beta).clamp(min=1e-20) ** 0.5 * draw()  # as little as diffusers adds
+
+    return step
+
+
+def _dpm_solver(diffusion: DiffusionSpec, sampling: SamplingSpec) -> Any:
+    """The scheduler of diffusers for DPM-Solver++. It takes the predicted picture."""
+    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler  # 3 s to import
+
+    scheduler = DPMSolverMultistepScheduler(
         num_train_timesteps=diffusion.timesteps,
         beta_start=diffusion.beta_start,
         beta_end=diffusion.beta_end,
         beta_schedule=diffusion.schedule,
         prediction_type="sample",
-        **({} if solver else {"clip_sample": True, "clip_sample_range": 1.0}),
     )
     scheduler.set_timesteps(timesteps=sampling.timesteps(diffusion.timesteps))
     return scheduler

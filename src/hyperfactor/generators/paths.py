@@ -67,13 +67,17 @@ class DiffusionSpec(Strict):
         if self.schedule == "straight":
             sigma = torch.arange(1, self.timesteps + 1, device="cpu") / self.timesteps
             return 1 - sigma, sigma
+        kept = self.kept()
+        return kept**0.5, (1 - kept) ** 0.5
+
+    def kept(self) -> Float[Tensor, " timesteps"]:
+        """alpha_t^2 of every timestep, float32, on the CPU. Not for the straight path."""
         if self.schedule == "linear":
             betas = torch.linspace(self.beta_start, self.beta_end, self.timesteps, dtype=torch.float32, device="cpu")
         else:  # arXiv 2102.09672, equation 17
             bar = [math.cos((t / self.timesteps + 0.008) / 1.008 * math.pi / 2) ** 2 for t in range(self.timesteps + 1)]
             betas = torch.tensor([min(1 - b / a, 0.999) for a, b in pairwise(bar)], dtype=torch.float32, device="cpu")
-        kept = torch.cumprod(1 - betas, dim=0)
-        return kept**0.5, (1 - kept) ** 0.5
+        return torch.cumprod(1 - betas, dim=0)
 
 
 class SamplingSpec(Strict):

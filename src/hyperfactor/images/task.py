@@ -242,13 +242,13 @@ class Task:
         return len(self.points)
 
     def batch(
-        self, indices: Int[np.ndarray, " b"]
+        self, indices: Int[np.ndarray, " b"] | slice
     ) -> tuple[Float[np.ndarray, "b c h w"], Float[np.ndarray, "b width"]]:
         """Training pictures with their conditions.
 
         Parameters
         ----------
-        indices : (b,)
+        indices : (b,) or slice
             Indices into `points`.
 
         Returns

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from hyperfactor.errors import RequestError, RunError
+from hyperfactor.runs.device import cards
 
 SCHEDULER = "needs tcp://host:port or a scheduler file"
 ANSWER = 10  # seconds within which a scheduler must answer
@@ -33,7 +34,7 @@ def client(scheduler: str | None, count: int, gpu: bool) -> Iterator[tuple[Any, 
     count : int
         Number of workers to start.
     gpu : bool
-        Whether the workers have GPUs.
+        Whether each worker has a GPU, which it may share.
 
     Yields
     ------
@@ -99,17 +100,21 @@ def _embedded(count: int, gpu: bool) -> Any:
     from distributed import Nanny, Scheduler, SpecCluster
 
     options = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", "silence_logs": SILENT}
-    each = [
-        {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": str(k % torch.cuda.device_count())}} if gpu else {}
-        for k in range(count)
-    ]
     here = {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1", "port": 0}
     return SpecCluster(
-        workers={k: {"cls": Nanny, "options": options | extra} for k, extra in enumerate(each)},
+        workers={k: {"cls": Nanny, "options": options | extra} for k, extra in enumerate(_extras(count, gpu))},
         scheduler={"cls": Scheduler, "options": here},
         silence_logs=False,
         shutdown_on_close=True,
     )
+
+
+def _extras(count: int, gpu: bool) -> list[dict[str, Any]]:
+    """The options in which workers differ: each sees one GPU, and they take turns on the GPUs of this machine."""
+    if not gpu:
+        return [{}] * count
+    names = cards(os.environ.get("CUDA_VISIBLE_DEVICES"), torch.cuda.device_count())
+    return [{"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": names[k % len(names)]}} for k in range(count)]
 
 
 def _address(scheduler: str) -> str:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.generators.base import Generator
 from hyperfactor.images import task
 from hyperfactor.measures.accuracy import COMPARED
+from hyperfactor.networks.memory import kept
 from hyperfactor.runs.run import build_model, torch_threads
 from hyperfactor.runs.spec import RunSpec
 
@@ -104,19 +104,7 @@ def _kept(spec: RunSpec) -> int:
     """Bytes that a call of the network keeps for the gradient of one picture, without weights. Makes such a call."""
     model = build_model(spec)
     inputs = model.inputs(torch.zeros(1, spec.encoding.width(spec.data.picture.space())))
-    own = {weights.untyped_storage()._cdata for weights in model.network.parameters()}
-    sizes: dict[int, int] = {}
-    alive = []  # keeps the values, so that no two have the same address
-
-    def keep(value: Tensor) -> Tensor:
-        storage = value.untyped_storage()
-        sizes[storage._cdata] = 0 if storage._cdata in own else storage.nbytes()
-        alive.append(value)
-        return value
-
-    with saved_tensors_hooks(keep, lambda value: value):
-        model.network(*inputs)
-    return sum(sizes.values())
+    return kept(model.network, inputs)
 
 
 @dataclass(frozen=True)

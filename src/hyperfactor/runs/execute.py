@@ -2,7 +2,8 @@
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import torch
 from hyperfactor.errors import CheckpointError, DamagedError, DivergedError, RequestError
 from hyperfactor.generators.base import Generator
 from hyperfactor.process import room
+from hyperfactor.runs.aside import aside
 from hyperfactor.runs.cost import check_memory
+from hyperfactor.runs.device import default_device, device_of, repeatable
 from hyperfactor.runs.recorded import check_same, is_finished
 from hyperfactor.runs.run import Run, build_model, evaluate, snapshot_name, torch_threads
 from hyperfactor.runs.spec import RunSpec
@@ -20,7 +23,7 @@ from hyperfactor.runs.track import Row, tracker
 from hyperfactor.store.provenance import versions
 from hyperfactor.store.store import Store
 from hyperfactor.subjects.judge import summarize
-from hyperfactor.training.loop import fit
+from hyperfactor.training.loop import Checkpoint, fit
 
 STORE = "hyperfactor-store"
 PACKAGES = ("hyperfactor", "torch", "diffusers", "numpy")  # their versions may change the numbers of a run
@@ -51,7 +54,8 @@ def train(
     threads : int
         Number of threads of torch during training, 1 to MOST_THREADS. The same number gives the same bits.
     device : str, optional
-        Device of torch. Default: the GPU if there is one, else the CPU.
+        Device of torch, on which the run also draws. Default: the GPU if there is one, else the CPU. On a GPU equal
+        operations give equal bits, and torch refuses operations for which it has no such form.
     wait : bool
         Whether to wait while another process trains the run.
     dead : int
@@ -71,7 +75,8 @@ def train(
     Raises
     ------
     RequestError
-        If the number of threads is out of range, the tracker cannot work, or the run needs more memory than there is.
+        If the number of threads is out of range, torch does not have the device, the tracker cannot work, or the run
+        needs more memory than there is.
     StoreError
         If the store cannot be written, a file of the run is damaged, the checkpoint belongs to another run, or the run
         was recorded with other defaults.
@@ -85,18 +90,17 @@ def train(
     """
     if not 1 <= threads <= MOST_THREADS:
         raise RequestError(f"threads: got {threads}, needs an integer in 1..{MOST_THREADS}")
-    opened = Store(store)
+    opened, device = Store(store), str(device_of(device or default_device()))
     if is_finished(opened, spec):
         opened.clear_up([spec.id])
-        return Run(opened, spec.id)
+        return Run(opened, spec.id, device)
     with opened.lease(spec.id, wait, tell, dead), torch_threads(threads):
         if opened.manifest(spec.id) is None:  # no other process has finished it during the wait
             _check_unfinished(spec, opened)
             check_memory(spec, room())
-            device = device or ("cuda" if torch.cuda.is_available() else "cpu")
             with tracker(track, spec, tell) as record:
                 _train(spec, opened, device, record, report)
-    return Run(opened, spec.id)
+    return Run(opened, spec.id, device)
 
 
 def _check_unfinished(spec: RunSpec, store: Store) -> None:
@@ -142,23 +146,37 @@ def _fit(
         }
 
     try:
-        return fit(
-            model,
-            spec.task,
-            spec.training,
-            spec.seed,
-            checkpoint,
-            save=lambda saved: store.save_checkpoint(spec.id, *saved),
-            evaluate=progress,
-            snapshot=lambda step, averaged: _keep(spec, store, step, averaged),
-            record=record,
-            report=report,
-        )
+        with _settings(device, lambda saved: store.save_checkpoint(spec.id, *saved)) as save:
+            return fit(
+                model,
+                spec.task,
+                spec.training,
+                spec.seed,
+                checkpoint,
+                save=save,
+                evaluate=progress,
+                snapshot=lambda step, averaged: _keep(spec, store, step, averaged),
+                record=record,
+                report=report,
+            )
     except CheckpointError as error:
         raise CheckpointError(
             f"run {spec.id}: the checkpoint does not fit the spec ({error}), needs the run's own; "
             f"`hyperfactor runs remove {spec.id}` lets the run begin again"
         ) from None
+
+
+@contextmanager
+def _settings(device: str, write: Callable[[Checkpoint], None]) -> Iterator[Callable[[Checkpoint], None]]:
+    """Settings for training on a device, and how a checkpoint is written there.
+
+    A GPU goes on while a checkpoint is written. On the CPU both need the same cores.
+    """
+    if device == "cpu":
+        yield write
+    else:
+        with repeatable(), aside(write) as save:
+            yield save
 
 
 def _check_snapshots(spec: RunSpec, store: Store, text: dict[str, str]) -> None:

@@ -22,12 +22,13 @@ from hyperfactor.generators.base import Generator
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.measures.accuracy import Accuracy, measure
 from hyperfactor.networks.layers import Pool, check_layers, collect, size as measure_size
+from hyperfactor.networks.memory import kept
+from hyperfactor.runs.device import at_once, device_of, exact
 from hyperfactor.runs.record import Record
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.store.store import Store
 from hyperfactor.subjects.judge import judge
 
-BATCH = 64  # pictures drawn at a time; no picture depends on it
 ROUNDED = 1e-5  # how far pictures may lie outside [0, 1], because of rounding
 MODELS = 4  # models of different training steps that a run keeps in memory
 CAPTURE = 2**32  # largest size of the activations of one call, in bytes
@@ -117,17 +118,6 @@ def _pictures_by_seed(
     return [_pictures(part, shape) for part in given]
 
 
-def _device(given: str | torch.device) -> torch.device:
-    """A device of torch. Raises `RequestError` if torch does not have it."""
-    try:
-        device = torch.device(given)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        said = str(error).splitlines()[0]
-        raise RequestError(f"device: got {given!r} ({said}), needs cpu, or a device of this machine") from None
-    return device
-
-
 def draw(model: Generator, spec: RunSpec, points: Float[np.ndarray, "n k"], seed: int) -> Pictures:
     """Draw one picture for each point.
 
@@ -162,8 +152,17 @@ def draw(model: Generator, spec: RunSpec, points: Float[np.ndarray, "n k"], seed
     condition = torch.from_numpy(spec.encoding.encode(points, space)).to(device)
     streams = list(_streams(points, space, seed))
     model.eval()
-    batches = [model.sample(condition[i : i + BATCH], streams[i : i + BATCH]) for i in range(0, len(points), BATCH)]
-    return torch.cat(batches).cpu().numpy() if batches else np.zeros((0, *spec.data.picture.shape), np.float32)
+    if not streams:
+        return np.zeros((0, *spec.data.picture.shape), np.float32)
+    some = _at_once(model, condition)
+    with exact():
+        batches = [model.sample(condition[i : i + some], streams[i : i + some]) for i in range(0, len(points), some)]
+    return torch.cat(batches).cpu().numpy()
+
+
+def _at_once(model: Generator, condition: Float[Tensor, "n d"]) -> int:
+    """Number of pictures to draw at a time."""
+    return at_once(condition.device, lambda: kept(model.network, model.inputs(condition[:1])))
 
 
 def _streams(points: np.ndarray, space: FactorSpace, seed: int) -> Iterator[torch.Generator]:
@@ -190,10 +189,12 @@ def _visits(
     given: Float[Tensor, "n c h w"] | None,
 ) -> Iterator[int]:
     """Stop at each requested timestep, in batches: of drawings of the model, or of the given pictures, noised."""
-    for i in range(0, len(condition), BATCH):
-        pictures = None if given is None else given[i : i + BATCH].to(condition.device)
-        for timestep, _ in model.visit(condition[i : i + BATCH], streams[i : i + BATCH], timesteps, pictures):
-            yield timestep
+    some = _at_once(model, condition)
+    with exact():
+        for i in range(0, len(condition), some):
+            pictures = None if given is None else given[i : i + some].to(condition.device)
+            for timestep, _ in model.visit(condition[i : i + some], streams[i : i + some], timesteps, pictures):
+                yield timestep
 
 
 def _check_memory(
@@ -255,7 +256,7 @@ class Run(Record):
     run : str
         The run's id.
     device : str or torch.device
-        Device on which it draws. The noise of a drawing is the same on all devices.
+        Device on which it draws. The noise of a drawing is the same on all devices, up to rounding.
 
     Attributes
     ----------
@@ -270,7 +271,7 @@ class Run(Record):
 
     def __init__(self, store: Store, run: str, device: str | torch.device = "cpu"):
         super().__init__(store, run)
-        self.device = _device(device)
+        self.device = device_of(device)
         self._models: dict[str, Generator] = {}  # by the name of their weights, the last used at the end
 
     @classmethod

@@ -37,6 +37,8 @@ from hyperfactor.errors import (
 from hyperfactor.plugins import Plugin
 from hyperfactor.process import keep_freed_memory
 from hyperfactor.runs.cluster import client
+from hyperfactor.runs.cost import memory
+from hyperfactor.runs.device import default_device, free_memory, processes
 from hyperfactor.runs.execute import train
 from hyperfactor.runs.recorded import is_finished
 from hyperfactor.runs.run import Run
@@ -79,11 +81,13 @@ def train_all(
     store : str or Path
         A folder of runs, or a bucket.
     workers : int, optional
-        Number of worker processes on this machine. 1 trains in this process. Default: one a core, or one a GPU.
+        Number of worker processes on this machine. 1 trains in this process. Default: one a core; on GPUs as many as
+        have memory and a core. They take turns on the GPUs.
     scheduler : str, optional
         An existing cluster to use instead: `tcp://host:port` or a scheduler file.
     gpu : bool
-        Whether to train on GPUs. A worker of an existing cluster declares its GPU by `--resources GPU=1`.
+        Whether to train on GPUs. The runs also draw there, if this machine has one. A worker of an existing cluster
+        declares its GPU by `--resources GPU=1`.
     track : str, optional
         A tracker that follows each run (see `track.tracker`).
     report : callable
@@ -119,8 +123,7 @@ def train_all(
     missing.sort(key=_cost, reverse=True)
     if missing and track:
         track = ":".join(check_target(track))
-    units = torch.cuda.device_count() if gpu else os.cpu_count()
-    count = min(workers or units or 1, len(missing))
+    count = min(workers or _workers(missing, gpu and scheduler is None), len(missing))
     if scheduler is None and count <= 1:
         for spec in missing:
             if error := _train_here(spec, store, gpu, track, partial(report, spec), finished, tell):
@@ -128,7 +131,8 @@ def train_all(
     elif missing:
         with client(scheduler, count, gpu) as (connected, keep_up):
             failures |= _Sweep(connected, missing, opened, gpu, track, report, finished, tell).run(keep_up)
-    return {run: Run(opened, run) for run in wanted if run not in failures}, failures
+    device = default_device() if gpu else "cpu"
+    return {run: Run(opened, run, device) for run in wanted if run not in failures}, failures
 
 
 def _check_request(workers: int | None, scheduler: str | None, gpu: bool) -> None:
@@ -138,6 +142,15 @@ def _check_request(workers: int | None, scheduler: str | None, gpu: bool) -> Non
         raise RequestError("workers: got a number and a scheduler, needs one of them: a cluster has its own workers")
     if gpu and scheduler is None and not torch.cuda.is_available():
         raise RequestError("gpu: got no GPU on this machine, needs one, or a scheduler with workers that have some")
+
+
+def _workers(specs: Sequence[RunSpec], gpu: bool) -> int:
+    """Number of worker processes on this machine, unless it is given."""
+    cores = os.cpu_count() or 1
+    if not gpu or not specs:
+        return cores
+    largest = max(specs, key=lambda spec: _cost(spec) / spec.training.steps)
+    return processes(free_memory(), memory(largest).total, cores)
 
 
 def _train_here(

@@ -10,11 +10,11 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import compress
 from operator import not_
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
-import numpy as np
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from hyperfactor import rng
 from hyperfactor.errors import CheckpointError, DivergedError
 from hyperfactor.generators.base import Generator
 from hyperfactor.strict import Integer, Number, Strict
+from hyperfactor.training.batches import Examples, batches
 from hyperfactor.training.flat import flatten
 from hyperfactor.training.muon import Muon, is_matrix
 
@@ -60,6 +61,9 @@ class TrainingSpec(Strict):
         Steps between two rows of the history.
     evaluate_every, checkpoint_every : int
         Steps, multiples of `record_every`; 0 for never.
+    precision : {"float32", "bfloat16"}
+        Type of the network's products in training. With bfloat16 they are made by autocast; weights, their updates and
+        drawings stay float32.
     snapshots : tuple of int
         Steps after which the mean weights are kept for good; 0 is the untrained network.
     """
@@ -79,6 +83,7 @@ class TrainingSpec(Strict):
     record_every: Integer = Field(default=50, ge=1)
     evaluate_every: Integer = Field(default=350, ge=0)
     checkpoint_every: Integer = Field(default=100, ge=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
     snapshots: tuple[Integer, ...] = ()
 
     @field_validator("snapshots")
@@ -107,18 +112,6 @@ class TrainingSpec(Strict):
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
         cosine = (1 + math.cos(math.pi * done)) / 2
         return largest * (self.final_rate + (1 - self.final_rate) * cosine)
-
-
-class Examples(Protocol):
-    """What is trained on."""
-
-    def __len__(self) -> int:
-        """How many there are."""
-        ...
-
-    def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The pictures (b, c, h, w), in [0, 1], and conditions (b, width), float32, at some indices."""
-        ...
 
 
 AnyModel = TypeVar("AnyModel", bound=Generator)
@@ -186,6 +179,7 @@ def fit(
     first, history = _restore(checkpoint, model, average, optimizers, spec.steps) if checkpoint else (0, [])
     began, earlier = time.perf_counter(), history[-1]["seconds"] if history else 0.0
     losses, norms, device = [], [], weights[0].device
+    batch = batches(examples, device)
     if first == 0 and 0 in spec.snapshots:
         snapshot(0, average)
 
@@ -193,9 +187,11 @@ def fit(
         for optimizer in optimizers:
             group = optimizer.param_groups[0]
             group["lr"] = spec.rate(step, group["initial_lr"])
-        chosen = torch.randint(len(examples), (spec.batch,), generator=rng.torch_stream(seed, "training.batch", step))
-        images, conditions = (torch.from_numpy(part).to(device) for part in examples.batch(chosen.numpy()))
-        loss = model.loss(images, conditions, rng.torch_stream(seed, "training.noise", step))
+        stream = rng.torch_stream(seed, "training.batch", step)
+        chosen = torch.randint(len(examples), (spec.batch,), generator=stream, device="cpu")
+        noise = rng.torch_stream(seed, "training.noise", step, device=device)
+        with torch.autocast(device.type, torch.bfloat16) if spec.precision == "bfloat16" else nullcontext():
+            loss = model.loss(*batch(chosen), noise)
         loss.backward()
         norms.append(nn.utils.clip_grad_norm_(weights, spec.clip))
         for optimizer, mean, weight in zip(optimizers, means, weights, strict=True):
@@ -268,9 +264,18 @@ def _state(model: nn.Module, average: nn.Module, optimizers: Sequence[torch.opti
 def _checkpoint(
     model: nn.Module, average: nn.Module, optimizers: Sequence[torch.optim.Optimizer], step: int, history: list
 ) -> Checkpoint:
-    """A copy of the state, which further training does not change."""
-    tensors = _state(model, average, optimizers)
-    return {name: value.clone() for name, value in tensors.items()}, {"step": str(step), "history": json.dumps(history)}
+    """A copy of the state in the memory of the CPU, which further training does not change."""
+    state = _state(model, average, optimizers)
+    tensors = {name: _copied(value) for name, value in state.items()}
+    if any(value.is_cuda for value in state.values()):
+        torch.cuda.synchronize()  # the copies do not wait one by one
+    return tensors, {"step": str(step), "history": json.dumps(history)}
+
+
+def _copied(value: Tensor) -> Tensor:
+    if not value.is_cuda:
+        return value.detach().to("cpu", copy=True)
+    return torch.empty_like(value, device="cpu", pin_memory=True).copy_(value, non_blocking=True)
 
 
 def _restore(
