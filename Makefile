@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
-.PHONY: demo test test-all check results bench format clean
+.PHONY: demo test test-all check results bench growth format clean
 
 # Python compiles what it imports; compiling all that is installed would take longer than installing it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
@@ -46,6 +46,11 @@ results: .venv/.ready  ## docs/results.md and the committed figures: all experim
 BENCH := hyperfactor-bench
 bench: .venv/.bench  ## ratios to other packages, and whether one is worse than accepted; NAMES chooses pairs
 	$(BIN)/python -m benchmarks $(NAMES) --out $(BENCH)
+
+growth: .venv/.ready  ## docs/growth.md: how time and memory grow, and where a training step goes (five minutes)
+	$(BIN)/python -m benchmarks.growth --out $(BENCH)
+	$(BIN)/python -m benchmarks.operators --out $(BENCH)
+	cp $(BENCH)/growth.md $(BENCH)/growth.svg $(BENCH)/operators.md docs/
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix

@@ -1,10 +1,11 @@
 """Measure this project against what a user would otherwise pick.
 
-    python -m benchmarks [NAME ...] [--out FOLDER] [--quick] [--repeats N] [--list] [--accept]
+    python -m benchmarks [NAME ...] [--out FOLDER] [--resume] [--quick] [--repeats N] [--list] [--accept]
 
 Prints a table of ratios and writes bench.json and bench.md. A NAME selects the pairs whose names begin with it. Ends
 with status 1 if a ratio is worse than accepted (benchmarks/accepted.json) by more than its noise. `--quick` measures
-each pair once on the smallest size, shows that it runs, and is compared with nothing.
+each pair once on the smallest size, shows that it runs, and is compared with nothing. `--resume` keeps what an
+interrupted command has measured in the same folder.
 """
 
 from hyperfactor import process
@@ -16,19 +17,20 @@ import json  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 import torch  # noqa: E402
 
 from benchmarks import learning, networks, tools  # noqa: E402
-from benchmarks.machine import describe  # noqa: E402
-from benchmarks.ratios import Pair, accept, load, markdown, measure, worse  # noqa: E402
+from benchmarks.machine import alike, describe  # noqa: E402
+from benchmarks.ratios import Pair, Row, accept, load, markdown, measure, read, worse  # noqa: E402
 
 ACCEPTED = Path(__file__).parent / "accepted.json"
 
 
-def pairs(quick: bool) -> list[Pair]:
+def pairs(quick: bool, folder: Path, resume: bool) -> list[Pair]:
     """All pairs, the quickest first."""
-    return [pair for module in (tools, networks, learning) for pair in module.pairs(quick)]
+    return [*tools.pairs(quick), *networks.pairs(quick), *learning.pairs(quick, folder, resume)]
 
 
 def chosen(known: Sequence[Pair], names: Sequence[str]) -> list[Pair]:
@@ -39,26 +41,38 @@ def chosen(known: Sequence[Pair], names: Sequence[str]) -> list[Pair]:
     return [pair for pair in known if not names or any(pair.name.startswith(name) for name in names)]
 
 
+def earlier(file: Path, machine: dict[str, Any]) -> dict[str, Row]:
+    """The rows of a bench.json that were measured, by name. SystemExit if another machine measured them."""
+    if not file.exists():
+        return {}
+    found = json.loads(file.read_text())
+    if not alike(machine, found["machine"]):
+        sys.exit(f"--resume: got {file} of another machine or other packages, needs one of this machine")
+    return {row.name: row for row in read(found["rows"]) if not row.missing}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--out", type=Path, default=Path("hyperfactor-bench"))
+    parser.add_argument("--resume", action="store_true", help="do not measure again what is in the folder")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--repeats", type=int, help="of each pair, in place of its own number")
     parser.add_argument("--list", action="store_true", help="print the names of the pairs")
     parser.add_argument("--accept", action="store_true", help="write the ratios to benchmarks/accepted.json")
     given = parser.parse_args(arguments)
-    some = chosen(pairs(given.quick), given.names)
+    some = chosen(pairs(given.quick, given.out, given.resume), given.names)
     if given.list:
         print("\n".join(f"{pair.name:40} against {pair.other_name}" for pair in some))
         return 0
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
     machine, rows = describe(), []
+    known = earlier(given.out / "bench.json", machine) if given.resume else {}
     for pair in some:
-        rows.append(measure(pair, 1 if given.quick else given.repeats))
+        rows.append(known.get(pair.name) or measure(pair, 1 if given.quick else given.repeats))
         print(markdown(rows[-1:]).splitlines()[-1], flush=True)
         table = [{**vars(row), "ratios": row.ratios} for row in rows]
         (given.out / "bench.json").write_text(json.dumps({"machine": machine, "rows": table}, indent=1) + "\n")

@@ -2,7 +2,8 @@
 
 Our figure is that of the smallest planned training that gets there. Each planned number of steps is a whole training
 with its own cosine, and only the training is timed, not the drawings by which it is judged. A network of another
-package with our recipe is treated in the same way.
+package with our recipe is treated in the same way. The share that a planned training reaches does not depend on how
+busy the machine is, so that shares are kept in a file, and an interrupted search can continue.
 
 A peer with its own recipe is trained once, with the schedule of its documentation, planned for LIMIT times our time.
 Its averaged weights are examined PEEKS times on the way, by EXAMINED drawings. A peer that has not arrived after LIMIT
@@ -10,10 +11,12 @@ times our time is stopped.
 """
 
 import copy
+import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,11 +34,13 @@ from hyperfactor.training.loop import fit
 
 SHARE = 0.95
 LIMIT = 30.0
-PLANNED = (200, 250, 300, 400, 500, 600, 700, 850, 1000, 1200, 1500, 2000, 3000)  # steps
+PLANNED = (100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 1000, 1200, 1500, 2000, 3000)  # steps
 PEEKS, EXAMINED = 10, 64
-PROBED = 2  # steps that measure the rate of a peer
+PROBED = 2  # steps that measure the rate of a peer with its own recipe
+RATED = 10  # steps that measure the rate of a peer with our recipe
 DRAWN_IN = 10  # DDIM steps of a peer's drawings
 Draw = Callable[[np.ndarray], np.ndarray]
+Build = Callable[[RunSpec], Generator]
 
 
 def share(spec: RunSpec, drawing: Draw, points: np.ndarray) -> float:
@@ -48,41 +53,87 @@ def examined(spec: RunSpec, count: int) -> np.ndarray:
     return rng.stream(0, "benchmark.examined").permutation(spec.task.points)[:count]
 
 
-def planned(steps: int, build: Callable[[RunSpec], Generator]) -> tuple[float, float]:
-    """Seconds of a whole training of that many steps, and the share that is right after it."""
+def planned(steps: int, build: Build) -> tuple[RunSpec, Generator, float]:
+    """A whole training of that many steps: its spec, the model, and the seconds that it took."""
     spec = bumps(steps)
     model = build(spec)
     spec.task.batch(np.arange(1))  # render
     began = time.perf_counter()
     model, _ = fit(model, spec.task, spec.training, spec.seed)
-    seconds = time.perf_counter() - began
-    return seconds, share(spec, lambda points: draw(model, spec, points, 0), spec.task.points)
+    return spec, model, time.perf_counter() - began
 
 
-@cache
-def enough(needed: float) -> int:
-    """The smallest planned number of steps of ours that reaches a share."""
-    for steps in PLANNED if needed else (20,):
-        if planned(steps, build_model)[1] >= needed:
-            return steps
-    raise RuntimeError(f"learning: got less than {needed} after {PLANNED[-1]} steps")
+def smallest(arrives: Callable[[int], bool], plans: Sequence[int], first: int) -> int | None:
+    """The smallest plan that arrives; None if none does. A plan is taken to arrive if a smaller one does.
+
+    Looks at plan number `first`. If it arrives, looks at smaller ones until one does not; else at larger ones until one
+    does.
+    """
+    if first >= len(plans):
+        return None
+    if not arrives(plans[first]):
+        return next((plan for plan in plans[first + 1 :] if arrives(plan)), None)
+    while first and arrives(plans[first - 1]):
+        first -= 1
+    return plans[first]
 
 
-def ours(needed: float) -> float:
-    """Our time to a share."""
-    return planned(enough(needed), build_model)[0]
+@dataclass
+class Search:
+    """The search for the smallest planned training that reaches a share.
 
+    Attributes
+    ----------
+    needed : float
+        The share.
+    plans : sequence of int
+        Numbers of steps, in increasing order.
+    file : Path
+        Where the shares that planned trainings reached are kept.
+    shares : dict of str to float
+        Those that are known, by network and spec.
+    """
 
-def same_recipe(needed: float, limit: float, kind: Callable[[int], nn.Module]) -> float:
-    """The time to a share of another network with our recipe, or the limit if it has not arrived by then."""
-    longer = (round(PLANNED[-1] * 1.5**k) for k in range(1, 20))
-    for steps in (*PLANNED, *longer) if needed else (20,):
-        seconds, right = planned(steps, lambda spec: around(spec, kind))
-        if right >= needed and seconds <= limit:
-            return seconds
-        if seconds >= limit:
-            return AtLeast(limit)
-    return AtLeast(limit)
+    needed: float
+    plans: Sequence[int]
+    file: Path
+    shares: dict[str, float]
+
+    def reached(self, steps: int, name: str, build: Build) -> float:
+        """The share that is right after a planned training."""
+        key = f"{name}, {steps} steps, spec {bumps(steps).id}"
+        if key not in self.shares:
+            spec, model, _ = planned(steps, build)
+            self.shares[key] = share(spec, lambda points: draw(model, spec, points, 0), spec.task.points)
+            self.file.write_text(json.dumps(self.shares, indent=1) + "\n")
+        return self.shares[key]
+
+    def steps(self, name: str, build: Build, plans: Sequence[int], first: int = 0) -> int | None:
+        """The number of steps of the smallest plan that arrives."""
+        return smallest(lambda steps: self.reached(steps, name, build) >= self.needed, plans, first)
+
+    def our_steps(self) -> int:
+        """Ours. RuntimeError if no plan arrives."""
+        if found := self.steps("ours", build_model, self.plans):
+            return found
+        raise RuntimeError(f"learning: got less than {self.needed} after {self.plans[-1]} steps")
+
+    def ours(self) -> float:
+        """Our time to the share."""
+        return planned(self.our_steps(), build_model)[2]
+
+    def same_recipe(self, limit: float, kind: Callable[[int], nn.Module]) -> float:
+        """The time to the share of another network with our recipe, or the limit if it does not arrive by then."""
+
+        def build(spec: RunSpec) -> Generator:
+            return around(spec, kind)
+
+        most = limit / planned(RATED, build)[2] * RATED
+        longer = [round(self.plans[-1] * 1.5**k) for k in range(1, 20)]
+        plans = [steps for steps in (*self.plans, *longer) if steps <= most]
+        steps = self.steps(kind.__name__, build, plans, self.plans.index(self.our_steps()))
+        seconds = planned(steps, build)[2] if steps else math.inf
+        return seconds if seconds <= limit else AtLeast(limit)
 
 
 class Recipe:
@@ -221,9 +272,21 @@ def published(code: int) -> Recipe:
     return Recipe(build_model(spec), loss, drawing, 4e-4, warmup=200, cosine=True, ema=0.999, batch=64)
 
 
-def pairs(quick: bool) -> list[Pair]:
-    """The pairs of this module. With `quick` a training counts after 20 steps."""
-    needed, factor, looks = (0.0, LIMIT, (1000, 2)) if quick else (SHARE, LIMIT, (PEEKS, EXAMINED))
+def pairs(quick: bool, folder: Path, resume: bool) -> list[Pair]:
+    """The pairs of this module.
+
+    Parameters
+    ----------
+    quick : bool
+        Whether a training counts after 20 steps.
+    folder : Path
+        Where shares are kept, in learning.json.
+    resume : bool
+        Whether the shares that are there hold.
+    """
+    needed, plans, looks = (0.0, (20,), (1000, 2)) if quick else (SHARE, PLANNED, (PEEKS, EXAMINED))
+    file = folder / "learning.json"
+    search = Search(needed, plans, file, json.loads(file.read_text()) if resume and file.exists() else {})
     same = {"diffusers": Diffusers, "denoising-diffusion-pytorch": Lucidrains}
     own = {
         "diffusers": diffusers_recipe, "denoising-diffusion-pytorch": lucidrains_recipe, "published network": published
@@ -232,14 +295,14 @@ def pairs(quick: bool) -> list[Pair]:
         *(
             Pair(
                 f"learning: {name}, our recipe", "s", f"{name}, as many weights, our recipe",
-                lambda: ours(needed), lambda seconds, kind=kind: same_recipe(needed, factor * seconds, kind), 1,
+                search.ours, lambda seconds, kind=kind: search.same_recipe(LIMIT * seconds, kind), 1,
             )
             for name, kind in same.items()
         ),
         *(
             Pair(
                 f"learning: {name}, own recipe", "s", f"{name}, its documented network and recipe",
-                lambda: ours(needed), lambda seconds, make=make: own_recipe(needed, factor * seconds, make, looks), 1,
+                search.ours, lambda seconds, make=make: own_recipe(needed, LIMIT * seconds, make, looks), 1,
             )
             for name, make in own.items()
         ),

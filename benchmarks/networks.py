@@ -65,10 +65,16 @@ def drawn(batches: int, kind: Callable[[int], nn.Module] | None = None) -> float
     return batches * DRAWN / (time.perf_counter() - began)
 
 
-def gflops(steps: int) -> float:
+def training_gflops(steps: int) -> float:
     """GFLOP/s of our training: operations of convolutions and matrix products alone."""
     spec = bumps(steps)
     return cost.training(spec) / (steps * spec.training.batch) * trained(steps) / 1e9
+
+
+def drawing_gflops(batches: int) -> float:
+    """GFLOP/s of our drawing, counted in the same way."""
+    spec = bumps(1)
+    return cost.judging(spec) / len(spec.task.judged()) * drawn(batches) / 1e9
 
 
 def pairs(quick: bool) -> list[Pair]:
@@ -86,7 +92,7 @@ def pairs(quick: bool) -> list[Pair]:
                 lambda: drawn(batches), lambda _, kind=kind: drawn(batches, kind), repeats,
             ),
         ]  # fmt: skip
-    peak = Pair(
-        "training: share of the peak", "GFLOP/s", "matrix product", lambda: gflops(steps), lambda _: product_rate(0.3)
-    )
-    return [*found, peak]
+    for name, rate in {"training": lambda: training_gflops(steps), "drawing": lambda: drawing_gflops(batches)}.items():
+        other = "matrix product"
+        found.append(Pair(f"{name}: share of the peak", "GFLOP/s", other, rate, lambda _: product_rate(0.3), repeats))
+    return found

@@ -75,6 +75,11 @@ class Row:
         return [other / ours if self.unit == "s" else ours / other for ours, other in pairs]
 
 
+def read(table: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """The rows of bench.json."""
+    return [Row(**{name: value for name, value in row.items() if name != "ratios"}) for row in table]
+
+
 def measure(pair: Pair, repeats: int | None = None) -> Row:
     """Measure a pair: our side, the other side, our side, the other side, ...
 

@@ -69,19 +69,23 @@ def sweep(specs: list[RunSpec], folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def listing(spec: RunSpec, count: int, folder: Path) -> tuple[float, float]:
-    """Seconds of `hyperfactor runs list` for `count` recorded runs: the first time, and the best of five."""
-    store = Store(folder / "listed")
+def record(store: Store, count: int) -> None:
+    """Fill an empty store with finished runs: one that is trained for a step, and copies of its record."""
+    spec = RunSpec.parse({"training": {"steps": 1, "evaluate_every": 0}, "data": {"test_points": 1}})
     manifest = train(spec, store.url, threads=1).manifest
-    template = json.dumps({key: value for key, value in manifest.items() if key not in ("id", "schema", "checksum")})
-    for seed in range(count - 1):
-        about = json.loads(template)
-        other = spec.model_copy(update={"seed": seed + 1})
-        del about["spec"]
+    template = {key: value for key, value in manifest.items() if key != "checksum"}
+    for seed in range(1, count):
+        other = spec.model_copy(update={"seed": seed})
         path = store.folder(other.id)
         path.mkdir()
-        record = {**about, "schema": manifest["schema"], "id": other.id, "spec": other.model_dump(mode="json")}
-        (path / "manifest.json").write_text(json.dumps(record, indent=1, sort_keys=True))
+        content = {**template, "id": other.id, "spec": other.model_dump(mode="json")}
+        (path / "manifest.json").write_text(json.dumps(content, indent=1, sort_keys=True))
+
+
+def listing(count: int, folder: Path) -> tuple[float, float]:
+    """Seconds of `hyperfactor runs list` for `count` recorded runs: the first time, and the best of five."""
+    store = Store(folder / "listed")
+    record(store, count)
     times = []
     for _ in range(5):
         began = time.perf_counter()
@@ -116,7 +120,7 @@ def main() -> None:
             f"bare loop, one process of two threads    {one:7.1f} s   {one / swept:.2f} times as long as the sweep",
             flush=True,
         )
-        first, best = listing(specs[0], given.listed, folder)
+        first, best = listing(given.listed, folder)
         print(f"runs list over {given.listed} runs              first {first:.2f} s, best of five {best:.2f} s")
 
 

@@ -41,6 +41,24 @@ def label_levels(side: int) -> None:
         np.bincount(labels.ravel())[1:].max(initial=0)
 
 
+@cache
+def bonds(side: int) -> np.ndarray:
+    """The neighbours (n, 2) of an open lattice of side x side sites."""
+    sites = np.arange(side**2, dtype=np.int32).reshape(side, side)
+    ahead = [(sites[:, :-1], sites[:, 1:]), (sites[:-1], sites[1:])]
+    return np.concatenate([np.stack(pair, axis=-1).reshape(-1, 2) for pair in ahead])
+
+
+def bond_curve(side: int) -> float:
+    """Seconds of a whole curve by cpyrcolate, which adds the bonds of the same lattice one by one."""
+    try:
+        from cpyrcolate import compute_percolation_single  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise MissingError(f"cpyrcolate ({error})") from None
+    edges = bonds(side)
+    return seconds(lambda: compute_percolation_single(edges))
+
+
 def torus(points: int) -> np.ndarray:
     """A noisy torus in 100 dimensions, with four times as many points as landmarks."""
     stream = rng.stream(0, "benchmark.torus")
@@ -178,6 +196,10 @@ def pairs(quick: bool) -> list[Pair]:
         Pair(
             f"percolation: {side} x {side} sites", "s", f"scipy.ndimage.label at {LEVELS} fillings",
             lambda: sites(side), lambda _: seconds(lambda: label_levels(side)),
+        ),
+        Pair(
+            "percolation: whole curve", "s", "cpyrcolate, bonds of the same lattice",
+            lambda: sites(side), lambda _: bond_curve(side),
         ),
         Pair(
             "persistence: one cloud, child process", "s", "ripser.py in a process",

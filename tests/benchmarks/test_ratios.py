@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.machine import alike
 from benchmarks.ratios import Accepted, AtLeast, MissingError, Pair, Row, accept, load, markdown, measure, worse
 
 ROOT = Path(__file__).parents[2]
@@ -87,14 +88,27 @@ def run(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "benchmarks", *words], cwd=ROOT, capture_output=True, text=True)
 
 
-def test_the_quick_run_of_the_cheapest_pair_writes_both_files(tmp_path: Path):
-    done = run("percolation", "--quick", "--out", str(tmp_path))
+def test_the_quick_run_of_the_cheapest_pair_writes_both_files_and_is_resumed(tmp_path: Path):
+    done = run("percolation: 64", "--quick", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "bench.json").read_text())
+    file = tmp_path / "bench.json"
+    found = json.loads(file.read_text())
     (about,) = found["rows"]
     assert about["ratios"] == [about["other"][0] / about["ours"][0]]
     assert found["machine"]["matrix product, GFLOP/s of one thread"] > 0
     assert (tmp_path / "bench.md").read_text().startswith("| pair |")
+    about["ours"] = [about["other"][0] / 1234]
+    file.write_text(json.dumps(found))
+    done = run("percolation: 64", "--quick", "--resume", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(file.read_text())["rows"][0]["ratios"] == [pytest.approx(1234)]
+
+
+def test_only_what_was_measured_on_a_machine_like_this_one_is_resumed():
+    one = {"processor": "a", "cores": 2, "python": "3.11.7", "packages": {"torch": "2.13.0"}, "threads": 1, "load": 0.1}
+    assert alike(one, one | {"load": 5.0})
+    assert not alike(one, one | {"processor": "b"})
+    assert not alike(one, one | {"packages": {"torch": "2.12.0"}})
 
 
 def test_an_unknown_pair_is_refused(tmp_path: Path):
