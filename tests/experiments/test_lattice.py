@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from hyperfactor import Run
 from hyperfactor.experiments import torus
-from hyperfactor.experiments.lattice import dimension_over_lines, every, stride
+from hyperfactor.experiments.lattice import dimension_over_lines, drawn, every, stride
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import clifford_torus
 
@@ -18,6 +19,16 @@ def test_every_fourth_value_of_each_factor():
     points, sides = every(DATA, 4)
     assert sides == (8, 8)
     assert np.array_equal(points.reshape(8, 8, 2)[3, 5], [12, 20])
+
+
+def test_recorded_drawings_are_those_that_the_run_draws_again(run: Run, monkeypatch: pytest.MonkeyPatch):
+    recorded, _ = run.pictures
+    points, last = recorded[[5, 0, 3]], run.spec.training.steps
+    expected = run.sample(points, run.spec.seed)
+    missing = np.concatenate([points, recorded[:1] + 0.25])
+    assert np.array_equal(drawn(run, missing, last)[:3], expected)
+    monkeypatch.setattr(Run, "sample", None)  # nothing is drawn
+    assert np.array_equal(drawn(run, points, last), expected)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

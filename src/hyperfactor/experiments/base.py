@@ -38,11 +38,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # on a GPU, steps of 64 pictures at this rate drew 0.48 of 1,024 periodic bumps right in both factors after 2,082
     # steps and 0.93 after 4,164. The running mean looks back over 7 % of training, as in `laptop`.
     "paper": {
-        "model": {"width": 64, "attention": list(BLOCKS)},
+        "model": {"width": 64, "attention": list(BLOCKS), "condition_gain": 1.0},
         "diffusion": {"prediction": "epsilon", "time_bias": 1.0, "signal_weight": 0.0},
         "training": {
-            "steps": 7000, "batch": 64, "learning_rate": 4e-4, "warmup": 350, "betas": [0.9, 0.999],
-            "ema": 0.998, "record_every": 100, "evaluate_every": 1000, "checkpoint_every": 1000,
+            "steps": 7000, "batch": 64, "optimizer": "adamw", "learning_rate": 4e-4, "warmup": 350,
+            "betas": [0.9, 0.999], "ema": 0.998, "record_every": 100, "evaluate_every": 1000, "checkpoint_every": 1000,
         },
         "sampling": {"sampler": "ddim", "steps": 50},
     },

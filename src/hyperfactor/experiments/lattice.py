@@ -10,6 +10,7 @@ from jaxtyping import Float
 from hyperfactor.experiments.claims import Estimate
 from hyperfactor.images.task import DataSpec
 from hyperfactor.measures.dimension import participation_ratio_of_weighted
+from hyperfactor.runs.run import Run
 
 
 def stride(data: DataSpec) -> int:
@@ -36,6 +37,19 @@ def every(data: DataSpec, step: int) -> tuple[Float[np.ndarray, "n k"], tuple[in
     axes = [axis[::step] for axis in data.test_axes()]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
     return points, tuple(map(len, axes))
+
+
+def drawn(run: Run, points: Float[np.ndarray, "n k"], step: int) -> Float[np.ndarray, "n c h w"]:
+    """Return drawings of points by the model of a training step, with the noise of the run's own seed.
+
+    At the end of training they are the recorded ones, if all of these points were judged.
+    """
+    if step == run.spec.training.steps:
+        recorded, pictures = run.pictures
+        rows = {point: row for row, point in enumerate(map(tuple, recorded.tolist()))}
+        if all(point in rows for point in map(tuple, points.tolist())):
+            return pictures[[rows[point] for point in map(tuple, points.tolist())]]
+    return run.sample(points, run.spec.seed, step)
 
 
 def over_lines(

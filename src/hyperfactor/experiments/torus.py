@@ -32,7 +32,7 @@ from hyperfactor.experiments.claims import (
     proportion,
     unlike,
 )
-from hyperfactor.experiments.lattice import dimension_over_lines, every, over_lines, stride
+from hyperfactor.experiments.lattice import dimension_over_lines, drawn, every, over_lines, stride
 from hyperfactor.images.gaussian import Bump
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
 from hyperfactor.measures.embedding import pca
@@ -53,7 +53,7 @@ from hyperfactor.subjects.judge import judge
 LAYER = "up1"
 PICTURE = Bump(boundary="periodic")
 SPACING = {"spacing": 0.5, "test_spacing": 1.0}  # pixels; with one value a pixel seeds agree less, see docs/torus.md
-TRAINING = {"steps": 1500, "batch": 16, "evaluate_every": 0}
+TRAINING = {"steps": 500, "batch": 16, "optimizer": "muon", "evaluate_every": 0}
 ENCODINGS: dict[str, dict[str, Any]] = {
     "torus": {"kind": "periodic", "harmonics": 3},
     "no wrap": {"kind": "sinusoidal"},
@@ -73,10 +73,8 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
     """Return the specs of the two models of one seed."""
     steps = PRESETS.get(preset, {}).get("training", {}).get("steps", TRAINING["steps"])
     training = {**TRAINING, "snapshots": sorted({round(part * steps) for part in WATCHED})}
-    return {
-        role: preset_spec(preset, seed, data={"picture": PICTURE, **SPACING}, encoding=encoding, training=training)
-        for role, encoding in ENCODINGS.items()
-    }
+    shared = {"data": {"picture": PICTURE, **SPACING}, "training": training, "sampling": {"steps": 5}}
+    return {role: preset_spec(preset, seed, encoding=encoding, **shared) for role, encoding in ENCODINGS.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +178,7 @@ def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View:
     """
     spec = run.spec
     points, sides = every(spec.data, apart)
-    images = run.sample(points, spec.seed, step)
+    images = drawn(run, points, step)
     right = judge(spec.task, "lattice", points, images)["right"].to_numpy()
     found = run.activations(LAYER, factors=points, step=step, pictures=images)[LAYER]
     apart_pixels = float(np.diff(spec.data.test_axes()[0])[0]) * apart
