@@ -68,6 +68,8 @@ class FakeRun:
     under None.
     """
 
+    device = torch.device("cpu")
+
     def __init__(
         self, spec: RunSpec, rule: Rule, shapes: Mapping[int | None, Callable[[np.ndarray], np.ndarray]] | None = None
     ):
