@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -17,6 +18,7 @@ import yaml
 from hyperfactor import RequestError, Run, RunSpec, Store, cli, train
 from hyperfactor.experiments import EXPERIMENTS
 from hyperfactor.measures.geometry import additivity, clifford_torus
+from hyperfactor.runs import cost
 from hyperfactor.store.files import files_at
 from hyperfactor.store.results import Content, Question, save
 from hyperfactor.store.store import CHECKPOINT
@@ -308,10 +310,13 @@ def test_a_full_disk_gets_one_line_and_loses_nothing(spec_file: Path, run: Run, 
     assert hyperfactor("train", spec_file, "--set", "seed=3", "--store", "store", cwd=tmp_path).returncode == 0
 
 
-def test_sweep_then_list_then_verify_and_repair(spec_file: Path, tmp_path: Path):
+def test_sweep_then_list_then_verify_and_repair(spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "sweep.yaml").write_text(f"base: {spec_file}\nproduct: {{seed: [0, 1], training.batch: [4, -4]}}\n")
-    plan = hyperfactor("sweep", "sweep.yaml", "--dry-run", cwd=tmp_path)
-    assert plan.stdout.count("to train") == 2
+    measured(monkeypatch)
+    plan = hyperfactor("sweep", "sweep.yaml", "--dry-run", "--workers", 2, cwd=tmp_path)
+    assert plan.stdout.count(" to train ") == 2
+    assert "2 runs, 2 to train" in plan.stdout
+    assert "with 2 workers on this machine's CPU" in plan.stdout
     done = hyperfactor("sweep", "sweep.yaml", "--workers", 1, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("training.batch: got -4, needs an integer of at least 1") == 2
@@ -356,8 +361,18 @@ def test_reproduce_torus_draws_its_figures(tmp_path: Path):
     assert figures == sorted(f"torus-figure-{n}.{kind}" for n in (2, 3, 8) for kind in ("svg", "pdf"))
 
 
+def measured(monkeypatch: pytest.MonkeyPatch, rate: float = 100.0) -> list[int]:
+    """Let every worker have this rate, because measuring takes seconds. Returns the numbers of workers asked for."""
+    asked: list[int] = []
+    monkeypatch.setattr(
+        "hyperfactor.runs.cost.rates",
+        lambda specs, workers: asked.append(workers) or {spec.id: rate for spec in specs},
+    )
+    return asked
+
+
 def test_a_dry_run_names_runs_and_their_cost_and_trains_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("hyperfactor.runs.cost.rate", lambda _spec: 1e12)  # a step of the paper's network takes seconds
+    measured(monkeypatch)
     words = ("reproduce", "interpolation", "data_efficiency", "--dry-run", "--store", "store")
     plan = hyperfactor(*words, "--preset", "paper", "--seeds", 2, cwd=tmp_path)
     assert plan.returncode == 0, plan.stderr
@@ -369,19 +384,36 @@ def test_a_dry_run_names_runs_and_their_cost_and_trains_none(tmp_path: Path, mon
         train(spec, tmp_path / "store")
     half = hyperfactor("reproduce", "interpolation", "exterior", "--preset", "smoke", *words[3:], cwd=tmp_path)
     assert (half.stdout.count(" finished "), half.stdout.count(" to train ")) == (2, 8)
-    assert "search" not in half.stdout
+    assert "earches" not in half.stdout
     done = hyperfactor("reproduce", "interpolation", "--preset", "smoke", *words[3:], cwd=tmp_path)
     assert "2 runs, 0 to train" in done.stdout
-    assert "0 TFLOP" in done.stdout
+    assert "Everything is finished." in done.stdout
 
 
-def test_a_dry_run_measures_the_rate_on_the_costliest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Pictures of 8 pixels a side, which come first, would give a tenth of the rate."""
-    timed = []
-    monkeypatch.setattr("hyperfactor.runs.cost.rate", lambda spec: timed.append(spec) or 1e12)
-    done = hyperfactor("reproduce", "data_efficiency", "--dry-run", "--store", "store", cwd=tmp_path)
-    assert "at 1000 GFLOP/s each" in done.stdout
-    assert [spec.data.picture.size for spec in timed] == [32]
+def test_a_dry_run_says_how_long_it_takes_here_and_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """By hand, from pictures of 4 runs without an analysis, 1,000 a second here."""
+    asked = measured(monkeypatch, 1000.0)
+    experiment = replace(EXPERIMENTS["composition"], analysis=lambda _preset: 0)
+    monkeypatch.setitem(EXPERIMENTS, "composition", experiment)
+    pictures = sorted(map(cost.pictures, experiment.specs("laptop", 0).values()))
+    words = ("reproduce", "composition", "--dry-run", "--store", "store")
+    plan = hyperfactor(*words, "--workers", 1, "--rate", 200, cwd=tmp_path)
+    minutes = sum(pictures) / 1000 / 60
+    said = f"{minutes:.0f} minutes" if minutes >= 100 / 60 else f"{60 * minutes:.0f} s"
+    assert f"about {said} with 1 worker on this machine's CPU" in plan.stdout
+    assert "1,000 pictures/s, measured now." in plan.stdout
+    assert f"{sum(pictures) / 200 / 3600:.3g} GPU hours at 200 pictures/s of the largest network." in plan.stdout
+    monkeypatch.setitem(EXPERIMENTS, "composition", replace(experiment, analysis=lambda _preset: 10**7))
+    examined = hyperfactor(*words, "--workers", 9, cwd=tmp_path)
+    assert "with 4 workers" in examined.stdout  # one a run
+    assert "analyses take about 42 minutes" in examined.stdout  # 10^7 / 1000 / 4 seconds
+    assert "GPU" not in examined.stdout
+    assert asked == [1, 4]
+
+
+@pytest.mark.parametrize("words", [("--rate", 5), ("--rate", 0, "--dry-run"), ("--rate", "nan", "--dry-run")])
+def test_a_stated_rate_is_positive_and_for_a_dry_run(words: tuple, tmp_path: Path):
+    one_line(hyperfactor("reproduce", "composition", *words, cwd=tmp_path), "rate: got")
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -18,14 +19,17 @@ from hyperfactor.errors import HyperfactorError, RequestError, StoreError, machi
 from hyperfactor.process import prepare_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
 
+    from hyperfactor.experiments.agenda import Agenda
     from hyperfactor.experiments.base import Result
     from hyperfactor.experiments.claims import Claim
-    from hyperfactor.experiments.rounds import Rounds
     from hyperfactor.measures.representation import Axis, Kind, Representation
+    from hyperfactor.runs.cost import Searched
+    from hyperfactor.runs.run import Run
+    from hyperfactor.runs.spec import RunSpec
     from hyperfactor.store.store import Entry, Store
     from hyperfactor.store.verify import Problem
     from hyperfactor.subjects.layout import Layout
@@ -51,7 +55,16 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results 
 TrackOption = Annotated[
     str | None, typer.Option(help="Send the history to tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS.")
 ]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the runs and their cost; train nothing.")]
+RateOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PICTURES/S",
+        help="With --dry-run: also print GPU hours, for a GPU that trains the largest network at this rate.",
+    ),
+]
 DEFAULT_STORE = "hyperfactor-store"
+SETTLED = 5.0  # seconds of training from which the time left is estimated
 MOST_VISITS = 1e12  # to neighbours of sites, in one call of `percolate`
 
 
@@ -98,13 +111,15 @@ def reproduce(
     store: StoreOption = DEFAULT_STORE,
     out: Annotated[Path, typer.Option(help="Folder for the report and the figures.")] = Path("hyperfactor-report"),
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write claims and tables to this file.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and their cost; train nothing.")] = False,
+    dry_run: DryRunOption = False,
+    rate: RateOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Train the missing runs, analyse them, and write a report with figures and verdicts."""
     from hyperfactor.experiments import EXPERIMENTS, named
-    from hyperfactor.experiments.rounds import Rounds
+    from hyperfactor.experiments.agenda import Agenda
     from hyperfactor.report.page import write_report
+    from hyperfactor.runs.cost import effort_of_a_picture, expected_effort
     from hyperfactor.store.files import files_at
     from hyperfactor.store.named import check_writable
 
@@ -113,16 +128,19 @@ def reproduce(
         raise RequestError(f"experiment: got {unknown[0]!r}, needs {named()}")
     if seeds < 1:
         raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
-    rounds = Rounds([EXPERIMENTS[name] for name in names or EXPERIMENTS], preset, seeds)
+    _check_plan(dry_run, rate, workers)
+    agenda = Agenda([EXPERIMENTS[name] for name in names or EXPERIMENTS], preset, seeds)
     if dry_run:
-        return _plan(rounds, store, workers)
+        return _plan(agenda, store, workers, rate)
     check_writable(out / "report.html", json_file)
-    while wanted := rounds.missing():
-        done, failures = _train_all(wanted, rounds.titles(), store, workers, scheduler, gpu, track, quiet)
+    wanted, files = agenda.missing(), files_at(store)
+    analysis = cache(lambda: agenda.analysis(files) * max(map(effort_of_a_picture, agenda.specs())))
+    with _Progress(wanted, agenda.titles, quiet, lambda: expected_effort(agenda.searched()) + analysis()) as progress:
+        _, failures = _train_all(wanted, progress, store, workers, scheduler, gpu, track, agenda.add)
         if failures:
             raise typer.Exit(_status(failures))
-        rounds.add(done)
-    results = rounds.results(files_at(store))
+        progress.analysing()
+        results = agenda.results(files)
     page = write_report(results, out)
     _present(results, json_file)
     print(f"{time.perf_counter() - began:.0f} s; report: {page}")
@@ -178,23 +196,37 @@ def _print_kept(store: str) -> None:
     _print_table(pl.DataFrame(rows), f"results that {store} keeps")
 
 
-def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
-    """Print the runs that `reproduce` would train, and their cost."""
-    import polars as pl
+def _check_plan(dry_run: bool, rate: float | None, workers: int | None) -> None:
+    if workers is not None and workers < 1:
+        raise RequestError(f"workers: got {workers}, needs an integer of at least 1")
+    if rate is not None and not (dry_run and 0 < rate < math.inf):
+        raise RequestError(f"rate: got {rate:g}, needs a number above 0, and --dry-run")
 
-    from hyperfactor.runs import cost
+
+def _plan(agenda: "Agenda", store: str, workers: int | None, rate: float | None) -> None:
+    """Print the runs that `reproduce` would train, and their cost."""
     from hyperfactor.runs.recorded import is_finished
     from hyperfactor.runs.run import Run
     from hyperfactor.store.store import Store
 
-    if workers is not None and workers < 1:
-        raise RequestError(f"workers: got {workers}, needs an integer of at least 1")
     opened = Store(store)
-    while found := {spec.id: Run(opened, spec.id) for spec in rounds.missing() if is_finished(opened, spec)}:
-        rounds.add(found)
-    specs, missing, titles = rounds.specs(), rounds.missing(), rounds.titles()
+    while found := [Run(opened, spec.id) for spec in agenda.missing() if is_finished(opened, spec)]:
+        for run in found:
+            agenda.add(run)
+    missing, searched = agenda.missing(), agenda.searched()
+    _print_runs(agenda.specs(), missing, agenda.titles(), f"; preset {agenda.preset}")
+    if count := sum(count for count, _ in searched):
+        print(f"Searches will ask for about {count} more runs; the cost below includes them.")
+    _print_estimate(agenda.specs(), missing, workers, rate, searched, agenda.analysis(opened.files))
+
+
+def _print_runs(specs: "list[RunSpec]", missing: "list[RunSpec]", titles: dict[str, str], preset: str = "") -> None:
+    """Print runs with their cost, as a table."""
+    import polars as pl
+
+    from hyperfactor.runs import cost
+
     lacking = {spec.id for spec in missing}
-    tflop = {spec.id: (cost.training(spec) + cost.judging(spec)) / 1e12 for spec in specs}
     table = pl.DataFrame(
         {
             "run": [titles[spec.id] for spec in specs],
@@ -203,23 +235,43 @@ def _plan(rounds: "Rounds", store: str, workers: int | None) -> None:
             "parameters": [cost.parameters(spec) for spec in specs],
             "steps": [spec.training.steps for spec in specs],
             "batch": [spec.training.batch for spec in specs],
-            "TFLOP": list(tflop.values()),
+            "TFLOP": [(cost.training(spec) + cost.judging(spec)) / 1e12 for spec in specs],
         }
     )
-    _print_table(table, f"{len(specs)} runs, {len(missing)} to train; preset {rounds.preset}")
-    total = sum(tflop[run] for run in lacking)
-    if searched := rounds.searched():
-        total += sum(count * sum(tflop[spec.id] for spec in like) / len(like) for count, like in searched)
-        count = sum(count for count, _ in searched)
-        print(f"Searches will ask for about {count} more runs; the cost below includes them.")
-    workers = workers or os.cpu_count() or 1
-    costliest = max(specs, key=lambda spec: tflop[spec.id])  # small pictures reach only a part of the rate
-    here = cost.rate(costliest) / 1e12
+    _print_table(table, f"{len(specs)} runs, {len(missing)} to train{preset}")
+
+
+def _print_estimate(
+    specs: "list[RunSpec]", missing: "list[RunSpec]", workers: int | None, rate: float | None,
+    searched: "Searched" = (), analysis: float = 0.0,
+) -> None:  # fmt: skip
+    """Print how long this machine takes to train and analyse runs, and a GPU of a stated rate."""
+    from hyperfactor.runs import cost
+
+    if not missing and not analysis:
+        print("Everything is finished.")
+        return
+    workers = min(workers or os.cpu_count() or 1, max(1, len(missing)))
+    here = cost.rates(specs, workers)
+    slowest, fastest = min(here.values()), max(here.values())
+    left = cost.seconds(missing, here, workers, searched, analysis)
     print(
-        f"{total:.3g} TFLOP: about {total / here / workers / 60:.3g} minutes for {workers} "
-        f"worker{'s' * (workers > 1)} on this machine's CPU, at {here * 1e3:.0f} GFLOP/s each, measured now. Analyses "
-        "and figures take more time."
+        f"{_duration(left)} with {workers} worker{'s' * (workers > 1)} on this machine's CPU, of which analyses take "
+        f"{_duration(analysis / slowest / workers)}. Each worker trains on {slowest:,.0f} pictures/s"
+        f"{f' to {fastest:,.0f} pictures/s, by network' if len(set(here.values())) > 1 else ''}, measured now"
+        f"{' with all of them at work' if workers > 1 else ''}."
     )
+    if rate is not None:
+        there = cost.rates_of_other_machine(specs, rate)
+        hours = cost.seconds(missing, there, 1, searched, analysis) / 3600
+        print(f"{hours:.3g} GPU hours at {rate:,g} pictures/s of the largest network.")
+
+
+def _duration(seconds: float) -> str:
+    """Format a time that is known roughly: about 40 s, about 12 minutes, about 3.4 hours."""
+    if seconds < 100:
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} minutes" if seconds < 100 * 60 else f"about {seconds / 3600:.3g} hours"
 
 
 @app.command()
@@ -235,7 +287,8 @@ def sweep(
     gpu: GpuOption = False,
     track: TrackOption = None,
     store: StoreOption = DEFAULT_STORE,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs; train nothing.")] = False,
+    dry_run: DryRunOption = False,
+    rate: RateOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Train many runs: every combination, row or entry of changed keys."""
@@ -243,41 +296,48 @@ def sweep(
     from hyperfactor.runs.recorded import is_finished
     from hyperfactor.store.store import Store
 
+    _check_plan(dry_run, rate, workers)
     specs, wrong = load_grid(grid_file, overrides or [])
     for line in wrong:
         _complain(line)
+    roles = {spec.id: f"run {k} of {len(specs)}" for k, spec in enumerate(specs, 1)}
     if dry_run:
         opened = Store(store)
-        for spec in specs:
-            print(spec.id, "finished" if is_finished(opened, spec) else "to train")
+        missing = [spec for spec in specs if not is_finished(opened, spec)]
+        _print_runs(list(specs), missing, roles)
+        _print_estimate(list(specs), missing, workers, rate)
         raise typer.Exit(2 if wrong else 0)
-    roles = {spec.id: f"run {k} of {len(specs)}" for k, spec in enumerate(specs, 1)}
-    done, failures = _train_all(list(specs), roles, store, workers, scheduler, gpu, track, quiet)
+    with _Progress(list(specs), lambda: roles, quiet) as progress:
+        done, failures = _train_all(list(specs), progress, store, workers, scheduler, gpu, track)
     print(f"{len(done)} of {len(specs) + len(wrong)} runs are finished; `hyperfactor runs list` shows them")
     if failures or wrong:
         raise typer.Exit(_status(failures) if failures else 2)
 
 
 def _train_all(
-    specs: list[Any], roles: dict[str, str], store: str, workers: int | None, scheduler: str | None, gpu: bool,
-    track: str | None, quiet: bool,
+    specs: "list[RunSpec]", progress: "_Progress", store: str, workers: int | None, scheduler: str | None, gpu: bool,
+    track: str | None, following: "Callable[[Run], Sequence[RunSpec]]" = lambda _run: (),
 ) -> tuple[dict[str, Any], dict[str, HyperfactorError]]:  # fmt: skip
     """Train with a progress bar, and print the causes of failures."""
     from hyperfactor.runs.sweep import train_all
     from hyperfactor.store.store import Store
 
-    with _Progress(specs, roles, quiet) as progress:
-        try:
-            done, failures = train_all(
-                specs, store, workers=workers, scheduler=scheduler, gpu=gpu, track=track,
-                report=progress.step, finished=progress.finished, tell=progress.say,
-            )  # fmt: skip
-        except KeyboardInterrupt as stop:
-            opened = Store(store)
-            through = sum(opened.manifest(run) is not None for run in {spec.id for spec in specs})
-            raise type(stop)(f"{through} of {len(roles)} runs are finished") from None
+    def follow(run: "Run") -> "Sequence[RunSpec]":
+        further = following(run)
+        progress.expect(further)
+        return further
+
+    try:
+        done, failures = train_all(
+            specs, store, workers=workers, scheduler=scheduler, gpu=gpu, track=track,
+            report=progress.step, finished=progress.finished, following=follow, tell=progress.say,
+        )  # fmt: skip
+    except KeyboardInterrupt as stop:
+        opened, titles = Store(store), progress.titles()
+        through = sum(opened.manifest(run) is not None for run in titles)
+        raise type(stop)(f"{through} of {len(titles)} runs are finished") from None
     for run, error in failures.items():
-        _complain(f"{roles[run]}: {error}")
+        _complain(f"{progress.titles()[run]}: {error}")
     return done, failures
 
 
@@ -302,7 +362,7 @@ def train(
     from hyperfactor.runs.spec import RunSpec
 
     spec = RunSpec.load(spec_file, overrides or [])
-    with _Progress([spec], {spec.id: spec_file.name}, quiet) as progress:
+    with _Progress([spec], lambda: {spec.id: spec_file.name}, quiet) as progress:
         run = train_run(
             spec, store, threads=threads, track=track,
             report=lambda step: progress.step(spec, step), tell=progress.say,
@@ -985,28 +1045,31 @@ def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
 
 
 class _Progress:
-    """A bar over the steps of all runs, with the time left, and a line for each finished run.
+    """A bar over the runs with the time left, a line when that is first known, and a line for each finished run.
 
-    With --quiet there is neither; without a terminal there are only the lines.
+    With --quiet there is none of them; without a terminal there are only the lines.
     """
 
-    def __init__(self, specs: list[Any], roles: dict[str, str], quiet: bool):
+    def __init__(
+        self, specs: "Sequence[RunSpec]", titles: "Callable[[], dict[str, str]]", quiet: bool,
+        later: "Callable[[], float]" = lambda: 0.0,
+    ):  # fmt: skip
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        from hyperfactor.runs.cost import Outlook
 
         self._console = Console(stderr=True)
-        self._quiet = quiet
-        self._roles = roles
-        self._done: dict[str, int] = {}
-        self._weights = {spec.id: spec.training.batch for spec in specs}
+        self._quiet, self.titles = quiet, titles
+        self._outlook = Outlook(specs, later)
+        self._began: float | None = None  # time of the first report
+        self._told = False
         self._bar = Progress(
-            TextColumn("training"), BarColumn(), TextColumn("{task.percentage:.0f} %"),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self._console, disable=quiet or not self._console.is_terminal, transient=True,
         )  # fmt: skip
-        self._task = self._bar.add_task(
-            "", total=sum({s.id: s.training.steps * s.training.batch for s in specs}.values())
-        )
+        self._task = self._bar.add_task("training", total=1.0, left="")
 
     def __enter__(self) -> "_Progress":
         self._bar.start()
@@ -1015,21 +1078,47 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def step(self, spec: Any, step: int) -> None:
-        self._done[spec.id] = step
-        self._bar.update(self._task, completed=sum(self._weights[run] * done for run, done in self._done.items()))
+    def expect(self, specs: "Sequence[RunSpec]") -> None:
+        """Take further runs."""
+        self._outlook.expect(specs)
+
+    def step(self, spec: "RunSpec", step: int) -> None:
+        """Take the number of steps done of a run. Print the time left once, when it is known."""
+        now = time.monotonic()
+        self._began = self._began or now
+        self._outlook.step(spec.id, step, now)
+        self._show()
+        if not (self._told or self._quiet) and now - self._began >= SETTLED and (left := self._left()):
+            self._told = True
+            self.say(f"training: {left}")
+
+    def _left(self) -> str:
+        """The time left, or nothing if it is not known."""
+        seconds = self._outlook.seconds()
+        return "" if seconds is None else f"{_duration(seconds)} left"
+
+    def _show(self) -> None:
+        self._bar.update(self._task, completed=self._outlook.share, left=self._left())
+
+    def analysing(self) -> None:
+        """Say that all runs are trained, and how long the analyses take, if any run was trained now."""
+        self._bar.update(self._task, description="analysing")
+        if not self._quiet and (left := self._left()):
+            self.say(f"analysing: {left}")
 
     def say(self, line: str) -> None:
         """Print a line, also with --quiet."""
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def finished(self, run: Any) -> None:
-        """Print that a run is trained, unless with --quiet."""
-        seconds = run.manifest["seconds"]
+    def finished(self, run: "Run") -> None:
+        """Print that a run is trained, and the time left, unless with --quiet."""
+        self._outlook.finish(run.id, time.monotonic())
+        self._show()
+        seconds, left = run.manifest["seconds"], self._left()
         if not self._quiet:
             self.say(
-                f"{self._roles[run.id]}: trained in {seconds['train']:.0f} s, judged in {seconds['evaluate']:.0f} s "
-                f"({run.id})"
+                f"{self.titles()[run.id]}: trained in {seconds['train']:.0f} s, judged in {seconds['evaluate']:.0f} s "
+                f"({run.id})" + (f"; {left}" if left else "")
             )
 
 

@@ -1,5 +1,6 @@
 """The estimated cost of a run, against counts by hand."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import cast
 
@@ -53,19 +54,123 @@ def test_judging_counts_each_request_once():
     assert cost.judging(RunSpec.parse({"data": data})) == cost.judging(RunSpec())
 
 
-def test_a_rate_is_operations_a_second_of_one_thread(monkeypatch: pytest.MonkeyPatch):
-    """By a clock with which a training step of a batch of 3 takes half a second and everything else no time."""
-    spec = RunSpec.parse({"model": {"width": 4, "attention": []}, "training": {"batch": 3}})
+TINY = {"model": {"width": 4, "attention": []}, "training": {"steps": 100, "batch": 3}}
+
+
+def test_a_rate_is_pictures_a_second_after_the_first_steps(monkeypatch: pytest.MonkeyPatch):
+    """By a clock with which a step of 2 pictures takes half a second, but 20 seconds in the beginning."""
+    spec = RunSpec.parse(TINY)
     clock, batches, loss = [100.0], [], Denoiser.loss
 
     def slow(self: Denoiser, images: torch.Tensor, *others) -> torch.Tensor:
-        clock[0] += 0.5
+        clock[0] += 20 if len(batches) < cost.STEPS else 0.5
         batches.append(len(images))
-        assert torch.get_num_threads() == 1
         return loss(self, images, *others)
 
     monkeypatch.setattr(Denoiser, "loss", slow)
     monkeypatch.setattr(cost, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
-    one_step = RunSpec.parse({"model": {"width": 4, "attention": []}, "training": {"batch": 3, "steps": 1}})
-    assert cost.rate(spec, seconds=2) == pytest.approx(cost.training(one_step) / 0.5)
-    assert batches == [1, 3, 3, 3, 3]  # one to warm up, then 2 seconds
+    assert cost.rate(spec, 2, 1.75) == pytest.approx(2 / 0.5)
+    assert batches == [2] * (cost.STEPS + 4)  # 2 seconds
+
+
+def test_rates_are_means_over_workers_that_measure_one_run_of_each_kind(monkeypatch: pytest.MonkeyPatch):
+    """In threads, of which one measures twice the rate of the other. A batch too large for a test is cut."""
+    measured = []
+
+    def pool(workers: int, _context, join, arguments) -> ThreadPoolExecutor:
+        join(*arguments)
+        return ThreadPoolExecutor(workers)
+
+    def rate(spec: RunSpec, batch: int, duration: float) -> float:
+        measured.append((spec.training.steps, batch, duration))
+        of_kind = [one for one in measured if one[0] == spec.training.steps]
+        return 100.0 * spec.training.batch * len(of_kind)
+
+    monkeypatch.setattr(cost, "ProcessPoolExecutor", pool)
+    monkeypatch.setattr(cost, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(cost, "_TOGETHER", [])
+    monkeypatch.setattr(cost, "rate", rate)
+    one, longer = (RunSpec.parse({**TINY, "training": {"steps": steps, "batch": 3}}) for steps in (5, 6))
+    other = RunSpec.parse({**TINY, "training": {"steps": 7, "batch": 100_000}})
+    found = cost.rates([one, longer, other], 2, 0.5)
+    assert found == pytest.approx({one.id: 450.0, longer.id: 450.0, other.id: 15_000_000.0})
+    assert sorted({steps for steps, *_ in measured}) == [6, 7]  # the last of each kind
+    assert len(measured) == 4
+    assert {batch for steps, batch, _ in measured if steps == 6} == {3}
+    (cut,) = {batch for steps, batch, _ in measured if steps == 7}
+    assert cut == int(cost.TIMED / (cost.training(other) / (7 * 100_000)))
+
+
+def test_the_cost_of_a_run_is_that_of_training_and_of_drawing():
+    spec = RunSpec.parse({**TINY, "sampling": {"steps": 7}})
+    assert cost.pictures(spec) == 100 * 3 + cost.CALL * 7 * 32**2
+    assert cost.effort(spec) == cost.pictures(spec) * 32**2 * 4
+    decoder = RunSpec.parse({"model": {"kind": "decoder"}, "training": {"steps": 10, "batch": 2}})
+    assert cost.pictures(decoder) == 20 + cost.CALL * 32**2  # one call a drawing
+
+
+@pytest.mark.parametrize(
+    ("durations", "workers", "expected"),
+    [([], 3, 0), ([5], 3, 5), ([3, 1, 2], 1, 6), ([3, 1, 2], 2, 3), ([3, 3, 2, 2, 2], 2, 7), ([1, 1, 10], 2, 10)],
+)
+def test_the_last_worker_is_done(durations: list[float], workers: int, expected: float):
+    """By hand. The longest job first is not always best: 3 + 3 and 2 + 2 + 2 would take 6."""
+    assert cost.makespan(durations, workers) == expected
+
+
+def test_seconds_of_runs_of_searches_and_of_analyses():
+    """Two runs of 300 pictures at 10 a second and one of 600 at 30, with one drawn point each."""
+    data = {"test_points": 1, "fraction": 1 / 1024}
+    small, again, large = (
+        RunSpec.parse({"seed": seed, "data": data, "model": TINY["model"], "training": {"steps": 1, "batch": batch}})
+        for seed, batch in ((0, 300), (1, 300), (2, 600))
+    )
+    runs = [small, again, large]
+    drawn = [cost.CALL * 10 * len(spec.task.judged()) for spec in runs]
+    rates = {small.id: 10.0, again.id: 10.0, large.id: 30.0}
+    a, b, c = (300 + drawn[0]) / 10, (300 + drawn[1]) / 10, (600 + drawn[2]) / 30
+    assert cost.seconds(runs, rates, 1) == pytest.approx(a + b + c)
+    assert cost.seconds(runs, rates, 2) == pytest.approx(min(a, b) + c)
+    assert cost.seconds([small], rates, 4) == pytest.approx(a)
+    assert cost.seconds([], rates, 2, [(3, [small, large])], 50) == pytest.approx(a + c + 50 / 10 / 2)
+    assert cost.seconds([], rates, 2) == 0
+
+
+def test_rates_of_another_machine_are_inverse_to_operations():
+    small, large = (RunSpec.parse({"model": {"width": width}}) for width in (4, 8))
+    found = cost.rates_of_other_machine([small, large], 1000)
+    assert found[large.id] == 1000
+    assert found[small.id] == pytest.approx(1000 * cost.training(large) / cost.training(small))
+
+
+def test_the_outlook_follows_the_pace_of_runs():
+    """Three equal runs on two workers, at 10 and at 20 pictures a second at first."""
+    specs = [
+        RunSpec.parse({"seed": seed, "data": {"test_points": 1}, **TINY}) for seed in range(3)
+    ]  # fmt: skip
+    whole, one = cost.pictures(specs[0]), cost.effort_of_a_picture(specs[0])
+    assert whole == cost.pictures(specs[1]) == cost.pictures(specs[2])
+    a, b, c = (spec.id for spec in specs)
+    later = [0.0]
+    outlook = cost.Outlook(specs[:2], lambda: later[0])
+    assert (outlook.seconds(), outlook.share) == (None, 0)
+    outlook.step(a, 10, 1000.0)  # a resumed run: what was done before its first report took no time
+    assert outlook.seconds() is None
+    outlook.step(b, 20, 1000.0)
+    outlook.step(a, 20, 1003.0)  # 30 pictures in 3 seconds
+    outlook.step(b, 40, 1003.0)  # 60
+    assert outlook.workers == 2
+    assert outlook.seconds() == pytest.approx((whole - 60) / 15)  # a has most left
+    assert outlook.share == pytest.approx((60 + 120) / (2 * whole))
+    outlook.expect(specs[2:])
+    third = max(whole, whole - 60 + whole - 120)  # c on one worker; a, then b on the other
+    assert outlook.seconds() == pytest.approx(third / 15)
+    later[0] = 90 * one
+    assert outlook.seconds() == pytest.approx((third + 45) / 15)
+    outlook.finish(a, 1053.0)
+    outlook.finish(b, 1053.0)
+    pace = (2 * whole - 30 - 60) / (2 * 53)
+    assert outlook.seconds() == pytest.approx((whole + 45) / pace)
+    outlook.step(c, 100, 1054.0)
+    outlook.finish(c, 1054.0)
+    assert outlook.share == pytest.approx(3 * whole / (3 * whole + 90))

@@ -438,11 +438,49 @@ def test_a_main_module_that_workers_cannot_read(tmp_path: Path, monkeypatch: pyt
         assert dict(vars(main)) == before
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_runs_that_follow_from_finished_ones_are_trained_too(workers: int, tiny: RunSpec, tmp_path: Path):
+    """Each of two runs is followed by one, and one of these by a last one. The first run is in the store already."""
+    first = [spec_of(tiny, seed, steps=2) for seed in range(2)]
+    then = {first[0].id: [spec_of(tiny, 2, steps=2)], first[1].id: [spec_of(tiny, 3, steps=2), first[0]]}
+    then[then[first[0].id][0].id] = [spec_of(tiny, 4, steps=2)]
+    train(first[0], tmp_path)
+    asked: list[str] = []
+    trained: list[str] = []
+
+    def following(run: Run) -> list[RunSpec]:
+        asked.append(run.id)
+        return then.get(run.id, [])
+
+    runs, failures = train_all(
+        first, tmp_path, workers=workers, following=following, finished=lambda run: trained.append(run.id)
+    )
+    assert not failures
+    assert sorted(run.spec.seed for run in runs.values()) == [0, 1, 2, 3, 4]
+    assert sorted(asked) == sorted(runs)
+    assert set(trained) == runs.keys() - {first[0].id}
+
+
+def test_a_run_of_which_nothing_can_follow_has_failed(tiny: RunSpec, tmp_path: Path):
+    run = train(spec_of(tiny, 0, steps=2), tmp_path)
+
+    def following(_run: Run) -> list[RunSpec]:
+        raise StoreError("evaluation: damaged")
+
+    runs, failures = train_all([run.spec], tmp_path, workers=1, following=following)
+    assert (runs, list(failures)) == ({}, [run.id])
+
+
 def test_what_workers_say_is_told_once():
     told: list[str] = []
     steps: list[int] = []
     here = SimpleNamespace(
-        specs={"run": "spec"}, steps={}, told=set(), tell=told.append, report=lambda _spec, step: steps.append(step)
+        wanted=SimpleNamespace(specs={"run": "spec"}),
+        attempts={"run": 1},
+        steps={},
+        told=set(),
+        tell=told.append,
+        report=lambda _spec, step: steps.append(step),
     )
     for run, said in (("run", 2), ("run", "a line"), ("other", "not ours"), ("run", "a line"), ("run", 4)):
         sweep_module._Sweep._heard(here, (0.0, (run, said)))  # pyright: ignore[reportArgumentType]

@@ -291,10 +291,15 @@ class Experiment:
     analyse : function
         `analyse(runs)` returns claims, tables and arrays.
     more : function
-        `more(preset, seed, runs)` returns the specs that a search needs next, by role, once the earlier runs are
-        finished. It is called again until it returns none.
+        `more(preset, seed, runs)` returns the specs that a search needs next, by role, once the earlier runs of that
+        search are finished. It is called again until it returns none. It may depend only on its arguments.
     searched : function
-        `searched(preset)` returns about how many runs `more` asks for in all, for one seed.
+        `searched(preset)` returns about how many runs `more` asks for in all, for one search of one seed.
+    search : function
+        `search(role)` names the search that a run belongs to. Default: all runs of a seed belong to one.
+    analysis : function
+        `analysis(preset)` returns the time that `analyse` takes for one seed, as the number of pictures on which the
+        experiment's largest network is trained in that time.
     """
 
     name: str
@@ -304,6 +309,8 @@ class Experiment:
     analyse: Callable[[Runs], Analysis]
     more: Callable[[str, int, Mapping[str, Run]], dict[str, RunSpec]] = lambda _preset, _seed, _runs: {}
     searched: Callable[[str], int] = lambda _preset: 0
+    search: Callable[[str], str] = lambda _role: ""
+    analysis: Callable[[str], int] = lambda _preset: 0
 
     def result(self, preset: str, seeds: Sequence[int], runs: Runs, files: Files | None = None) -> Result:
         """Analyse finished runs, or take the result of them that a store keeps.
@@ -320,22 +327,31 @@ class Experiment:
             Files of the store where results are kept. Default: none are kept.
         """
         began = time.perf_counter()
-        ids = {role: tuple(run.id for run in of_role) for role, of_role in runs.items()}
-        question = Question(self.name, preset, tuple(seeds), ids)
         notes = tuple(
             RunNote(role, run.spec.seed, run.id, run.spec.model_dump(mode="json"), run.manifest)
             for role, of_role in runs.items()
             for run in of_role
         )
-        analysis = None
-        if files:
-            with suppress(MachineError, StoreError):  # it is damaged, or none is kept
-                analysis = _analysis(results.load(files, question.key()))
+        analysis = self.kept(preset, seeds, runs, files) if files else None
         if analysis is None:
             analysis = self.analyse(runs)
             if files:
                 with suppress(MachineError, WriteError):  # the store can only be read
-                    results.save(files, question, _content(analysis, notes))
+                    results.save(files, self._question(preset, seeds, runs), _content(analysis, notes))
         claims, tables, arrays = analysis
         seconds = time.perf_counter() - began + _seconds(notes)
         return Result(self.name, preset, tuple(seeds), seconds, tuple(claims), tables, arrays, notes)
+
+    def kept(self, preset: str, seeds: Sequence[int], runs: Runs, files: Files) -> Analysis | None:
+        """Return the analysis of finished runs that a store keeps; None if it keeps none, or a damaged one.
+
+        The parameters are those of `result`.
+        """
+        try:
+            return _analysis(results.load(files, self._question(preset, seeds, runs).key()))
+        except (MachineError, StoreError):
+            return None
+
+    def _question(self, preset: str, seeds: Sequence[int], runs: Runs) -> Question:
+        ids = {role: tuple(run.id for run in of_role) for role, of_role in runs.items()}
+        return Question(self.name, preset, tuple(seeds), ids)

@@ -201,4 +201,5 @@ EXPERIMENT = Experiment(
     figures=("1", "4", "9", "10"),
     specs=specs,
     analyse=analyse,
+    analysis=lambda preset: 0 if preset == "smoke" else 6_000,
 )

@@ -66,20 +66,25 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
     }
 
 
+def search(role: str) -> str:
+    """Return the family and size of a model: "bumps | 32"."""
+    return role.rsplit(" | ", 1)[0]
+
+
 def more(preset: str, seed: int, runs: Mapping[str, Run]) -> dict[str, RunSpec]:
-    """Return the next model of each family and size whose search is not over; none for `smoke`."""
-    wanted = {}
-    for family in FAMILIES:
-        for size in () if preset == "smoke" else SIZES:
-            tried = [run for role, run in runs.items() if role.startswith(f"{family} | {size} | ")]
-            if fraction := following([(run.spec.data.fraction, right(run)) for run in tried]):
-                wanted[f"{family} | {size} | {len(tried)}"] = _spec(preset, seed, family, size, fraction)
-    return wanted
+    """Return the next model of a family and size, from all models of that search; none for `smoke`."""
+    if preset == "smoke":
+        return {}
+    family, size, _ = next(iter(runs)).split(" | ")
+    fraction = following([(run.spec.data.fraction, right(run)) for run in runs.values()])
+    if fraction is None:
+        return {}
+    return {f"{family} | {size} | {len(runs)}": _spec(preset, seed, family, int(size), fraction)}
 
 
 def searched(preset: str) -> int:
-    """Return about how many models of a seed `more` asks for."""
-    return 0 if preset == "smoke" else len(FAMILIES) * len(SIZES) * EXPECTED
+    """Return about how many models of a family and size `more` asks for."""
+    return 0 if preset == "smoke" else EXPECTED
 
 
 def right(run: Run) -> float:
@@ -209,6 +214,7 @@ EXPERIMENT = Experiment(
     figures=("4g", "5"),
     specs=specs,
     analyse=analyse,
+    search=search,
     more=more,
     searched=searched,
 )

@@ -94,4 +94,5 @@ EXPERIMENT = Experiment(
     figures=("11",),
     specs=specs,
     analyse=analyse,
+    analysis=lambda preset: 0 if preset == "smoke" else 7_000,
 )

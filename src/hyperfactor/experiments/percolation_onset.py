@@ -284,4 +284,5 @@ EXPERIMENT = Experiment(
     figures=("6", "13", "14", "15"),
     specs=specs,
     analyse=analyse,
+    analysis=lambda preset: 0 if preset == "smoke" else 20_000,
 )

@@ -441,4 +441,5 @@ EXPERIMENT = Experiment(
     figures=("2", "3", "8"),
     specs=specs,
     analyse=analyse,
+    analysis=lambda preset: 0 if preset == "smoke" else 60_000,
 )

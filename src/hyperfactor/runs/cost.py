@@ -1,30 +1,44 @@
 """The cost of a run, known before it is trained.
 
-A sweep orders its runs by a cruder number, because counting operations imports parts of torch that take two seconds.
+Time is estimated in *pictures*: how many pictures the network of a run could be trained on in that time. The number of
+pictures that a worker trains on in a second is measured, with all workers at work, because workers that share cores,
+caches and memory slow each other down.
 """
 
+import heapq
+import json
 import math
+import multiprocessing
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
-from hyperfactor import rng
+from hyperfactor import plugins
 from hyperfactor.errors import RequestError
 from hyperfactor.generators.base import Generator
 from hyperfactor.images import task
 from hyperfactor.measures.accuracy import COMPARED
 from hyperfactor.networks.memory import kept
-from hyperfactor.runs.run import build_model, torch_threads
+from hyperfactor.process import keep_freed_memory
+from hyperfactor.runs.run import build_model
 from hyperfactor.runs.spec import RunSpec
+from hyperfactor.training.loop import fit
 
 CODED = 20  # bytes for each number of a condition, while it is computed
 CALLED = 2**28  # weights of the largest network that is called to measure its memory; larger ones take most for weights
 COPIES = 13  # of each weight: itself, gradient, average, two moments, and those and their bytes in a checkpoint
 PASSED = 1.2  # peak memory of a training step, relative to the memory that is kept for the gradient
 JUDGED = 56  # bytes for each pixel of a drawing, while it is judged
-TIMED = 16  # largest batch while a rate is measured
+CALL = 0.25  # time of a call of a network while drawing, relative to training on a picture; 0.22 to 0.26 were measured
+TIMED = 5e10  # floating-point operations of a step while a rate is measured, unless a single picture needs more
+STEPS = 2  # steps before the first one that is timed
 
 
 @dataclass(frozen=True)
@@ -39,14 +53,11 @@ class _Network:
         Floating-point operations of a call for one picture.
     both : int
         Floating-point operations of a call and of its gradient.
-    calls : int
-        Calls for one drawing.
     """
 
     parameters: int
     forward: int
     both: int
-    calls: int
 
 
 def parameters(spec: RunSpec) -> int:
@@ -64,19 +75,30 @@ def training(spec: RunSpec) -> int:
 
 def judging(spec: RunSpec) -> int:
     """Floating-point operations of the drawings by which the finished run is judged."""
-    return _counted(spec).forward * _counted(spec).calls * len(spec.task.judged())
+    return _counted(spec).forward * _calls(spec) * len(spec.task.judged())
 
 
 def _counted(spec: RunSpec) -> _Network:
-    sections = (section.model_dump_json() for section in (spec.model, spec.diffusion, spec.sampling))
-    code = spec.encoding.width(spec.data.picture.space())
-    key = (*sections, spec.data.picture.shape, code)
-    if key not in _COUNTED:
+    if (key := _sections(spec)) not in _COUNTED:
         _COUNTED[key] = _count(*_without_numbers(spec))
     return _COUNTED[key]
 
 
+def _calls(spec: RunSpec) -> int:
+    """Calls of the network for one drawing."""
+    if (key := _sections(spec)) not in _CALLS:
+        _CALLS[key] = _without_numbers(spec)[0].calls
+    return _CALLS[key]
+
+
+def _sections(spec: RunSpec) -> tuple:
+    """What the generator of a spec depends on, without the seed."""
+    sections = (section.model_dump_json() for section in (spec.model, spec.diffusion, spec.sampling))
+    return (*sections, spec.data.picture.shape, spec.encoding.width(spec.data.picture.space()))
+
+
 _COUNTED: dict[tuple, _Network] = {}
+_CALLS: dict[tuple, int] = {}
 
 
 def _without_numbers(spec: RunSpec) -> tuple[Generator, tuple[Tensor, ...]]:
@@ -93,7 +115,7 @@ def _count(model: Generator, inputs: tuple[Tensor, ...]) -> _Network:
         model.network(*inputs)
     with FlopCounterMode(display=False) as both:
         model.network(*inputs).sum().backward()
-    return _Network(_parameters(model), forward.get_total_flops(), both.get_total_flops(), model.calls)
+    return _Network(_parameters(model), forward.get_total_flops(), both.get_total_flops())
 
 
 def _parameters(model: Generator) -> int:
@@ -189,31 +211,263 @@ def check_memory(spec: RunSpec, room: int) -> None:
         )
 
 
-def rate(spec: RunSpec, seconds: float = 1.0) -> float:
-    """Measure the speed of training the network of a spec, with one thread of this machine.
+def pictures(spec: RunSpec) -> float:
+    """The duration of a run, training and judging, in pictures on which its network could be trained meanwhile."""
+    return spec.training.steps * spec.training.batch + CALL * _calls(spec) * len(spec.task.judged())
+
+
+def effort(spec: RunSpec) -> float:
+    """A number roughly proportional to the duration of a run: `pictures` x pixels x effort a pixel.
+
+    It serves to compare runs. Counting operations would import parts of torch that take two seconds.
+    """
+    return pictures(spec) * effort_of_a_picture(spec)
+
+
+def effort_of_a_picture(spec: RunSpec) -> float:
+    """The effort of training on one picture."""
+    return math.prod(spec.data.picture.shape[1:]) * spec.model.effort()
+
+
+def expected_effort(searched: "Searched") -> float:
+    """Return the effort of runs that searches are expected to request (see `seconds`)."""
+    return sum(count * fmean(effort(spec) for spec in like) for count, like in searched)
+
+
+def makespan(durations: Iterable[float], workers: int) -> float:
+    """When the last of several workers is done if each free worker takes the longest remaining job.
+
+    Parameters
+    ----------
+    durations : iterable of float
+        Duration of each job.
+    workers : int
+        Number of workers, at least 1.
+
+    Returns
+    -------
+    float
+        In the unit of the durations; 0 without jobs.
+
+    References
+    ----------
+    Graham, Bounds on multiprocessing timing anomalies, SIAM J. Appl. Math. 17 (1969) 416.
+    """
+    busy = [0.0] * workers  # when each worker is free, as a heap
+    for duration in sorted(durations, reverse=True):
+        heapq.heapreplace(busy, busy[0] + duration)
+    return max(busy)
+
+
+Searched = Sequence[tuple[int, Sequence[RunSpec]]]  # number of further runs, and runs that they are like
+
+
+def seconds(
+    specs: Sequence[RunSpec],
+    rates: Mapping[str, float],
+    workers: int,
+    searched: Searched = (),
+    analysis: float = 0.0,
+) -> float:
+    """Estimate how long workers take for runs and their analyses.
+
+    Parameters
+    ----------
+    specs : sequence of RunSpec
+        The runs to train and judge.
+    rates : mapping of str to float
+        For each run by id, and for those of `searched`, the pictures a second of one worker.
+    workers : int
+        Number of workers.
+    searched : sequence of (int, sequence of RunSpec)
+        Expected numbers of further runs, and runs that they are like.
+    analysis : float
+        Cost of the analyses, in pictures of the slowest network. All workers share it.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    runs = [pictures(spec) / rates[spec.id] for spec in specs]
+    for count, like in searched:
+        runs += count * [fmean(pictures(spec) / rates[spec.id] for spec in like)]
+    return makespan(runs, workers) + (analysis / min(rates.values()) / workers if analysis else 0.0)
+
+
+def rates_of_other_machine(specs: Sequence[RunSpec], stated: float) -> dict[str, float]:
+    """Return the pictures a second of each run by id, from those of the largest network.
+
+    Rates are taken as inverse to the operations of training on a picture.
+
+    Parameters
+    ----------
+    specs : sequence of RunSpec
+        The runs.
+    stated : float
+        Pictures a second on which the network with most operations is trained.
+    """
+    operations = {spec.id: _counted(spec).both for spec in specs}
+    return {run: stated * max(operations.values()) / count for run, count in operations.items()}
+
+
+class Outlook:
+    """The time that a sweep still takes, by the pace of its runs so far.
+
+    The pace of a worker is measured from the first report of each run, so the start of workers does not count.
+
+    Parameters
+    ----------
+    specs : sequence of RunSpec
+        The runs to train.
+    later : callable
+        later() returns the effort of what follows: runs that searches will request, and analyses.
+    """
+
+    def __init__(self, specs: Sequence[RunSpec], later: Callable[[], float] = lambda: 0.0):
+        self.later = later
+        self.workers = 1  # largest number of runs that were trained at the same time
+        self._efforts: dict[str, float] = {}  # by run
+        self._steps: dict[str, float] = {}  # effort of a training step, by run
+        self._first: dict[str, tuple[float, float]] = {}  # run -> time and effort at its first report
+        self._last: dict[str, tuple[float, float]] = {}
+        self._active: set[str] = set()
+        self.expect(specs)
+
+    def expect(self, specs: Sequence[RunSpec]) -> None:
+        """Add runs to train."""
+        for spec in specs:
+            self._efforts[spec.id] = effort(spec)
+            self._steps[spec.id] = self._efforts[spec.id] * spec.training.batch / pictures(spec)
+
+    def step(self, run: str, step: int, now: float) -> None:
+        """Take the report of a run by id: the number of steps done, at a time in seconds."""
+        self._active.add(run)
+        self.workers = max(self.workers, len(self._active))
+        self._reach(run, step * self._steps[run], now)
+
+    def finish(self, run: str, now: float) -> None:
+        """Take the end of a run by id, at a time in seconds."""
+        self._active.discard(run)
+        self._reach(run, self._efforts[run], now)
+
+    def _reach(self, run: str, done: float, now: float) -> None:
+        self._last[run] = now, done
+        self._first.setdefault(run, (now, done))
+
+    @property
+    def share(self) -> float:
+        """The share of all effort that is done."""
+        done = sum(done for _, done in self._last.values())
+        return done / (sum(self._efforts.values()) + self.later())
+
+    def seconds(self) -> float | None:
+        """Return the seconds left after the last report; None before a run has reported twice."""
+        spans = [(self._last[run][0] - now, self._last[run][1] - done) for run, (now, done) in self._first.items()]
+        time_spent, done = (sum(parts) for parts in zip(*spans, strict=True)) if spans else (0.0, 0.0)
+        if not (time_spent > 0 and done > 0):
+            return None
+        left = [whole - self._last.get(run, (0.0, 0.0))[1] for run, whole in self._efforts.items()]
+        return (makespan(left, self.workers) + self.later() / self.workers) * time_spent / done
+
+
+def rates(specs: Sequence[RunSpec], workers: int, duration: float = 1.0) -> dict[str, float]:
+    """Measure how fast workers of this machine train on pictures, all at the same time, each with one thread.
+
+    Parameters
+    ----------
+    specs : sequence of RunSpec
+        The runs. One run of each network, size of picture and batch is measured.
+    workers : int
+        Number of processes that train at the same time.
+    duration : float
+        Duration of each measurement, in seconds. A single step may take longer.
+
+    Returns
+    -------
+    dict of str to float
+        For each run by id, the pictures a second of one worker: the mean over the workers.
+    """
+    kinds = {_kind(spec): spec for spec in specs}
+    jobs = [(spec.model_dump_json(), _timed_batch(spec)) for spec in kinds.values()]
+    context = multiprocessing.get_context("spawn")  # a forked child of a process that has trained cannot train
+    with ProcessPoolExecutor(workers, context, _join, (context.Barrier(workers), plugins.loaded())) as pool:
+        found = list(pool.map(_rates_here, [jobs] * workers, [duration] * workers))
+    of_kind = dict(zip(kinds, (sum(of_one) / workers for of_one in zip(*found, strict=True)), strict=True))
+    return {spec.id: of_kind[_kind(spec)] for spec in specs}
+
+
+def _kind(spec: RunSpec) -> tuple:
+    """What the rate of a run depends on."""
+    return spec.model.model_dump_json(), spec.data.picture.shape, spec.training.batch, spec.training.optimizer
+
+
+def _timed_batch(spec: RunSpec) -> int:
+    """The batch with which a rate is measured: that of the spec, or a smaller one with TIMED operations."""
+    return max(1, min(spec.training.batch, int(TIMED / _counted(spec).both)))
+
+
+_TOGETHER: list[Barrier] = []  # in a process that measures: where it waits for the others
+
+
+def _join(together: Barrier, plugged: Sequence[plugins.Plugin]) -> None:
+    """Set up a process that measures rates as a worker of a sweep is set up."""
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    plugins.bring(plugged)
+    _TOGETHER.append(together)
+
+
+def _rates_here(jobs: Sequence[tuple[str, int]], duration: float) -> list[float]:
+    """The rate of each spec and batch in this process. The processes begin each measurement together."""
+    found = []
+    try:
+        for text, batch in jobs:
+            spec = RunSpec.parse(json.loads(text))
+            _TOGETHER[0].wait()
+            found.append(rate(spec, batch, duration))
+    except BaseException:
+        _TOGETHER[0].abort()  # the others would wait for ever
+        raise
+    return found
+
+
+class _EnoughError(Exception):
+    """A training has been timed for long enough."""
+
+
+def rate(spec: RunSpec, batch: int, duration: float) -> float:
+    """Measure how fast this process trains on pictures, from the first steps of a run.
 
     Parameters
     ----------
     spec : RunSpec
         The run.
-    seconds : float
-        Duration of the measurement. A single step may take longer.
+    batch : int
+        Pictures a step, in place of those of the spec.
+    duration : float
+        Least duration of the steps that are timed, in seconds. STEPS others come before them.
 
     Returns
     -------
     float
-        Floating-point operations a second.
+        Pictures a second.
     """
-    model = build_model(spec)
-    batch = min(spec.training.batch, TIMED)
-    images = torch.zeros(batch, *spec.data.picture.shape)
-    condition = torch.zeros(batch, spec.encoding.width(spec.data.picture.space()))
-    generator = rng.torch_stream(spec.seed, "cost.rate")
-    with torch_threads(1):
-        model.loss(images[:1], condition[:1], generator).backward()
-        began, steps = time.perf_counter(), 0
-        while not steps or time.perf_counter() - began < seconds:
-            model.loss(images, condition, generator).backward()
-            steps += 1
-    one = training(spec) / (spec.training.steps * spec.training.batch)
-    return one * steps * batch / (time.perf_counter() - began)
+    changes = {"steps": 10**6, "batch": batch, "record_every": 1, "evaluate_every": 0, "checkpoint_every": 0}
+    training = spec.training.model_copy(update={**changes, "snapshots": ()})
+    began = spent = 0.0
+    timed = 0
+
+    def report(done: int) -> None:
+        nonlocal began, spent, timed
+        now = time.perf_counter()
+        if done <= STEPS:
+            began = now
+            return
+        timed, spent = done - STEPS, now - began
+        if spent >= duration:
+            raise _EnoughError
+
+    with suppress(_EnoughError):
+        fit(build_model(spec), spec.task, training, spec.seed, report=report)
+    return timed * batch / spent

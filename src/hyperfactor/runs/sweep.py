@@ -11,7 +11,6 @@ trains a run, not Dask. A run that another process is training is left to it, an
 
 import hashlib
 import json
-import math
 import multiprocessing
 import os
 import time
@@ -37,7 +36,7 @@ from hyperfactor.errors import (
 from hyperfactor.plugins import Plugin
 from hyperfactor.process import keep_freed_memory
 from hyperfactor.runs.cluster import client
-from hyperfactor.runs.cost import memory
+from hyperfactor.runs.cost import effort, effort_of_a_picture, memory
 from hyperfactor.runs.device import default_device, free_memory, processes
 from hyperfactor.runs.execute import train
 from hyperfactor.runs.recorded import is_finished
@@ -67,6 +66,7 @@ def train_all(
     track: str | None = None,
     report: Callable[[RunSpec, int], None] = lambda _spec, _step: None,
     finished: Callable[[Run], None] = lambda _run: None,
+    following: Callable[[Run], Sequence[RunSpec]] = lambda _run: (),
     tell: Callable[[str], None] = lambda _line: None,
 ) -> tuple[dict[str, Run], dict[str, HyperfactorError]]:
     """Train all specs that are not in the store yet, the longest expected run first. Equal specs are trained once.
@@ -94,6 +94,9 @@ def train_all(
         report(spec, step): called in this process with the number of steps done.
     finished : callable
         finished(run): called for each run that this call has trained.
+    following : callable
+        following(run): called in this process for each finished run, also for one that was in the store. It returns
+        further specs, which are trained too.
     tell : callable
         tell(line): called for each run that another process trains, and if a tracker does not work.
 
@@ -116,23 +119,62 @@ def train_all(
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         os._exit(1)  # this worker reads a script without a guard; it is started again without reading it
     _check_request(workers, scheduler, gpu)
-    wanted = {spec.id: spec for spec in specs}
     opened = Store(store)
-    missing, failures = _missing(wanted, opened)
-    opened.clear_up(wanted.keys() - {spec.id for spec in missing} - failures.keys())
-    missing.sort(key=_cost, reverse=True)
+    wanted = _Wanted(opened, default_device() if gpu else "cpu", following)
+    missing = wanted.add(specs)
+    opened.clear_up(wanted.specs.keys() - {spec.id for spec in missing} - wanted.failures.keys())
     if missing and track:
         track = ":".join(check_target(track))
     count = min(workers or _workers(missing, gpu and scheduler is None), len(missing))
     if scheduler is None and count <= 1:
-        for spec in missing:
+        while missing:
+            spec = missing.pop(0)
             if error := _train_here(spec, store, gpu, track, partial(report, spec), finished, tell):
-                failures[spec.id] = error
+                wanted.failures[spec.id] = error
+            else:
+                missing = sorted([*missing, *wanted.after(spec.id)], key=effort, reverse=True)
     elif missing:
         with client(scheduler, count, gpu) as (connected, keep_up):
-            failures |= _Sweep(connected, missing, opened, gpu, track, report, finished, tell).run(keep_up)
-    device = default_device() if gpu else "cpu"
-    return {run: Run(opened, run, device) for run in wanted if run not in failures}, failures
+            _Sweep(connected, wanted, gpu, track, report, finished, tell).run(missing, keep_up)
+    return {run: wanted.run(run) for run in wanted.specs if run not in wanted.failures}, wanted.failures
+
+
+class _Wanted:
+    """The runs that a call has to provide: those requested, and those that follow from finished ones.
+
+    Attributes
+    ----------
+    specs : dict of str to RunSpec
+        The specs by id.
+    failures : dict of str to HyperfactorError
+        The errors of runs that failed, by id.
+    """
+
+    def __init__(self, store: Store, device: str, following: Callable[[Run], Sequence[RunSpec]]):
+        self.store, self.device, self.following = store, device, following
+        self.specs: dict[str, RunSpec] = {}
+        self.failures: dict[str, HyperfactorError] = {}
+
+    def add(self, specs: Sequence[RunSpec]) -> list[RunSpec]:
+        """Add specs, and those that follow from runs in the store. Returns those to be trained, the longest first."""
+        missing = []
+        for spec in specs:
+            if (run := spec.id) in self.specs:
+                continue
+            self.specs[run] = spec
+            try:
+                missing += self.after(run) if is_finished(self.store, spec) else [spec]
+            except StoreError as error:  # a file is damaged, or may not be read
+                self.failures[run] = error
+        return sorted(missing, key=effort, reverse=True)
+
+    def after(self, run: str) -> list[RunSpec]:
+        """Add the specs that follow from a finished run. Returns those to be trained, the longest first."""
+        return self.add(self.following(self.run(run)))
+
+    def run(self, run: str) -> Run:
+        """A finished run."""
+        return Run(self.store, run, self.device)
 
 
 def _check_request(workers: int | None, scheduler: str | None, gpu: bool) -> None:
@@ -149,7 +191,7 @@ def _workers(specs: Sequence[RunSpec], gpu: bool) -> int:
     cores = os.cpu_count() or 1
     if not gpu or not specs:
         return cores
-    largest = max(specs, key=lambda spec: _cost(spec) / spec.training.steps)
+    largest = max(specs, key=lambda spec: spec.training.batch * effort_of_a_picture(spec))
     return processes(free_memory(), memory(largest).total, cores)
 
 
@@ -172,51 +214,31 @@ def _train_here(
     return None
 
 
-def _missing(wanted: dict[str, RunSpec], store: Store) -> tuple[list[RunSpec], dict[str, HyperfactorError]]:
-    """The specs without a finished run, and the errors of runs with a file that is damaged or may not be read."""
-    missing, failures = [], {}
-    for run, spec in wanted.items():
-        try:
-            if not is_finished(store, spec):
-                missing.append(spec)
-        except StoreError as error:
-            failures[run] = error
-    return missing, failures
-
-
-def _cost(spec: RunSpec) -> float:
-    """A number roughly proportional to the duration of training: pictures x pixels x effort a pixel."""
-    return spec.training.steps * spec.training.batch * math.prod(spec.data.picture.shape[1:]) * spec.model.effort()
-
-
 class _Sweep:
     """The runs of one call on a cluster: submits them, listens to them, and sorts them when they end."""
 
-    def __init__(self, client, missing, store, gpu, track, report, finished, tell):
+    def __init__(self, client, wanted, gpu, track, report, finished, tell):
         from distributed import as_completed
 
-        self.client, self.store, self.gpu, self.track = client, store, gpu, track
+        self.client, self.wanted, self.store, self.gpu, self.track = client, wanted, wanted.store, gpu, track
         self.report, self.finished, self.tell = report, finished, tell
-        self.specs = {spec.id: spec for spec in missing}
-        self.rank = {run: k for k, run in enumerate(self.specs)}
         self.plugins = plugins.loaded()
         # tasks for the same run with another store, device, tracker or plug-in are other tasks
-        self.way = hashlib.sha256(repr((store.url, gpu, track, self.plugins)).encode()).hexdigest()[:8]
-        self.attempts = dict.fromkeys(self.specs, 0)
+        self.way = hashlib.sha256(repr((self.store.url, gpu, track, self.plugins)).encode()).hexdigest()[:8]
+        self.attempts: dict[str, int] = {}  # by run
         self.steps: dict[str, int] = {}  # run -> steps done
         self.given_up: dict[str, int] = {}  # run -> steps done when Dask gave it up, after several workers died
         self.elsewhere: set[str] = set()  # runs that other processes train
-        self.failures: dict[str, HyperfactorError] = {}
         self.told: set[str | int] = set()
         self.tasks: dict[Any, str] = {}
         self.ended = as_completed(loop=client.loop)
         client.subscribe_topic(TOPIC, self._heard)
 
-    def run(self, keep_up: Callable[[], None]) -> dict[str, HyperfactorError]:
-        """Wait until all runs have ended, and return the errors of failed runs. `keep_up` replaces dead workers."""
+    def run(self, missing: Sequence[RunSpec], keep_up: Callable[[], None]) -> None:
+        """Train these runs and all that follow from them. `keep_up` replaces dead workers."""
         try:
-            for run in self.specs:
-                self._submit(run)
+            for spec in missing:
+                self._submit(spec.id)
             began = looked = time.monotonic()
             told = False
             while self.tasks or self.elsewhere:
@@ -237,27 +259,26 @@ class _Sweep:
                 time.sleep(LOOK)
         finally:
             self.client.cancel(list(self.tasks))
-        return self.failures
 
     def _submit(self, run: str) -> None:
-        spec = self.specs[run]
+        spec, attempt = self.wanted.specs[run], self.attempts.get(run, 0)
         task = self.client.submit(
             _train_one, spec.model_dump_json(), self.store.url, "cuda" if self.gpu else "cpu", self.track,
             self.store.leases.dead(run), self.plugins,
-            key=f"train-{run}-{self.way}-{self.attempts[run]}", priority=-self.rank[run],
+            key=f"train-{run}-{self.way}-{attempt}", priority=effort(spec),
             resources={"GPU": 1} if self.gpu else None, pure=False,
         )  # fmt: skip
-        self.attempts[run] += 1
+        self.attempts[run] = attempt + 1
         self.tasks[task] = run
         self.ended.add(task)
 
     def _heard(self, event: tuple[float, tuple[str, int | str]]) -> None:
         """Take a message of a worker: the number of steps done of a run, or a line for the user."""
         run, said = event[1]
-        if run in self.specs and isinstance(said, int):
+        if run in self.attempts and isinstance(said, int):
             self.steps[run] = said
-            self.report(self.specs[run], said)
-        elif run in self.specs and said not in self.told:
+            self.report(self.wanted.specs[run], said)
+        elif run in self.attempts and said not in self.told:
             self.told.add(said)
             self.tell(said)
 
@@ -283,8 +304,10 @@ class _Sweep:
             )
         elif error is None:
             self.finished(Run(self.store, run))
+            for spec in self.wanted.after(run):
+                self._submit(spec.id)
         else:
-            self.failures[run] = error
+            self.wanted.failures[run] = error
         task.release()
 
 

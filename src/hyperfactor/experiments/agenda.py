@@ -1,0 +1,144 @@
+"""The runs that several experiments need. Each is trained once, and a search goes on once its own runs are finished."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hyperfactor.experiments.base import Experiment, Result
+from hyperfactor.runs.run import Run
+from hyperfactor.runs.spec import RunSpec
+from hyperfactor.store.files import Files
+
+
+@dataclass
+class _Search:
+    """A search of an experiment for one seed: the ids that it has requested by role, request by request.
+
+    An experiment that does not search has one for each seed, with one request.
+    """
+
+    experiment: Experiment
+    seed: int
+    requests: list[dict[str, str]]
+    over: bool = False
+
+    def ids(self) -> dict[str, str]:
+        return {role: run for request in self.requests for role, run in request.items()}
+
+
+class Agenda:
+    """The runs of experiments under a preset.
+
+        wanted = agenda.missing()
+        while wanted:
+            wanted += agenda.add(train(wanted.pop()))
+
+    Equal specs of different experiments are one run. Runs may be added in any order: it changes neither what is
+    requested nor a result.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        The experiments.
+    preset : str
+        Name of the preset.
+    seeds : int
+        Number of seeds; they are 0 .. seeds - 1.
+
+    Raises
+    ------
+    RequestError
+        For an unknown preset.
+    """
+
+    def __init__(self, experiments: Sequence[Experiment], preset: str, seeds: int):
+        self.experiments, self.preset, self.seeds = experiments, preset, range(seeds)
+        self._specs: dict[str, RunSpec] = {}
+        self._done: dict[str, Run] = {}
+        self._searches = [search for e in experiments for seed in self.seeds for search in self._begin(e, seed)]
+
+    def _begin(self, experiment: Experiment, seed: int) -> list[_Search]:
+        """The searches of an experiment for one seed, with their first requests."""
+        first: dict[str, dict[str, RunSpec]] = {}
+        for role, spec in experiment.specs(self.preset, seed).items():
+            first.setdefault(experiment.search(role), {})[role] = spec
+        return [_Search(experiment, seed, [self._request(of_search)]) for of_search in first.values()]
+
+    def _request(self, specs: dict[str, RunSpec]) -> dict[str, str]:
+        """The ids of specs, which are noted."""
+        ids = {role: spec.id for role, spec in specs.items()}
+        self._specs |= {run: specs[role] for role, run in ids.items() if run not in self._specs}
+        return ids
+
+    def specs(self) -> list[RunSpec]:
+        """Return the specs requested so far, finished or not."""
+        return list(self._specs.values())
+
+    def missing(self) -> list[RunSpec]:
+        """Return the specs requested so far whose runs have not been added."""
+        return [spec for run, spec in self._specs.items() if run not in self._done]
+
+    def titles(self) -> dict[str, str]:
+        """Return for each id the purpose of the run: "composition 2d, seed 0"."""
+        return {
+            run: f"{search.experiment.name} {role}, seed {search.seed}"
+            for search in self._searches
+            for role, run in search.ids().items()
+        }
+
+    def searched(self) -> list[tuple[int, list[RunSpec]]]:
+        """For each unfinished search, return the expected number of further runs and the runs requested so far.
+
+        The runs requested so far serve to estimate the cost of the further ones.
+        """
+        return [
+            (count, [self._specs[run] for run in ids.values()])
+            for search in self._searches
+            if not search.over and (ids := search.ids())
+            if (count := search.experiment.searched(self.preset) + len(search.requests[0]) - len(ids)) > 0
+        ]
+
+    def add(self, run: Run) -> list[RunSpec]:
+        """Add a finished run, and return the specs that are requested because of it and were not requested before."""
+        known = set(self._specs)
+        self._done[run.id] = run
+        for search in self._searches:
+            self._continue(search)
+        return [spec for run, spec in self._specs.items() if run not in known]
+
+    def _continue(self, search: _Search) -> None:
+        """Ask a search for its next request while all of its runs are finished."""
+        while not search.over and all(run in self._done for run in search.ids().values()):
+            runs = {role: self._done[run] for role, run in search.ids().items()}
+            if request := self._request(search.experiment.more(self.preset, search.seed, runs)):
+                search.requests.append(request)
+            else:
+                search.over = True
+
+    def results(self, files: Files) -> list[Result]:
+        """Return the result of each experiment; analyses are kept in `files`."""
+        return [one.result(self.preset, self.seeds, self._runs(one), files) for one in self.experiments]
+
+    def analysis(self, files: Files) -> int:
+        """Return the cost of the analyses that `files` do not keep, in pictures (see `Experiment.analysis`)."""
+        return sum(
+            len(self.seeds) * experiment.analysis(self.preset)
+            for experiment in self.experiments
+            if not self._is_over(experiment)
+            or experiment.kept(self.preset, self.seeds, self._runs(experiment), files) is None
+        )
+
+    def _is_over(self, experiment: Experiment) -> bool:
+        return all(search.over for search in self._searches if search.experiment is experiment)
+
+    def _runs(self, experiment: Experiment) -> dict[str, list[Run]]:
+        """The finished runs of an experiment by role, one a seed. A search may be longer for one seed."""
+        of_seed = [self._ids(experiment, seed) for seed in self.seeds]
+        roles = dict.fromkeys(role for ids in of_seed for role in ids)
+        return {role: [self._done[ids[role]] for ids in of_seed if role in ids] for role in roles}
+
+    def _ids(self, experiment: Experiment, seed: int) -> dict[str, str]:
+        """The ids of a seed by role: the first request of each search, then the second of each, and so on."""
+        searches = [search for search in self._searches if search.experiment is experiment and search.seed == seed]
+        longest = max((len(search.requests) for search in searches), default=0)
+        requests = [search.requests[k] for k in range(longest) for search in searches if k < len(search.requests)]
+        return {role: run for request in requests for role, run in request.items()}
