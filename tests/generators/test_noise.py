@@ -31,7 +31,7 @@ def test_the_words_are_those_of_mt19937():
     theirs: list[Any] = [np.random.RandomState(seed) for seed in (1, 5489, 2**32 - 1)]
     words = torch.tensor(np.stack([one.get_state()[1] for one in theirs]).astype(np.int64))
     ours = Twisters(words, 624, "cpu")
-    found = torch.cat([ours.draw(count) for count in (1, 623, 700, 500)], dim=1)
+    found = torch.cat([ours.draw(count) for count in (1, 622, 2, 699, 500)], dim=1)
     for row, one in zip(found.tolist(), theirs, strict=True):
         assert row == one.randint(0, 2**32, 1824, dtype=np.uint32).tolist()
 

@@ -187,9 +187,9 @@ def _visits(
     streams: Sequence[torch.Generator],
     timesteps: Sequence[int],
     given: Float[Tensor, "n c h w"] | None,
+    some: int,
 ) -> Iterator[int]:
     """Stop at each requested timestep, in batches: of drawings of the model, or of the given pictures, noised."""
-    some = _at_once(model, condition)
     with exact():
         for i in range(0, len(condition), some):
             pictures = None if given is None else given[i : i + some].to(condition.device)
@@ -528,9 +528,9 @@ class Run(Record):
         seeds = _seeds(seed) if several else (rng.check_seed(seed),)
         given = _pictures_by_seed(pictures, seeds, (len(points), *self.spec.data.picture.shape), several)
         shape = tuple(len(axis) for axis in self.spec.data.test_axes()) if factors is None else (len(points),)
-        found = []
+        found, some = [], _at_once(model, condition)
         for one, looked_at in zip(seeds, given, strict=True):
-            visits = _visits(model, condition, list(_streams(points, space, one)), timesteps, looked_at)
+            visits = _visits(model, condition, list(_streams(points, space, one)), timesteps, looked_at, some)
             found.append(collect(model.network, names, visits, pool))
 
         def of(timestep: int, name: str) -> Any:

@@ -206,17 +206,18 @@ def fit(
         if done in spec.snapshots:
             snapshot(done, average)
         if done % spec.record_every == 0 or done == spec.steps:
+            loss, norm = (torch.stack(part).mean().item() for part in (losses, norms))  # these wait for the device
             row = {
                 "step": done,
                 "images": done * spec.batch,
                 "seconds": earlier + time.perf_counter() - began,
-                "loss": torch.stack(losses).mean().item(),
-                "gradient_norm": torch.stack(norms).mean().item(),
+                "loss": loss,
+                "gradient_norm": norm,
                 "learning_rate": spec.rate(step),
             }
             losses, norms = [], []
-            if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
-                raise DivergedError(f"training: got a loss of {row['loss']} by step {done}, needs a finite one")
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise DivergedError(f"training: got a loss of {loss} by step {done}, needs a finite one")
             if not all(part.isfinite().all() for part in (*weights, *means)):
                 raise DivergedError(f"training: got weights that are not finite by step {done}, needs finite ones")
             if spec.evaluate_every and (done % spec.evaluate_every == 0 or done == spec.steps):
