@@ -138,6 +138,15 @@ def test_a_result_that_cannot_be_shown_any_more_is_told(tmp_path: Path):
         one_line(hyperfactor("report", "--store", name, cwd=tmp_path), words)
 
 
+def test_a_gpu_that_is_not_there_is_told(run: Run, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (tmp_path / "f.csv").write_text("x,y\n1,2\n")
+    sample = ["sample", run.id, "--gpu", "--factors", "f.csv", "--out", "o.npz", "--store", store]
+    one_line(hyperfactor(*sample, cwd=tmp_path), "device: got 'cuda'")
+    reproduce = ["reproduce", "composition", "--preset", "smoke", "--gpu"]
+    one_line(hyperfactor(*reproduce, cwd=tmp_path), "gpu: got no GPU on this machine")
+
+
 def test_train_then_sample_then_look(spec_file: Path, run: Run, store: Path, tmp_path: Path):
     done = hyperfactor("train", spec_file, "--store", store, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

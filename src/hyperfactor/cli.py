@@ -51,6 +51,7 @@ SchedulerOption = Annotated[
     str | None, typer.Option(help="Address of a Dask cluster that trains: tcp://host:port, or a scheduler file.")
 ]
 GpuOption = Annotated[bool, typer.Option("--gpu", help="Train and draw on GPUs.")]
+DrawOption = Annotated[bool, typer.Option("--gpu", help="Let a run draw on a GPU.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, not the progress.")]
 TrackOption = Annotated[
     str | None, typer.Option(help="Send the history to tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS.")
@@ -376,6 +377,7 @@ def sample(
     factors: Annotated[Path, typer.Option(help="CSV file with a column for each factor.")],
     out: Annotated[Path, typer.Option(help="NPZ file for the arrays `images` and `factors`.")],
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    gpu: DrawOption = False,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Draw a picture for each row of factor values."""
@@ -385,7 +387,7 @@ def sample(
     from hyperfactor.store.named import check_writable, write_whole
 
     check_writable(out)
-    opened = Run.open(store, run)
+    opened = Run.open(store, run, _device(gpu))
     points = _read_factors(factors, opened.spec.data.picture.space().names)
     images = opened.sample(points, seed)
     buffer = io.BytesIO()
@@ -435,6 +437,7 @@ def analyse(
     max_dim: DimensionOption = 2,
     json_file: NumbersOption = None,
     figure_file: Annotated[Path | None, typer.Option("--figure", help="Draw to this file, .svg or .pdf.")] = None,
+    gpu: DrawOption = False,
     store: StoreOption = DEFAULT_STORE,
     quiet: QuietOption = False,
 ) -> None:
@@ -452,7 +455,7 @@ def analyse(
     if _is_array(what):
         R, width, title = _read_lattice(Path(what), factors), 1.0, what
     else:
-        R, width, title = _representation(store, what, layer, timestep, step, source, drawings)
+        R, width, title = _representation(store, what, layer, timestep, step, source, drawings, gpu)
     if not quiet:
         _print_cost(R, title, max_dim, landmarks)
     began = time.perf_counter()
@@ -499,7 +502,7 @@ def _print_cost(R: "Representation", title: str, max_dim: int, landmarks: int) -
 
 
 def _representation(
-    store: str, prefix: str, layer: str | None, timestep: int, step: int | None, source: str, drawings: int
+    store: str, prefix: str, layer: str | None, timestep: int, step: int | None, source: str, drawings: int, gpu: bool
 ) -> "tuple[Representation, float, str]":
     """Read the representation of a run over the factors that vary, one reading a drawing.
 
@@ -518,7 +521,7 @@ def _representation(
         raise RequestError(
             f"drawings: got {drawings} of the true pictures at timestep 0, where they have no noise, needs 1"
         )
-    run = Run.open(store, prefix)
+    run = Run.open(store, prefix, _device(gpu))
     data, layer = run.spec.data, layer or run.model.default_layer
     truth = run.spec.task.render(data.test_lattice()) if source == "truth" else None
     seed = range(drawings) if drawings > 1 else 0
@@ -596,6 +599,7 @@ def study_(
     landmarks: LandmarksOption = 300,
     max_dim: DimensionOption = 2,
     json_file: NumbersOption = None,
+    gpu: DrawOption = False,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Take every measure that your model, an array or a run allows, and name the others with the reason."""
@@ -609,7 +613,7 @@ def study_(
             raise RequestError(f"layer: got {', '.join(layer)} for an array, needs none")
         subject, points = _array_subject(Path(what), factors or []), None
     else:
-        subject = _model_subject(what, store)
+        subject = _model_subject(what, store, _device(gpu))
         points = _points(factors or [], subject.space.names) if factors else None
     found = study(subject, layers=layer or None, factors=points, seed=seed, landmarks=landmarks, max_dim=max_dim)
     _print_table(found.printed(), found.subject)
@@ -618,14 +622,14 @@ def study_(
     print(f"{found.seconds:.1f} s")
 
 
-def _model_subject(what: str, store: str) -> Any:
+def _model_subject(what: str, store: str, device: str) -> Any:
     from hyperfactor.subjects.load import load_subject
 
     if ":" in what:
         return load_subject(what)
     from hyperfactor.runs.run import Run
 
-    return Run.open(store, what)
+    return Run.open(store, what, device)
 
 
 def _points(factors: list[str], names: tuple[str, ...]) -> Any:
@@ -990,6 +994,10 @@ def _open_streams() -> _Output | None:
         else:
             out = None
     return out
+
+
+def _device(gpu: bool) -> str:
+    return "cuda" if gpu else "cpu"
 
 
 def _complain(message: str) -> None:

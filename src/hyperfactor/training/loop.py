@@ -268,8 +268,8 @@ def _checkpoint(
     """A copy of the state in the memory of the CPU, which further training does not change."""
     state = _state(model, average, optimizers)
     tensors = {name: _copied(value) for name, value in state.items()}
-    if any(value.is_cuda for value in state.values()):
-        torch.cuda.synchronize()  # the copies do not wait one by one
+    for device in {value.device for value in state.values() if value.is_cuda}:
+        torch.cuda.synchronize(device)  # the copies do not wait one by one
     return tensors, {"step": str(step), "history": json.dumps(history)}
 
 
