@@ -143,7 +143,7 @@ def listing(runs: int) -> Call:
     """The table of all runs of a store."""
     folder = tempfile.TemporaryDirectory()
     store = Store(folder.name)
-    forked(lambda: record(store, runs))  # whose training is not counted
+    record(store, runs)
     return lambda _folder=folder: table(store.entries())
 
 
@@ -169,7 +169,6 @@ def forked(job: Callable[[], Any]) -> Any:
     """What a job returns in a forked process. RuntimeError if the process fails."""
     receive, send = multiprocessing.Pipe(duplex=False)
     child = multiprocessing.get_context("fork").Process(target=lambda: send.send(job()))
-    trim()
     child.start()
     send.close()
     try:
@@ -180,10 +179,15 @@ def forked(job: Callable[[], Any]) -> Any:
         child.join()
 
 
-def trim() -> None:
-    """Give freed memory back to the system, so that it does not hide what the next call takes."""
-    with suppress(OSError, AttributeError):  # another C library than glibc
+def forget() -> None:
+    """Give freed memory back to the system, and forget the peak so far, so that neither hides what the next call takes.
+
+    The first needs glibc, the second Linux. Elsewhere the peak includes the preparation of the call.
+    """
+    with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def measured(series: Series, size: int) -> tuple[float, float]:
@@ -193,7 +197,7 @@ def measured(series: Series, size: int) -> tuple[float, float]:
     """
     series.prepare(series.sizes[0])()
     call = series.prepare(size)
-    trim()
+    forget()
     before = psutil.Process().memory_info().rss
     call()
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
@@ -224,16 +228,18 @@ def line(sizes: Sequence[float], values: Sequence[float | None]) -> tuple[float,
     return float(exponent), float(np.exp(logarithm))
 
 
+def exponent(row: Measured, values: Sequence[float | None]) -> str:
+    """The exponent of the values of a row, as text; "-" if there is none."""
+    found = line(row.sizes, values)
+    return f"{round(found[0], 2) + 0.0:.2f}" if found else "-"  # no -0.00
+
+
 def markdown(rows: Sequence[Measured]) -> str:
     """The table of the rows: the smallest and the largest size, time and memory, and the exponents."""
 
     def ends(values: Sequence[float | None]) -> str:
         low, high = (f"{value:.3g}" if value is not None else f"< {RESOLVED:g}" for value in (values[0], values[-1]))
         return low if low == high else f"{low} to {high}"
-
-    def exponent(row: Measured, values: Sequence[float | None]) -> str:
-        found = line(row.sizes, values)
-        return f"{round(found[0], 2) + 0.0:.2f}" if found else "-"  # no -0.00
 
     lines = [
         "| what | grows with | from, to | time, s | exponent | memory, MB | exponent |",
@@ -254,26 +260,27 @@ def figure(rows: Sequence[Measured]) -> Figure:
         for (left, right), row in zip(panels, rows, strict=True):
             _panel(left, row, row.seconds, style.BLUE, "o")
             _panel(right, row, row.megabytes, style.VERMILION, "s")
-            left.set_title(f"{row.name}: {row.size}", loc="left", fontsize=7)
-            left.set_ylabel("time (s)", fontsize=7)
-            right.set_ylabel("memory (MB)", fontsize=7)
+            left.set_title(f"{row.name} against {row.size}", loc="left", fontsize=7)
+            left.set_ylabel("time (s)", fontsize=6.5)
+            right.set_ylabel("memory (MB)", fontsize=6.5)
     return drawn
 
 
 def _panel(axes: Any, row: Measured, values: Sequence[float | None], colour: str, marker: str) -> None:
     axes.plot(row.sizes, [value or np.nan for value in values], marker, color=colour, markersize=3.5)
     axes.set(xscale="log", yscale="log", xlim=(row.sizes[0] / 1.3, row.sizes[-1] * 1.3))
+    if row.sizes[-1] < 50 * row.sizes[0]:  # few powers of ten lie between
+        axes.set_xticks(row.sizes, row.sizes)
     known = [value for value in values if value]
     if known:
-        axes.set_ylim(min(known) / 2, max(max(known), 10 * min(known)) * 2)
+        axes.set_ylim(min(known) / 2, max(max(known), 10 * min(known)) * 3)
+        axes.text(0.04, 0.98, f"exponent {exponent(row, values)}", transform=axes.transAxes, va="top", fontsize=7)
     else:
         axes.set(yticks=[])
         axes.text(0.5, 0.5, f"below {RESOLVED:g} MB", transform=axes.transAxes, ha="center", fontsize=7)
     if found := line(row.sizes, values):
-        exponent, factor = found
         ends = np.array([row.sizes[-FITTED], row.sizes[-1]], dtype=float)
-        axes.plot(ends, factor * ends**exponent, color=style.GREY, linewidth=0.9, zorder=0)
-        axes.text(0.04, 0.96, f"exponent {exponent:.2f}", transform=axes.transAxes, va="top", fontsize=7)
+        axes.plot(ends, found[1] * ends ** found[0], color=style.GREY, linewidth=0.9, zorder=0)
     axes.minorticks_off()
 
 
