@@ -10,6 +10,7 @@ import pytest
 from hyperfactor.experiments import hyperfactorization
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import draw
+from hyperfactor.figures.hyperfactorization import LINES, PREDICTIONS
 from hyperfactor.measures.geometry import clifford_torus, hyper_factorized_torus
 
 from ..figures import reading
@@ -109,13 +110,14 @@ def test_a_preset_that_sets_the_prediction_leaves_its_recipes():
     assert list(hyperfactorization.specs("paper", 0)) == [
         "epsilon 16 wraps",
         "epsilon 16 sinusoidal",
+        "epsilon 32 wraps",
         "epsilon 32 sinusoidal",
     ]
     for role, spec in hyperfactorization.specs("laptop", 3).items():
         prediction, side, code = role.split()
         assert (spec.diffusion.prediction, str(spec.data.picture.shape[1]), spec.seed) == (prediction, side, 3)
         assert spec.encoding.model_dump()["kind"] == {"wraps": "periodic"}.get(code, code)
-    assert len(hyperfactorization.specs("laptop", 0)) == 9
+    assert len(hyperfactorization.specs("laptop", 0)) == 12
 
 
 # ---- figures ----
@@ -123,6 +125,11 @@ def test_a_preset_that_sets_the_prediction_leaves_its_recipes():
 
 def result(claims: Any, tables: Any, arrays: Any) -> Result:
     return Result("hyperfactorization", "laptop", (0,), 1.0, tuple(claims), tables, arrays)
+
+
+def test_every_recipe_has_a_line_of_its_own():
+    looks = {(PREDICTIONS[prediction], LINES[str(side), code]) for prediction, side, code in hyperfactorization.RECIPES}
+    assert len(looks) == len(hyperfactorization.RECIPES) == 12
 
 
 def test_figures_show_what_was_measured():

@@ -7,8 +7,7 @@ between neighbours are short. Here each point is drawn several times, and every 
 from the mean of several, and corrected for noise (see `measures.readings`).
 
 A recipe is the prediction, the side of the canvas, and the code of the condition. All models draw one bump of sigma 1
-on a periodic canvas, trained on its whole lattice of pixels, 16 pictures a step. On 32 x 32 pixels the code is
-sinusoidal, like the paper's.
+on a periodic canvas, trained on its whole lattice of pixels, 16 pictures a step.
 """
 
 import os
@@ -50,10 +49,7 @@ DIFFUSION: dict[str, dict[str, Any]] = {
 }
 # side of the canvas -> prediction -> training steps
 STEPS = {16: {"sample": 1500, "v": 3000, "epsilon": 5000}, 32: {"sample": 1500, "v": 5000, "epsilon": 10_000}}
-RECIPES = (
-    *((prediction, 16, code) for prediction in DIFFUSION for code in CODES),
-    *((prediction, 32, "sinusoidal") for prediction in DIFFUSION),
-)
+RECIPES = tuple((prediction, side, code) for side in STEPS for prediction in DIFFUSION for code in CODES)
 WATCHED = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # shares of training after which a model is examined
 LAYERS = ("down3", "bottleneck", "up1", "up2")
 LAYER = "up1"

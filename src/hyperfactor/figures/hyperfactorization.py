@@ -15,7 +15,7 @@ SHAPES = {"3D torus": PURPLE, "Clifford torus": ORANGE}
 LEVELS = 201  # points of a curve
 READ = {"plain": (SKY, "one drawing a point"), "corrected": (BLUE, "without noise")}
 PREDICTIONS = {"sample": GREEN, "v": ORANGE, "epsilon": BLUE}
-LINES = {("16", "wraps"): "-", ("16", "sinusoidal"): "--", ("32", "sinusoidal"): ":"}
+LINES = {("16", "wraps"): "-", ("16", "sinusoidal"): "--", ("32", "wraps"): "-.", ("32", "sinusoidal"): ":"}
 
 
 def figure_3(result: Result) -> Figure:
