@@ -53,7 +53,7 @@ from hyperfactor.subjects.judge import judge
 LAYER = "up1"
 PICTURE = Bump(boundary="periodic")
 SPACING = {"spacing": 0.5, "test_spacing": 1.0}  # pixels; with one value a pixel seeds agree less, see docs/torus.md
-TRAINING = {"steps": 500, "batch": 16, "optimizer": "muon", "evaluate_every": 0}
+TRAINING = {"steps": 700, "batch": 16, "optimizer": "muon", "evaluate_every": 0}
 ENCODINGS: dict[str, dict[str, Any]] = {
     "torus": {"kind": "periodic", "harmonics": 3},
     "no wrap": {"kind": "sinusoidal"},
