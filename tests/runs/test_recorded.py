@@ -33,7 +33,7 @@ def put(path: Path, run: str, spec: dict, state: str) -> Store:
 
 
 MOVED = {"clip": 0.123}  # a default when the run was recorded
-GONE = {"momentum": 0.9}  # a key of another version
+GONE = {"inertia": 0.9}  # a key of another version
 ADDED = {"clip": None}  # a key that the version did not have
 
 
@@ -42,7 +42,7 @@ ADDED = {"clip": None}  # a key that the version did not have
     ("changes", "words"),
     [
         (MOVED, "recorded with training.clip = 0.123, a default that is {clip} today, needs another store"),
-        (GONE, "recorded by a version with other keys .*unknown key 'momentum'.*runs remove"),
+        (GONE, "recorded by a version with other keys .*unknown key 'inertia'.*runs remove"),
     ],
 )  # fmt: skip
 def test_a_run_of_the_same_id_and_other_values_is_refused(tiny: RunSpec, tmp_path: Path, changes, words, state: str):
@@ -95,7 +95,7 @@ def test_each_command_says_it_in_one_line(tiny: RunSpec, tmp_path: Path):
         in verified.stdout
     )
     assert "2 problems" in verified.stdout
-    for run, words in ((tiny.id, "recorded with training.clip = 0.123"), (other.id, "unknown key 'momentum'")):
+    for run, words in ((tiny.id, "recorded with training.clip = 0.123"), (other.id, "unknown key 'inertia'")):
         shown = hyperfactor("runs", "show", run, "--store", "s", cwd=tmp_path)
         assert shown.returncode == 0
         (line,) = [line for line in shown.stdout.splitlines() if "not a run of today's specs" in line]
