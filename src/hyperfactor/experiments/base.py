@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -247,6 +248,7 @@ def _seen(role: str, run: Run, region: str) -> str | None:
     )
 
 
+@lru_cache(maxsize=16)  # several claims ask for the same region
 def drawings(run: Run, region: str) -> pl.DataFrame:
     """Return the judged drawings of a test region, at least ENOUGH of them (see `subjects.judge.judge`).
 

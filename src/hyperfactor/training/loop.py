@@ -206,20 +206,9 @@ def fit(
         if done in spec.snapshots:
             snapshot(done, average)
         if done % spec.record_every == 0 or done == spec.steps:
-            loss, norm = (torch.stack(part).mean().item() for part in (losses, norms))  # these wait for the device
-            row = {
-                "step": done,
-                "images": done * spec.batch,
-                "seconds": earlier + time.perf_counter() - began,
-                "loss": loss,
-                "gradient_norm": norm,
-                "learning_rate": spec.rate(step),
-            }
+            row = _row(done, spec, losses, norms, earlier, began)
             losses, norms = [], []
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise DivergedError(f"training: got a loss of {loss} by step {done}, needs a finite one")
-            if not all(part.isfinite().all() for part in (*weights, *means)):
-                raise DivergedError(f"training: got weights that are not finite by step {done}, needs finite ones")
+            _check_finite(row, (*weights, *means))
             if spec.evaluate_every and (done % spec.evaluate_every == 0 or done == spec.steps):
                 row |= evaluate(average)
             history.append(row)
@@ -228,6 +217,30 @@ def fit(
                 save(_checkpoint(model, average, optimizers, done, history))
             report(done)
     return average, history
+
+
+def _row(
+    done: int, spec: TrainingSpec, losses: list[Tensor], norms: list[Tensor], earlier: float, began: float
+) -> dict[str, float]:
+    """The row of the history after `done` steps. It waits for the device, and then reads the time."""
+    loss, norm = torch.stack(losses).mean().item(), torch.stack(norms).mean().item()
+    return {
+        "step": done,
+        "images": done * spec.batch,
+        "seconds": earlier + time.perf_counter() - began,
+        "loss": loss,
+        "gradient_norm": norm,
+        "learning_rate": spec.rate(done - 1),
+    }
+
+
+def _check_finite(row: dict[str, float], vectors: Sequence[Tensor]) -> None:
+    """Raise `DivergedError` unless the loss, the gradient and the weights are finite."""
+    done = row["step"]
+    if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
+        raise DivergedError(f"training: got a loss of {row['loss']} by step {done}, needs a finite one")
+    if not all(vector.isfinite().all() for vector in vectors):
+        raise DivergedError(f"training: got weights that are not finite by step {done}, needs finite ones")
 
 
 def _split(module: nn.Module, spec: TrainingSpec) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
