@@ -261,8 +261,8 @@ def figure(rows: Sequence[Measured]) -> Figure:
             _panel(left, row, row.seconds, style.BLUE, "o")
             _panel(right, row, row.megabytes, style.VERMILION, "s")
             left.set_title(f"{row.name} against {row.size}", loc="left", fontsize=7)
-            left.set_ylabel("time (s)", fontsize=6.5)
-            right.set_ylabel("memory (MB)", fontsize=6.5)
+            left.set_ylabel("time\n(s)", fontsize=6.5)
+            right.set_ylabel("memory\n(MB)", fontsize=6.5)
     return drawn
 
 
