@@ -20,7 +20,7 @@ SIZE = 32
 WIDTHS = (4, 12, 24)
 PLACES = {"interior": Interior, "corner": Corner}
 FAMILIES = ("bump", "sos")
-TRAINING = {"steps": 1000, "batch": 16, "evaluate_every": 0}
+TRAINING = {"steps": 350, "batch": 16, "optimizer": "muon", "evaluate_every": 0}
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:

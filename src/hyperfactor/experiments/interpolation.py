@@ -23,7 +23,7 @@ PICTURE = Bump()
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8)
 CLAIMED = (4, 8)  # widths of the paper's claims; it shows 3.5 and 8
 EMBEDDED = (1, 4, 8)  # widths whose representation is shown
-TRAINING = {"steps": 1000, "batch": 16, "evaluate_every": 0}
+TRAINING = {"steps": 350, "batch": 16, "optimizer": "muon", "evaluate_every": 0}
 
 
 def lesion(width: int) -> Strip:

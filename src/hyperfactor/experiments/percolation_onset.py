@@ -40,7 +40,7 @@ HALF, QUARTER = 0.5, 0.25
 RESAMPLED = 1000
 LOOKED = 256  # points from which a loss is measured
 SHOWN = (0.02, 0.1, 1.0)  # lambdas whose representation is shown
-TRAINING = {"steps": 1000, "batch": 16, "evaluate_every": 0}
+TRAINING = {"steps": 350, "batch": 16, "optimizer": "muon", "evaluate_every": 0}
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
