@@ -1,6 +1,7 @@
 """Percolation: at which density do overlapping things form a connected whole? No model is involved."""
 
 from hyperfactor.percolation.boolean import FillingCurve, boolean_model, critical_filling
+from hyperfactor.percolation.graph import graph_percolation, overlap_graph
 from hyperfactor.percolation.lattice import (
     Estimate,
     PercolationCurve,
@@ -18,8 +19,10 @@ __all__ = [
     "critical_filling",
     "critical_fraction",
     "discrete_overlap",
+    "graph_percolation",
     "neighbours",
     "overlap",
+    "overlap_graph",
     "reach",
     "site_percolation",
 ]

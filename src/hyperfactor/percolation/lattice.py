@@ -230,7 +230,7 @@ def compiled(function: Callable) -> Callable:
 
 
 @compiled
-def _root(forest, site):
+def root_of(forest, site):
     """The root of an occupied site. Halves the path to it."""
     while forest[site] >= 0:
         parent = forest[site]
@@ -238,6 +238,17 @@ def _root(forest, site):
             forest[site] = forest[parent]
         site = parent
     return site
+
+
+@compiled
+def joined(forest, one, other):
+    """Join two clusters by their roots. Returns the root, and what the sum of squared sizes gains."""
+    here, there = -np.int64(forest[one]), -np.int64(forest[other])
+    if here < there:
+        one, other = other, one
+    forest[one] = -np.int32(here + there)
+    forest[other] = one
+    return one, 2 * here * there
 
 
 @intrinsic
@@ -305,14 +316,10 @@ def _curve(forest, order, sides, steps, occupied, periodic):
             near = (a * n1 + b) * n2 + c
             if forest[near] == EMPTY:
                 continue
-            other = _root(forest, near)
+            other = root_of(forest, near)
             if other != root:
-                here, there = -np.int64(forest[root]), -np.int64(forest[other])
-                squares += 2 * here * there
-                if here < there:
-                    root, other = other, root
-                forest[root] = -np.int32(here + there)
-                forest[other] = root
+                root, gained = joined(forest, root, other)
+                squares += gained
         most = max(most, -forest[root])
         if count + 1 == occupied[at]:
             largest[at] = most

@@ -1,0 +1,136 @@
+"""Percolation on the overlap graph of pictures: two pictures are neighbours if they overlap by a threshold.
+
+The overlap of two pictures is the inner product of their pixels, scaled to unit norm. For bumps of one width this is a
+lattice on which all sites within a reach are neighbours (see `overlap` and `lattice`). The graph itself can be made of
+the pictures of any family, with any number of factors.
+"""
+
+from typing import cast
+
+import numpy as np
+from jaxtyping import Float
+from scipy import sparse
+
+from hyperfactor import arrays, rng
+from hyperfactor.errors import RequestError, quoted
+from hyperfactor.percolation.lattice import EMPTY, POINTS, PercolationCurve, compiled, joined, root_of
+
+FAINT = 1e-3  # norm of the faint pixels that the search for candidates leaves out; a picture has norm 1
+ROWS = 512  # pictures whose candidates are searched for at once
+
+
+def overlap_graph(images: Float[np.ndarray, "n ..."], threshold: float) -> sparse.csr_array:
+    """Find the pairs of pictures that overlap by a threshold.
+
+    Parameters
+    ----------
+    images : (n, ...)
+        Pictures.
+    threshold : float
+        The overlap from which two pictures are neighbours, above 0 and at most 1.
+
+    Returns
+    -------
+    (n, n) csr_array
+        The overlap of each pair of neighbours, in both triangles. The diagonal is empty.
+
+    Raises
+    ------
+    RequestError
+        If the threshold is out of range, a picture is empty, or `arrays.numbers` refuses the images.
+
+    Notes
+    -----
+    Pictures that share no pixel are never compared. Each picture is reduced to its brightest pixels, so that what is
+    left out has norm FAINT at most. By the Cauchy-Schwarz inequality this changes an overlap by at most 2 FAINT, so
+    pairs that reach the threshold less 2 FAINT are candidates. Their overlaps are then computed from all pixels.
+    """
+    share = arrays.real(threshold)
+    if not 0 < share <= 1:
+        raise RequestError(f"threshold: got {quoted(threshold)}, needs a number above 0 and at most 1")
+    flat = arrays.numbers(images, "images")
+    flat = flat.reshape(len(flat), -1)
+    norms = np.linalg.norm(flat, axis=1)
+    if (empty := np.flatnonzero(norms == 0)).size:
+        raise RequestError(f"images: got an empty picture, number {empty[0]}, needs one with a bright pixel")
+    flat = flat / norms[:, None]
+    bright = _bright(flat)
+    found = []
+    for first in range(0, len(flat), ROWS):
+        near = (bright[first : first + ROWS] @ bright.T).tocoo()
+        kept = near.data >= share - 2 * FAINT
+        rows, columns = near.row[kept] + first, near.col[kept]
+        rows, columns = rows[rows != columns], columns[rows != columns]
+        exact = np.einsum("ij,ij->i", flat[rows], flat[columns])
+        found.append((rows[exact >= share], columns[exact >= share], exact[exact >= share]))
+    rows, columns, exact = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return sparse.csr_array((exact, (rows, columns)), shape=(len(flat), len(flat)))
+
+
+def _bright(flat: Float[np.ndarray, "n p"]) -> sparse.csr_array:
+    """Return pictures of unit norm without their faintest pixels, whose norm is FAINT at most."""
+    order = np.argsort(flat**2, axis=1)
+    left_out = np.cumsum(np.take_along_axis(flat**2, order, axis=1), axis=1) <= FAINT**2
+    kept = flat.copy()
+    np.put_along_axis(kept, order, np.where(left_out, 0, np.take_along_axis(flat, order, axis=1)), axis=1)
+    return sparse.csr_array(kept)
+
+
+def graph_percolation(graph: sparse.csr_array, seed: int = 0) -> PercolationCurve:
+    """Occupy the nodes of a graph in random order, and follow the clusters of connected nodes.
+
+    Parameters
+    ----------
+    graph : (n, n) csr_array
+        A symmetric matrix. Two nodes are neighbours where an entry is stored.
+    seed : int
+        Seed of the order.
+
+    Returns
+    -------
+    PercolationCurve
+        The clusters at each occupation.
+
+    Raises
+    ------
+    RequestError
+        If the matrix is not square, or has no node or 2^31 nodes or more.
+
+    References
+    ----------
+    Newman and Ziff, Phys. Rev. E 64 (2001) 016706.
+    """
+    nodes, columns = cast(tuple[int, int], graph.shape)
+    if not (nodes == columns and 1 <= nodes < 2**31):
+        raise RequestError(f"graph: got a matrix of {nodes} x {columns}, needs a square one of 1 to 2^31 - 1 rows")
+    order = np.arange(nodes, dtype=np.int32)
+    rng.stream(seed, "percolation.order").shuffle(order)
+    occupied = np.unique(np.linspace(0, nodes, min(nodes, POINTS) + 1).round().astype(np.int64))
+    starts, neighbours = graph.indptr.astype(np.int64), graph.indices.astype(np.int64)
+    largest, second = _grow(starts, neighbours, order, occupied)
+    return PercolationCurve(occupied, largest, second / nodes)
+
+
+@compiled
+def _grow(starts, neighbours, order, occupied):
+    """Size of the largest cluster and sum of squared sizes at each number of occupied nodes. The first number is 0."""
+    forest = np.full(len(order), EMPTY, dtype=np.int32)
+    largest = np.zeros(len(occupied), dtype=np.int64)
+    second = np.zeros(len(occupied), dtype=np.float64)
+    most, squares, at = 0, 0, 1
+    for count in range(len(order)):
+        root = order[count]
+        forest[root] = -1
+        squares += 1
+        for k in range(starts[order[count]], starts[order[count] + 1]):
+            if forest[neighbours[k]] != EMPTY:
+                other = root_of(forest, neighbours[k])
+                if other != root:
+                    root, gained = joined(forest, root, other)
+                    squares += gained
+        most = max(most, -forest[root])
+        if count + 1 == occupied[at]:
+            largest[at] = most
+            second[at] = squares
+            at += 1
+    return largest, second

@@ -1,0 +1,87 @@
+"""The overlap graph of pictures, against all pairs, the lattice model and scipy's connected components."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from hyperfactor import rng
+from hyperfactor.errors import RequestError
+from hyperfactor.images.family import Family
+from hyperfactor.images.gaussian import Bump
+from hyperfactor.percolation import graph_percolation, overlap_graph, site_percolation
+
+FAMILIES = [
+    {"family": "bump", "sigma": 1.0},
+    {"family": "bump", "sigma": 2.5, "boundary": "periodic"},
+    {"family": "sos", "sigma": 1.0},
+    {"family": "shapes"},
+]
+
+
+def some(family: dict, count: int) -> np.ndarray:
+    """Pictures of a family at random points of its space."""
+    picture = Family.parse(family)
+    space, generator = picture.space(), rng.stream(0, "test.graph")
+    return picture.render(np.stack([generator.choice(axis, count) for axis in space.axes()], axis=1))
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: "-".join(map(str, family.values())))
+@pytest.mark.parametrize("threshold", [0.02, 0.3, 0.9])
+def test_neighbours_are_the_pairs_whose_inner_product_reaches_the_threshold(family: dict, threshold: float):
+    images = some(family, 150)
+    graph = overlap_graph(images, threshold)
+    flat = images.reshape(len(images), -1).astype(float)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    every = flat @ flat.T
+    np.fill_diagonal(every, 0)
+    np.testing.assert_array_equal(graph.toarray() > 0, every >= threshold)
+    assert graph.toarray()[every >= threshold] == pytest.approx(every[every >= threshold])
+
+
+@pytest.mark.parametrize(("sigma", "threshold"), [(1.0, 0.3), (1.0, 0.05), (2.0, 0.5)])
+def test_bumps_on_a_periodic_lattice_percolate_as_the_lattice_of_the_same_reach(sigma: float, threshold: float):
+    picture = Bump(size=16, boundary="periodic", sigma=sigma)
+    points = np.stack(np.meshgrid(np.arange(16.0), np.arange(16.0), indexing="ij"), axis=-1).reshape(-1, 2)
+    graph = overlap_graph(picture.render(points), threshold)
+    near = max(d for d in {np.hypot(a, b) for a in range(8) for b in range(8)} if overlaps(d, sigma) >= threshold)
+    lattice = site_percolation((16, 16), near, 5)
+    curve = graph_percolation(graph, 5)
+    np.testing.assert_array_equal(curve.largest, lattice.largest)
+    np.testing.assert_allclose(curve.second_moment, lattice.second_moment)
+
+
+def overlaps(distance: float, sigma: float) -> float:
+    """The overlap of bumps in the plane; exp(-d^2 / 4 sigma^2)."""
+    return float(np.exp(-(distance**2) / (4 * sigma**2)))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_clusters_are_those_of_scipy_at_every_occupation(seed: int):
+    generator = rng.stream(seed, "test.graph")
+    pairs = sparse.random_array((60, 60), density=0.03, rng=generator)
+    graph = sparse.csr_array(pairs + pairs.T)
+    order = np.arange(60, dtype=np.int32)
+    rng.stream(seed, "percolation.order").shuffle(order)
+    curve = graph_percolation(graph, seed)
+    assert curve.occupied.tolist() == list(range(61))
+    for count in range(1, 61):
+        _, labels = connected_components(graph[order[:count]][:, order[:count]])
+        sizes = np.bincount(labels)
+        assert curve.largest[count] == sizes.max()
+        assert curve.second_moment[count] == pytest.approx((sizes**2).sum() / 60)
+
+
+@pytest.mark.parametrize(
+    ("images", "threshold", "said"),
+    [
+        (np.ones((3, 1, 4, 4)), 0.0, "threshold: got 0.0, needs a number above 0 and at most 1"),
+        (np.ones((3, 1, 4, 4)), 1.5, "threshold: got 1.5"),
+        (np.stack([np.ones((4, 4)), np.zeros((4, 4))]), 0.5, "images: got an empty picture, number 1"),
+    ],
+)
+def test_requests_are_checked(images, threshold, said):
+    with pytest.raises(RequestError, match=said):
+        overlap_graph(images, threshold)
+    with pytest.raises(RequestError, match="square"):
+        graph_percolation(sparse.csr_array(np.ones((2, 3))))
