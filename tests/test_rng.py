@@ -194,3 +194,14 @@ def test_threads_draw_beside_each_other():
     torch.manual_seed(11)
     for seed, beside in ((1, found[0]), (2, found[1]), (None, outside)):
         assert all(torch.equal(a, b) for a, b in zip(draws(seed), beside, strict=True))
+
+
+def test_numbers_of_rows_are_uniform_and_independent_of_the_other_rows():
+    keys = np.stack(np.meshgrid(np.arange(-50, 50), np.arange(100), indexing="ij"), axis=-1).reshape(-1, 2)
+    found = rng.uniform_at(0, "test", keys)
+    assert (found == rng.uniform_at(0, "test", keys[::-1])[::-1]).all()
+    assert np.histogram(found, bins=20, range=(0, 1))[0] == pytest.approx(500, abs=6 * np.sqrt(500))
+    others = (rng.uniform_at(1, "test", keys), rng.uniform_at(0, "else", keys), rng.uniform_at(0, "test", keys + 1))
+    neighbours = (np.roll(found, 1), np.roll(found.reshape(100, 100), 1, axis=0).ravel())
+    for other in (*others, *neighbours, rng.uniform_at(0, "test", keys[:, ::-1])):
+        assert abs(np.corrcoef(found, other)[0, 1]) < 0.05

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from hyperfactor import RequestError
 from hyperfactor.factors.regions import (
+    AtLeast,
     Corner,
     Cross,
     Difference,
@@ -37,6 +38,8 @@ def inside(region) -> np.ndarray:
         (Rectangle(bounds={"x": (3, 5), "y": (0, 1)}), 6, (X >= 3) & (X <= 5) & (Y <= 1)),
         (Strip(factor="y", low=13, high=19), 7 * 32, (Y >= 13) & (Y <= 19)),
         (Cross(bounds=(13, 19)), 32**2 - 25**2, ((X >= 13) & (X <= 19)) | ((Y >= 13) & (Y <= 19))),
+        (AtLeast(bounds=(13, 19), count=1), 32**2 - 25**2, ((X >= 13) & (X <= 19)) | ((Y >= 13) & (Y <= 19))),
+        (AtLeast(bounds={"x": (13, 19), "y": (0, 1)}, count=2), 14, (X >= 13) & (X <= 19) & (Y <= 1)),
         (Rim(bounds=(0, 31), width=2), 32**2 - 28**2, np.minimum.reduce([X, Y, 31 - X, 31 - Y]) < 2),
         (Interior(bounds=(0, 31), width=6), 36, (abs(X - 15.5) < 3) & (abs(Y - 15.5) < 3)),
         (Corner(bounds=(0, 31), width=6), 36, (X >= 26) & (Y >= 26)),
@@ -64,6 +67,9 @@ def test_three_factors():
     assert Cross(bounds=(2, 3)).contains(points, cube).sum() == 1000 - 8**3
     assert Rim(bounds=(0, 9), width=1).contains(points, cube).sum() == 1000 - 8**3
     assert Corner(bounds=(0, 9), width=2).contains(points, cube).sum() == 8
+    assert AtLeast(bounds=(2, 3), count=2).contains(points, cube).sum() == 3 * 2**2 * 8 + 2**3
+    with pytest.raises(RequestError, match="region at least: got count 4, needs at most 3, all bounded"):
+        AtLeast(bounds=(2, 3), count=4).contains(points, cube)
 
 
 def test_strip_over_the_seam():

@@ -1,4 +1,4 @@
-from . import encoding as encoding, regions as regions, space as space
+from . import copying as copying, encoding as encoding, regions as regions, space as space, split as split
 from .encoding import (
     Bump as Bump,
     ByFactor as ByFactor,
@@ -9,11 +9,13 @@ from .encoding import (
     Sinusoidal as Sinusoidal,
 )
 from .regions import (
+    AtLeast as AtLeast,
     Corner as Corner,
     Cross as Cross,
     Difference as Difference,
     Everything as Everything,
     Interior as Interior,
+    Random as Random,
     Rectangle as Rectangle,
     Region as Region,
     Rim as Rim,
@@ -21,3 +23,4 @@ from .regions import (
     Union as Union,
 )
 from .space import Factor as Factor, FactorSpace as FactorSpace
+from .split import Split as Split, splits as splits

@@ -17,8 +17,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 
+from hyperfactor import rng
+from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import ROUNDING, FactorSpace, Positive
-from hyperfactor.strict import BY_NAME, EACH, NAMED, Number, Open
+from hyperfactor.strict import BY_NAME, EACH, NAMED, Integer, Number, Open
 
 Points = Float[np.ndarray, "n k"]
 Mask = Bool[np.ndarray, " n"]
@@ -140,6 +142,29 @@ class Cross(_Bounded):
         return np.any(_inside(points, space, self.ranges(space)), axis=1)
 
 
+class AtLeast(_Bounded):
+    """At least `count` bounded factors lie within their bounds.
+
+    A count of 1 is a `Cross`, and a count of all bounded factors is a `Rectangle`.
+
+    Attributes
+    ----------
+    bounds : (low, high) or mapping
+        One range for all factors, or ranges by the names of factors.
+    count : int
+        Number of factors; at most that of the bounded factors.
+    """
+
+    kind: Literal["at least"] = "at least"
+    count: Annotated[Integer, Field(ge=1)]
+
+    def contains(self, points: Points, space: FactorSpace) -> Mask:
+        inside = _inside(points, space, self.ranges(space))
+        if self.count > inside.shape[1]:
+            raise RequestError(f"region at least: got count {self.count}, needs at most {inside.shape[1]}, all bounded")
+        return inside.sum(axis=1) >= self.count
+
+
 class Rim(_Bounded):
     """The outer layer of a box: its points that are less than `width` away from a face.
 
@@ -216,6 +241,28 @@ class Corner(_Box):
     def contains(self, points: Points, space: FactorSpace) -> Mask:
         upper = {k: (high - self.width + 1, high) for k, (_, high) in self.ranges(space).items()}
         return np.all(_inside(points, space, upper), axis=1)
+
+
+class Random(Region):
+    """Points chosen at random, each independently of the others.
+
+    Whether a point is chosen depends on its values and the seed, not on the lattice. Of n points about share x n are
+    chosen, with a standard deviation of sqrt(n share (1 - share)).
+
+    Attributes
+    ----------
+    share : float
+        Probability that a point is chosen; 0 < share < 1.
+    seed : int
+        Another seed chooses other points; 0 <= seed < 2^32.
+    """
+
+    kind: Literal["random"] = "random"
+    share: Annotated[Number, Field(gt=0, lt=1)]
+    seed: Annotated[Integer, Field(ge=0, lt=2**32)] = 0
+
+    def contains(self, points: Points, space: FactorSpace) -> Mask:
+        return rng.uniform_at(self.seed, "region.random", space.ticks(points)) < self.share
 
 
 class Union(Region):

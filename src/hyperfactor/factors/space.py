@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import Field
 
 from hyperfactor import arrays
@@ -15,6 +15,8 @@ from hyperfactor.strict import BY_NAME, EACH, NAMED, Number
 
 MOST = 1_000_000  # points of a lattice; all are in memory at once
 ROUNDING = 1e-9  # share of a factor's range; values that differ by less are the same value
+TICKS = 1e6  # cells into which a factor's range is divided
+ASIDE = math.pi / 10  # of a cell: the ends of cells lie beside the values that lattices usually have
 
 T = TypeVar("T")
 Positive = Annotated[Number, Field(gt=0)]
@@ -400,6 +402,26 @@ class FactorSpace:
         distance, _ = tree.query(scaled(points), p=np.inf, distance_upper_bound=1.0 + 1e-6)
         return np.isfinite(distance)
 
+    def ticks(self, points: Float[np.ndarray, "n k"]) -> Int[np.ndarray, "n k"]:
+        """The number of the cell that each value lies in, of `TICKS` cells of equal length over a factor's range.
+
+        Values that differ by rounding lie in the same cell. Periods are respected.
+
+        Parameters
+        ----------
+        points : (n, k)
+            Factor values, in the factors' units.
+
+        Returns
+        -------
+        (n, k)
+            Numbers of cells.
+        """
+        span = np.array([factor.high - factor.low or 1.0 for factor in self.factors]) / TICKS
+        cells = np.floor((points - [factor.low for factor in self.factors]) / span + ASIDE).astype(np.int64)
+        wraps = np.array([factor.kind == "periodic" for factor in self.factors])
+        return np.where(wraps, cells % int(TICKS), cells)
+
     def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """The differences a - b, factor by factor (see `Factor.difference`).
 
@@ -414,3 +436,20 @@ class FactorSpace:
             In the factors' units.
         """
         return np.stack([f.difference(a[..., k], b[..., k]) for k, f in enumerate(self.factors)], axis=-1)
+
+    def close(self, difference: Float[np.ndarray, "n k"], resolution: float = 0.0) -> Bool[np.ndarray, "n k"]:
+        """Which values are correct, given their differences from the values asked for (see `Factor.close`).
+
+        Parameters
+        ----------
+        difference : (n, k)
+            Differences, in the factors' units.
+        resolution : float
+            Uncertainty of the values, in each factor's unit.
+
+        Returns
+        -------
+        (n, k) of bool
+            True for each correct value.
+        """
+        return np.stack([f.close(difference[:, k], resolution) for k, f in enumerate(self.factors)], axis=1)

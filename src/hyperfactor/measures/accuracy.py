@@ -20,12 +20,11 @@ from jaxtyping import Bool, Float
 
 from hyperfactor import arrays
 from hyperfactor.errors import RequestError
+from hyperfactor.factors.copying import copied
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.images.family import Family, Reading, correlation
 
 VALID_CORRELATION = 0.9
-COMPARED = 2**22  # numbers that are compared at a time, of requests and trained points
-APART = 1e6  # tolerances between two categories, so that a point of the same category is always nearer
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def measure(images: Float[np.ndarray, "n c h w"], points: Float[np.ndarray, "n k
     if images.shape != needed:
         raise RequestError(f"images: got an array of shape {images.shape}, needs {needed}")
     read, shown = family.read(images).values, family.shown(points)
-    correct = _close(family.difference(read, points), family.space(), family.resolution) | ~shown
+    correct = family.space().close(family.difference(read, points), family.resolution) | ~shown
 
     ideal = family.render(np.where(shown & np.isfinite(read), read, points))
     truth = family.render(points)
@@ -109,15 +108,9 @@ def measure_by_reading(reading: Reading, points: Float[np.ndarray, "n k"], space
             f"read: got values of shape {values.shape} and fit of shape {fit.shape}, needs {points.shape} and "
             f"{points.shape[:1]}"
         )
-    correct = _close(space.difference(values, points), space)
+    correct = space.close(space.difference(values, points))
     every, valid = np.all(correct, axis=1), fit >= VALID_CORRELATION
     return Accuracy(values, correct, every, valid, every & valid, np.full(len(points), np.nan))
-
-
-def _close(
-    difference: Float[np.ndarray, "n k"], space: FactorSpace, resolution: float = 0.0
-) -> Bool[np.ndarray, "n k"]:
-    return np.stack([factor.close(difference[:, k], resolution) for k, factor in enumerate(space.factors)], axis=1)
 
 
 def copying_baseline(
@@ -125,8 +118,7 @@ def copying_baseline(
 ) -> Bool[np.ndarray, "n k"]:
     """Find which factors a model that draws the nearest trained point gets right.
 
-    Distances are measured in units of the factors' tolerances. A point of another category, or one that differs in a
-    factor without tolerance, is therefore farther than any other. Of equally near points the first is drawn.
+    `copied` says which point is nearest. A factor that is not visible at the point asked for cannot be wrong.
 
     Parameters
     ----------
@@ -142,13 +134,5 @@ def copying_baseline(
     (n, k)
         Whether the copy is correct in each factor.
     """
-    factors = family.space().factors
-    exact = [factor.kind == "categorical" or factor.tolerance == 0 for factor in factors]
-    units = np.array([1 / APART if k else factor.tolerance for k, factor in zip(exact, factors, strict=True)])
-    nearest = np.zeros(len(points), dtype=np.intp)
-    some = max(1, COMPARED // trained.size)
-    for i in range(0, len(points), some):
-        difference = family.difference(trained[None], points[i : i + some, None]) / units  # (some, m, k)
-        nearest[i : i + some] = (difference**2).sum(axis=2).argmin(axis=1)
-    close = _close(family.difference(trained[nearest], points), family.space())
+    nearest, close = copied(points, trained, family.space(), family.difference)
     return (close & family.shown(trained)[nearest]) | ~family.shown(points)

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from hyperfactor import plugins
 from hyperfactor.errors import RequestError
+from hyperfactor.factors.copying import COMPARED
 from hyperfactor.generators.base import Generator
 from hyperfactor.images import task
-from hyperfactor.measures.accuracy import COMPARED
 from hyperfactor.networks.memory import kept
 from hyperfactor.process import keep_freed_memory
 from hyperfactor.runs.run import build_model
