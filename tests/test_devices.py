@@ -79,11 +79,19 @@ class Steps(Exception):  # noqa: N818
     """The loop has recorded a row."""
 
 
+KINDS = ("transformer", "decoder", "mlp")
 META = torch.device("meta")  # a device other than the CPU, whose tensors have no values, so nothing can wait for them
 
 
 @pytest.mark.parametrize("keeps", [True, False])
-@pytest.mark.parametrize("changes", [{}, {"training": {"optimizer": "muon"}}, {"model": {"kind": "decoder"}}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"training": {"optimizer": "muon"}},
+        *({"model": {"kind": kind}} for kind in ("decoder", "mlp", "transformer")),
+    ],
+)
 def test_training_stays_on_the_device_and_waits_only_for_a_row(changes, keeps, monkeypatch):
     spec = RunSpec.parse({"data": {"picture": {"size": 16}}, "seed": 1, **changes})
     model, losses = build_model(spec).to(META), []

@@ -107,14 +107,16 @@ def test_the_stated_defaults_are_the_defaults(folder: Path):
 
 
 def test_every_key_is_documented():
-    from hyperfactor.generators.decoder import DecoderSpec
+    from hyperfactor.generators.decoder import DecoderSpec, PerceptronSpec
     from hyperfactor.generators.denoiser import UNetSpec
     from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
+    from hyperfactor.generators.transformer import TransformerSpec
     from hyperfactor.images.gaussian import Bump
     from hyperfactor.images.task import DataSpec
     from hyperfactor.training.loop import TrainingSpec
 
     text = (ROOT / "docs" / "specs.md").read_text()
-    for section in (RunSpec, DataSpec, Bump, UNetSpec, DecoderSpec, DiffusionSpec, TrainingSpec, SamplingSpec):
+    models = (UNetSpec, TransformerSpec, DecoderSpec, PerceptronSpec)
+    for section in (RunSpec, DataSpec, Bump, *models, DiffusionSpec, TrainingSpec, SamplingSpec):
         for key in section.model_fields:
             assert re.search(rf"\b{key}\b", text), key

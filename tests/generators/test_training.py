@@ -1,4 +1,4 @@
-"""Flow matching and a plain decoder, trained through specs."""
+"""Flow matching, a transformer and plain decoders, trained through specs."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,13 @@ MODELS = {
         "sampling": {"steps": 5},
         "training": {"steps": 150},
     },
+    "transformer": {
+        "model": {"kind": "transformer", "width": 32, "depth": 2, "patch": 2},
+        "sampling": {"steps": 3},
+        "training": {"steps": 150, "optimizer": "muon"},
+    },
     "decoder": {"model": {"kind": "decoder", "width": 8}, "training": {"steps": 100}},
+    "mlp": {"model": {"kind": "mlp", "width": 64}, "training": {"steps": 150}},
 }
 POINTS = np.array([[1.0, 2.0], [3.5, 4.25], [1.0, 2.0]])
 
@@ -83,7 +89,11 @@ def test_the_run_draws_and_is_looked_into_like_any_other(trained: Run):
 
 def test_what_a_decoder_has_not_is_refused(trained: Run):
     if isinstance(trained.model, Denoiser):
-        assert trained.activations("up1", 999, POINTS)["up1"].shape == (3, 16 * 2 * 2)
+        layer, width = trained.model.default_layer, {"unet": 16 * 2 * 2, "transformer": 32 * 4 * 4}
+        assert trained.activations(layer, 999, POINTS)[layer].shape == (
+            3,
+            width[trained.spec.model.model_dump()["kind"]],
+        )
         return
     cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"timestep": 1}, r"timestep: got 1, needs an integer in 0\.\.0"),
@@ -94,7 +104,7 @@ def test_what_a_decoder_has_not_is_refused(trained: Run):
     )
     for asked, message in cases:
         with pytest.raises(RequestError, match=message):
-            trained.activations("up1", factors=POINTS, **asked)  # pyright: ignore
+            trained.activations("head", factors=POINTS, **asked)  # pyright: ignore
     with pytest.raises(RequestError, match="sampling: got ddim, needs none: Decoder has no sampler"):
         trained.sample(POINTS, sampling=trained.spec.sampling)
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from hyperfactor import RunSpec
+from hyperfactor.generators.decoder import Decoder
 from hyperfactor.generators.denoiser import Denoiser
 from hyperfactor.runs import cost
 from hyperfactor.runs.run import build_model
@@ -174,3 +175,17 @@ def test_the_outlook_follows_the_pace_of_runs():
     outlook.step(c, 100, 1054.0)
     outlook.finish(c, 1054.0)
     assert outlook.share == pytest.approx(3 * whole / (3 * whole + 90))
+
+
+def test_a_loss_that_looks_at_numbers_counts_as_a_call_of_the_network(monkeypatch: pytest.MonkeyPatch):
+    def loss(self: Decoder, images: torch.Tensor, condition: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return of_model(self, images, condition, generator) * (2 if images.max() > 0 else 1)
+
+    spec = RunSpec.parse({"model": {"kind": "decoder", "width": 3}, "training": {"steps": 1, "batch": 1}})
+    of_model = Decoder.loss
+    monkeypatch.setattr(cost, "_COUNTED", {})
+    expected = cost.training(spec)
+    assert expected > 0
+    cost._COUNTED.clear()
+    monkeypatch.setattr(Decoder, "loss", loss)
+    assert cost.training(spec) == expected

@@ -208,7 +208,7 @@ def test_a_spec_goes_through_yaml_and_back(tiny: RunSpec, tmp_path: Path):
         ("sampling: {steps: 2000}", "sampling.steps: got 2000, needs at most diffusion.timesteps, 1000"),
         ("model: {attention: [up9]}", "model.attention.0: got 'up9', needs one of 'down1', 'down2', 'down3'"),
         ("model: {attention: [8, 4]}", "model.attention.0: got 8, needs one of 'down1'"),
-        ("model: {kind: vae}", "model.kind: got 'vae', needs one of 'decoder', 'unet'"),
+        ("model: {kind: gp}", "model.kind: got 'gp', needs one of 'decoder', 'mlp', "),
         ("model: {kind: decoder, attention: []}", "model: got an unknown key 'attention', needs one of kind, width"),
         ("{model: {kind: decoder}, sampling: {steps: 5}}", "sampling: got settings, needs none: a model of kind"),
         ("diffusion: {prediction: v, schedule: straight}", "diffusion: prediction: got 'v' on the straight"),

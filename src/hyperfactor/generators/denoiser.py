@@ -85,9 +85,10 @@ class Denoiser(Generator):
         The sampler and its number of steps.
     background : float
         Brightness where nothing is drawn, in [0, 1].
+    default_layer : str
+        The layer that is read if no other is named.
     """
 
-    default_layer = "up1"
     frequencies: Tensor
 
     def __init__(
@@ -97,9 +98,11 @@ class Denoiser(Generator):
         diffusion: DiffusionSpec,
         sampling: SamplingSpec,
         background: float = 0.0,
+        default_layer: str = "up1",
     ):
         super().__init__()
         self.network = network
+        self.default_layer = default_layer
         self.shape = shape
         self.diffusion = diffusion
         self.sampling = sampling

@@ -1,21 +1,23 @@
-"""The memory that a call of a network takes."""
+"""The memory that a computation takes."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 
-def kept(module: nn.Module, arguments: tuple[Tensor, ...]) -> int:
-    """Bytes that a call of a module keeps for the gradient, without its weights. Makes such a call.
+def kept(module: nn.Module, call: Callable[[], object]) -> int:
+    """Bytes that a computation keeps for the gradient, without the weights of a module. Makes the computation.
 
-    A call without gradients takes less, because it frees what later layers do not need.
+    A computation without gradients takes less, because it frees what later operations do not need.
 
     Parameters
     ----------
     module : Module
-        The network.
-    arguments : tuple of Tensor
-        Arguments of the call.
+        The module whose weights do not count.
+    call : callable
+        call(): the computation, such as a call of the module.
     """
     own = {weights.untyped_storage()._cdata for weights in module.parameters()}
     sizes: dict[int, int] = {}
@@ -28,5 +30,5 @@ def kept(module: nn.Module, arguments: tuple[Tensor, ...]) -> int:
         return value
 
     with torch.enable_grad(), saved_tensors_hooks(keep, lambda value: value):
-        module(*arguments)
+        call()
     return sum(sizes.values())

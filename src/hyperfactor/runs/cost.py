@@ -20,7 +20,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from hyperfactor import plugins
+from hyperfactor import plugins, rng
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.copying import COMPARED
 from hyperfactor.generators.base import Generator
@@ -32,7 +32,9 @@ from hyperfactor.runs.spec import RunSpec
 from hyperfactor.training.loop import fit
 
 CODED = 20  # bytes for each number of a condition, while it is computed
-CALLED = 2**28  # weights of the largest network that is called to measure its memory; larger ones take most for weights
+CALLED = (
+    2**28
+)  # weights of the largest model whose loss is computed to measure memory; larger ones take most for weights
 COPIES = 13  # of each weight: itself, gradient, average, two moments, and those and their bytes in a checkpoint
 PASSED = 1.2  # peak memory of a training step, relative to the memory that is kept for the gradient
 JUDGED = 56  # bytes for each pixel of a drawing, while it is judged
@@ -42,26 +44,26 @@ STEPS = 2  # steps before the first one that is timed
 
 
 @dataclass(frozen=True)
-class _Network:
-    """Counts of a generator's network.
+class _Counts:
+    """Counts of a generator.
 
     Attributes
     ----------
     parameters : int
-        Learnt numbers.
+        Learnt numbers, with those of networks that only training needs.
     forward : int
-        Floating-point operations of a call for one picture.
-    both : int
-        Floating-point operations of a call and of its gradient.
+        Floating-point operations of a call of its network for one picture.
+    training : int
+        Floating-point operations of the loss of one picture, and of its gradient.
     """
 
     parameters: int
     forward: int
-    both: int
+    training: int
 
 
 def parameters(spec: RunSpec) -> int:
-    """Number of weights of a spec's network."""
+    """Number of weights that the training of a spec changes."""
     return _counted(spec).parameters
 
 
@@ -70,7 +72,7 @@ def training(spec: RunSpec) -> int:
 
     A multiplication and an addition are two operations. They are counted without computing the network.
     """
-    return _counted(spec).both * spec.training.steps * spec.training.batch
+    return _counted(spec).training * spec.training.steps * spec.training.batch
 
 
 def judging(spec: RunSpec) -> int:
@@ -78,9 +80,9 @@ def judging(spec: RunSpec) -> int:
     return _counted(spec).forward * _calls(spec) * len(spec.task.judged())
 
 
-def _counted(spec: RunSpec) -> _Network:
+def _counted(spec: RunSpec) -> _Counts:
     if (key := _sections(spec)) not in _COUNTED:
-        _COUNTED[key] = _count(*_without_numbers(spec))
+        _COUNTED[key] = _count(spec)
     return _COUNTED[key]
 
 
@@ -97,36 +99,52 @@ def _sections(spec: RunSpec) -> tuple:
     return (*sections, spec.data.picture.shape, spec.encoding.width(spec.data.picture.space()))
 
 
-_COUNTED: dict[tuple, _Network] = {}
+_COUNTED: dict[tuple, _Counts] = {}
 _CALLS: dict[tuple, int] = {}
 
 
 def _without_numbers(spec: RunSpec) -> tuple[Generator, tuple[Tensor, ...]]:
     """The generator of a spec, and the arguments of its network for one picture, without memory for their numbers."""
     with torch.device("meta"):
-        model = build_model(spec)
+        model = build_model(spec).to("meta")
         return model, model.inputs(torch.empty(1, spec.encoding.width(spec.data.picture.space())))
 
 
-def _count(model: Generator, inputs: tuple[Tensor, ...]) -> _Network:
+def _count(spec: RunSpec) -> _Counts:
+    model, inputs = _without_numbers(spec)
+    with torch.no_grad():
+        forward = _operations(lambda: model.network(*inputs))
+    try:
+        training = _operations(lambda: _loss(spec, model, "meta").backward())
+    except (RuntimeError, NotImplementedError):  # a loss that looks at numbers
+        training = _operations(lambda: model.network(*inputs).sum().backward())
+    return _Counts(_parameters(model), forward, training)
+
+
+def _operations(call: Callable[[], object]) -> int:
+    """Floating-point operations of a computation."""
     from torch.utils.flop_counter import FlopCounterMode  # 2 s to import
 
-    with FlopCounterMode(display=False) as forward, torch.no_grad():
-        model.network(*inputs)
-    with FlopCounterMode(display=False) as both:
-        model.network(*inputs).sum().backward()
-    return _Network(_parameters(model), forward.get_total_flops(), both.get_total_flops())
+    with FlopCounterMode(display=False) as counted:
+        call()
+    return counted.get_total_flops()
+
+
+def _loss(spec: RunSpec, model: Generator, device: str) -> Tensor:
+    """The loss of a model of a spec, of one black picture."""
+    images = torch.zeros(1, *spec.data.picture.shape, device=device)
+    condition = torch.zeros(1, spec.encoding.width(spec.data.picture.space()), device=device)
+    return model.loss(images, condition, rng.torch_stream(spec.seed, "cost.noise"))
 
 
 def _parameters(model: Generator) -> int:
-    return sum(weights.numel() for weights in model.network.parameters())
+    return sum(weights.numel() for weights in model.parameters())
 
 
 def _kept(spec: RunSpec) -> int:
-    """Bytes that a call of the network keeps for the gradient of one picture, without weights. Makes such a call."""
+    """Bytes that the loss keeps for the gradient of one picture, without weights. Computes such a loss."""
     model = build_model(spec)
-    inputs = model.inputs(torch.zeros(1, spec.encoding.width(spec.data.picture.space())))
-    return kept(model.network, inputs)
+    return kept(model, lambda: _loss(spec, model, "cpu"))
 
 
 @dataclass(frozen=True)
@@ -307,7 +325,7 @@ def rates_of_other_machine(specs: Sequence[RunSpec], stated: float) -> dict[str,
     stated : float
         Pictures a second on which the network with most operations is trained.
     """
-    operations = {spec.id: _counted(spec).both for spec in specs}
+    operations = {spec.id: _counted(spec).training for spec in specs}
     return {run: stated * max(operations.values()) / count for run, count in operations.items()}
 
 
@@ -404,7 +422,7 @@ def _kind(spec: RunSpec) -> tuple:
 
 def _timed_batch(spec: RunSpec) -> int:
     """The batch with which a rate is measured: that of the spec, or a smaller one with TIMED operations."""
-    return max(1, min(spec.training.batch, int(TIMED / _counted(spec).both)))
+    return max(1, min(spec.training.batch, int(TIMED / _counted(spec).training)))
 
 
 _TOGETHER: list[Barrier] = []  # in a process that measures: where it waits for the others

@@ -162,7 +162,7 @@ def draw(model: Generator, spec: RunSpec, points: Float[np.ndarray, "n k"], seed
 
 def _at_once(model: Generator, condition: Float[Tensor, "n d"]) -> int:
     """Number of pictures to draw at a time."""
-    return at_once(condition.device, lambda: kept(model.network, model.inputs(condition[:1])))
+    return at_once(condition.device, lambda: kept(model.network, lambda: model.network(*model.inputs(condition[:1]))))
 
 
 def _streams(points: np.ndarray, space: FactorSpace, seed: int) -> Iterator[torch.Generator]:
