@@ -161,7 +161,7 @@ def mentions(path: Path, wanted: str) -> list[str]:
 @pytest.mark.parametrize(
     ("wanted", "at_home"),
     [
-        ("x|y|xy", ("images/gaussian.py", "images/shapes.py", "experiments/", "figures/")),
+        ("x|y|xy", ("images/gaussian.py", "images/shapes.py", "images/digits.py", "experiments/", "figures/")),
         (".*UNet.*", ("networks/", "generators/")),
         ("Bump|Sos|Gaussian|Shapes", ("images/", "factors/__init__.py", "experiments/", "percolation/", "cli.py")),
     ],

@@ -195,7 +195,7 @@ class Gaussian(Family):
             step /= 8
             near = best[:, None] + step * np.arange(-8, 9)  # (n, 17)
             if self.boundary == "open":
-                near = near.clip(-0.5, edge)
+                near = near.clip(-0.5, edge - self.resolution)  # a centre on the far edge is not visible
             templates = unit(self.profiles(near.ravel(), axis)).reshape(*near.shape, self.size)
             match = np.einsum("np,nmp->nm", given, templates)
             best = near[np.arange(len(near)), match.argmax(axis=1)]

@@ -17,12 +17,11 @@ from hyperfactor.errors import RequestError
 from hyperfactor.factors.encoding import Encoding
 from hyperfactor.factors.regions import Everything, Region
 from hyperfactor.factors.space import FactorSpace, PositiveByFactor
+from hyperfactor.images import bumps, digits, shapes  # noqa: F401  each makes its family known to specs
 from hyperfactor.images.family import Family
-from hyperfactor.images.gaussian import Bump, Sos
-from hyperfactor.images.shapes import Shapes
+from hyperfactor.images.gaussian import Bump
 from hyperfactor.strict import Integer, Number, Strict
 
-FAMILIES = (Bump, Sos, Shapes)  # the families that a spec can name without an import by its user
 TRAIN = "train"  # name of the training region in an evaluation; no test region may have it
 NAME = re.compile(r"[\w+-]+( [\w+-]+)*")  # names of test regions, which also name columns of tables
 KEPT = 2**28  # size of the largest set of training pictures that a task keeps, in bytes
