@@ -126,10 +126,10 @@ def test_points_outside_are_named(points, message: str):
 @pytest.mark.parametrize("spacing", [1e-3, 1e-9, 1e-300, 5e-324])
 def test_a_lattice_that_no_memory_holds_is_refused_before_it_is_made(spacing: float):
     square = FactorSpace((Factor("x", 0, 31), Factor("y", 0, 31)))
-    with pytest.raises(RequestError, match="got .*, needs .*at most 1,000,000"):
+    with pytest.raises(RequestError, match="got .*, needs .*at most 1,048,576"):
         square.lattice(spacing)
     with pytest.raises(
-        RequestError, match=r"31 x 100,001 = 3,100,031 points, needs at most 1,000,000; a larger spacing, or fixed"
+        RequestError, match=r"31 x 100,001 = 3,100,031 points, needs at most 1,048,576; a larger spacing, or fixed"
     ):
         FactorSpace((Factor("x", 0, 30), Factor("y", 0, 1))).lattice({"y": 1e-5})
     with pytest.raises(RequestError, match="factor shape: got spacing 1, which makes 1e\\+12 values"):

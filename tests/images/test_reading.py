@@ -1,10 +1,15 @@
 """Every family reads its true pictures, with a little noise or without, wherever in its space they lie."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from hyperfactor.images import Bump, Bumps, Digits, Family, Shapes, Sos
+from hyperfactor.images.files import FromFile
 from hyperfactor.measures.accuracy import measure
+
+from .small_files import SMALL
 
 NOISE = 0.02  # standard deviation in each pixel
 TESTED: dict[str, tuple[Family, int]] = {
@@ -18,11 +23,25 @@ TESTED: dict[str, tuple[Family, int]] = {
     "digits": (Digits(), 600),
     "shapes": (Shapes(), 300),
 }
+FROM_FILES = 400  # points of the families whose pictures are in a file
+
+
+@pytest.fixture(params=[*TESTED, *SMALL])
+def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Family, int]:
+    """A family, and the number of points at which it is asked to read."""
+    if request.param in TESTED:
+        return TESTED[request.param]
+    if request.param == "shapes3d":
+        pytest.importorskip("h5py", reason="h5py is not installed")
+    monkeypatch.setenv("HYPERFACTOR_DATA", str(tmp_path))
+    return SMALL[request.param](tmp_path), FROM_FILES
 
 
 def drawn(family: Family, n: int, seed: int) -> np.ndarray:
     """Random points of the whole space at which something is visible."""
     generator = np.random.default_rng(seed)
+    if isinstance(family, FromFile):
+        return generator.permutation(family.space().lattice())[:n]
     points = np.stack(
         [
             generator.integers(int(factor.low), int(factor.high) + 1, n)
@@ -37,12 +56,11 @@ def drawn(family: Family, n: int, seed: int) -> np.ndarray:
 
 def test_each_family_of_the_package_is_tested():
     ours = {name for name, kind in Family.kinds.items() if kind.__module__.startswith("hyperfactor.")}
-    assert ours == {getattr(family, "family") for family, _ in TESTED.values()}  # noqa: B009
+    assert ours == {*(type(family).model_fields["family"].default for family, _ in TESTED.values()), *SMALL}
 
 
-@pytest.mark.parametrize("name", TESTED)
-def test_true_pictures_are_read_right(name: str):
-    family, n = TESTED[name]
+def test_true_pictures_are_read_right(case: tuple[Family, int]):
+    family, n = case
     points = drawn(family, n, seed=0)
     images = family.render(points)
     assert images.shape == (len(points), *family.shape)
@@ -57,9 +75,8 @@ def test_true_pictures_are_read_right(name: str):
     assert measure(noisy, points, family).right.mean() >= 0.999
 
 
-@pytest.mark.parametrize("name", TESTED)
-def test_uniform_pictures_show_nothing(name: str):
-    family, _ = TESTED[name]
+def test_uniform_pictures_show_nothing(case: tuple[Family, int]):
+    family, _ = case
     read = family.read(np.full((2, *family.shape), family.background))
     assert np.isnan(read.values).all()
     assert (read.fit == 0).all()

@@ -13,7 +13,7 @@ from hyperfactor import arrays
 from hyperfactor.errors import RequestError
 from hyperfactor.strict import BY_NAME, EACH, NAMED, Number
 
-MOST = 1_000_000  # points of a lattice; all are in memory at once
+MOST = 2**20  # points of a lattice, as many as MPI3D has; all are in memory at once
 ROUNDING = 1e-9  # share of a factor's range; values that differ by less are the same value
 TICKS = 1e6  # cells into which a factor's range is divided
 ASIDE = math.pi / 10  # of a cell: the ends of cells lie beside the values that lattices usually have

@@ -17,7 +17,7 @@ from hyperfactor.errors import RequestError
 from hyperfactor.factors.encoding import Encoding
 from hyperfactor.factors.regions import Everything, Region
 from hyperfactor.factors.space import FactorSpace, PositiveByFactor
-from hyperfactor.images import bumps, digits, shapes  # noqa: F401  each makes its family known to specs
+from hyperfactor.images import bumps, digits, dsprites, mpi3d, shapes, shapes3d  # noqa: F401  specs know them by name
 from hyperfactor.images.family import Family
 from hyperfactor.images.gaussian import Bump
 from hyperfactor.strict import Integer, Number, Strict
