@@ -79,7 +79,7 @@ class Steps(Exception):  # noqa: N818
     """The loop has recorded a row."""
 
 
-KINDS = ("transformer", "decoder", "mlp")
+KINDS = ("transformer", "decoder", "mlp", "vae", "gan")
 META = torch.device("meta")  # a device other than the CPU, whose tensors have no values, so nothing can wait for them
 
 

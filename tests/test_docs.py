@@ -109,14 +109,16 @@ def test_the_stated_defaults_are_the_defaults(folder: Path):
 def test_every_key_is_documented():
     from hyperfactor.generators.decoder import DecoderSpec, PerceptronSpec
     from hyperfactor.generators.denoiser import UNetSpec
+    from hyperfactor.generators.gan import GANSpec
     from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
     from hyperfactor.generators.transformer import TransformerSpec
+    from hyperfactor.generators.vae import VAESpec
     from hyperfactor.images.gaussian import Bump
     from hyperfactor.images.task import DataSpec
     from hyperfactor.training.loop import TrainingSpec
 
     text = (ROOT / "docs" / "specs.md").read_text()
-    models = (UNetSpec, TransformerSpec, DecoderSpec, PerceptronSpec)
+    models = (UNetSpec, TransformerSpec, DecoderSpec, PerceptronSpec, VAESpec, GANSpec)
     for section in (RunSpec, DataSpec, Bump, *models, DiffusionSpec, TrainingSpec, SamplingSpec):
         for key in section.model_fields:
             assert re.search(rf"\b{key}\b", text), key

@@ -9,18 +9,23 @@ from hyperfactor import RunSpec
 from hyperfactor.generators.decoder import Decoder
 from hyperfactor.networks.decoder import decoder, perceptron
 from hyperfactor.runs import cost
+from hyperfactor.runs.run import build_model
 
 MATCHED = [
     pytest.param({"kind": "decoder", "hidden": 224}, id="decoder"),
     pytest.param({"kind": "mlp"}, id="mlp"),
     pytest.param({"kind": "transformer"}, id="transformer"),
+    pytest.param({"kind": "vae"}, id="vae"),
+    pytest.param({"kind": "gan"}, id="gan"),
 ]
 
 
 @pytest.mark.parametrize("model", MATCHED)
 def test_a_generator_has_as_many_weights_as_the_u_net_to_within_a_tenth(model: dict):
     spec = RunSpec.parse({"model": model})
-    assert cost.parameters(spec) == pytest.approx(cost.parameters(RunSpec()), rel=0.1)
+    drawing = sum(weights.numel() for weights in build_model(spec).network.parameters())
+    for count in (drawing, cost.parameters(spec)):  # without and with an encoder or a discriminator
+        assert count == pytest.approx(cost.parameters(RunSpec()), rel=0.1)
 
 
 def test_a_plain_decoder_has_no_latent_numbers_and_the_weighted_error_of_its_picture_as_loss():

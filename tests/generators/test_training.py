@@ -1,4 +1,4 @@
-"""Flow matching, a transformer and plain decoders, trained through specs."""
+"""Flow matching, a transformer, plain decoders and a VAE, trained through specs."""
 
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ MODELS = {
         "training": {"steps": 150, "optimizer": "muon"},
     },
     "decoder": {"model": {"kind": "decoder", "width": 8}, "training": {"steps": 100}},
+    "vae": {"model": {"kind": "vae", "hidden": 256, "latent": 4}, "training": {"steps": 100}},
     "mlp": {"model": {"kind": "mlp", "width": 64}, "training": {"steps": 150}},
 }
 POINTS = np.array([[1.0, 2.0], [3.5, 4.25], [1.0, 2.0]])
@@ -78,7 +79,7 @@ def test_the_run_draws_and_is_looked_into_like_any_other(trained: Run):
     assert images.dtype == np.float32
     assert images.min() >= 0
     assert images.max() <= 1
-    decodes = isinstance(trained.model, Decoder)
+    decodes = isinstance(trained.model, Decoder) and not trained.model.latent
     assert np.array_equal(images[0], images[2]) == decodes  # a decoder has no noise
     layer = trained.model.default_layer
     found = trained.activations((layer, "head"), factors=POINTS)
@@ -105,7 +106,7 @@ def test_what_a_decoder_has_not_is_refused(trained: Run):
     for asked, message in cases:
         with pytest.raises(RequestError, match=message):
             trained.activations("head", factors=POINTS, **asked)  # pyright: ignore
-    with pytest.raises(RequestError, match="sampling: got ddim, needs none: Decoder has no sampler"):
+    with pytest.raises(RequestError, match=r"sampling: got ddim, needs none: \w+ has no sampler"):
         trained.sample(POINTS, sampling=trained.spec.sampling)
 
 
