@@ -7,10 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hyperfactor import Run
 from hyperfactor.experiments import hyperfactorization
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import draw
 from hyperfactor.figures.hyperfactorization import LINES, PREDICTIONS
+from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.measures.geometry import clifford_torus, hyper_factorized_torus
 
 from ..figures import reading
@@ -44,7 +46,7 @@ class Noisy(FakeRun):
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hyperfactorization, "LAYERS", (hyperfactorization.LAYER,))
-    monkeypatch.setattr(hyperfactorization, "DRAWINGS", {16: 4})
+    monkeypatch.setattr(hyperfactorization, "DRAWINGS", 4)
     monkeypatch.setattr(hyperfactorization, "EVERY", {16: 4})
     monkeypatch.setattr(hyperfactorization, "LINES", 20)
 
@@ -118,6 +120,17 @@ def test_a_preset_that_sets_the_prediction_leaves_its_recipes():
         assert (spec.diffusion.prediction, str(spec.data.picture.shape[1]), spec.seed) == (prediction, side, 3)
         assert spec.encoding.model_dump()["kind"] == {"wraps": "periodic"}.get(code, code)
     assert len(hyperfactorization.specs("laptop", 0)) == 12
+
+
+@pytest.mark.parametrize("sampling", [SamplingSpec(steps=2), None])
+def test_a_part_of_the_drawings_is_what_is_drawn_there_alone(run: Run, sampling: SamplingSpec | None):
+    last, layers = run.spec.training.steps, ["up1"]
+    whole = hyperfactorization.draw_readings(run, last, 3, 1, ["up1", "up2"], sampling).part(2, 2, layers)
+    alone = hyperfactorization.draw_readings(run, last, 2, 2, layers, sampling)
+    assert (whole.step, whole.stride, list(whole.readings)) == (last, 2, layers)
+    assert np.array_equal(whole.both, alone.both)
+    assert np.array_equal(whole.right, alone.right)
+    assert np.allclose(whole.readings["up1"], alone.readings["up1"], atol=1e-5)
 
 
 # ---- figures ----

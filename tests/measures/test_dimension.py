@@ -10,6 +10,7 @@ from hyperfactor.measures.dimension import (
     two_nn,
 )
 from hyperfactor.measures.geometry import clifford_torus, hyper_factorized_torus, torus_3d
+from hyperfactor.measures.readings import noise_variance
 
 
 def flat(R):
@@ -41,6 +42,31 @@ def test_weights_stand_for_repeated_points():
     weighted = participation_ratio_of_weighted([points])
     assert weighted(times) == pytest.approx(participation_ratio(np.repeat(points, times, axis=0)))
     assert weighted(7.0 * times) == pytest.approx(weighted(times))
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_weights_of_many_samples_give_the_ratio_of_each(count):
+    """Repeated points are whole numbers of weights, and the sums over pairs of readings are taken one by one here."""
+    generator = np.random.default_rng(3)
+    readings = np.pad(flat(clifford_torus(4)), ((0, 0), (0, 3))) + 0.1 * generator.normal(size=(count, 16, 7))
+    times = generator.integers(0, 3, (5, 16))
+    weighted = participation_ratio_of_weighted(list(readings))
+    centred = readings - readings.mean(axis=1, keepdims=True)
+    luck = noise_variance(centred) if count > 1 else 0.0
+    for w, found in zip(times, weighted(times), strict=True):
+        assert weighted(w) == pytest.approx(found)
+        assert found == pytest.approx(by_pairs(readings, w / w.sum(), luck, centred))
+
+
+def by_pairs(readings, w, luck, centred):
+    """The ratio of `participation_ratio_of_weighted`, from every product of points and of readings."""
+    count = len(readings)
+    X = readings - np.tensordot(w, readings, (0, 1))[:, None]
+    apart = [(a, b) for a in range(count) for b in range(count) if a != b or count == 1]
+    lengths = np.mean([np.sum(X[a] * X[b], axis=1) for a, b in apart], axis=0)
+    squares = np.mean([(X[a] @ X[b].T) * (X[c] @ X[d].T) for a, c in apart for b, d in apart], axis=0)
+    np.fill_diagonal(squares, lengths**2 - luck)
+    return (w @ lengths) ** 2 / (w @ squares @ w)
 
 
 @pytest.mark.parametrize("count", [2, 3])

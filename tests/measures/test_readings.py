@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from hyperfactor.errors import RequestError
+from hyperfactor.measures.comparison import statistics
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import (
     additivity,
@@ -152,6 +153,15 @@ def test_the_ceiling_says_what_noise_leaves_of_equal_curves():
     assert found.statistics["x-on-x orthogonality"].mean() == pytest.approx(0, abs=0.02)
     assert found.ceiling["x-on-x parallelism"] == found.ceiling["x within"] < 0.2
     json.dumps([found.to_json(), additivity(readings(clifford_torus(N), 0.2, 0)).to_json()], allow_nan=False)
+
+
+def test_statistics_alone_are_those_of_the_comparison():
+    for R in (readings(torus_3d(N), 0.1, 0, count=3), torus_3d(N)):
+        alone, found = statistics(R), compare(R, bootstrap=2)
+        assert list(alone.values) == list(found.statistics)
+        for name, values in alone.values.items():
+            assert np.array_equal(values, found.statistics[name])
+        assert (alone.noise, alone.ceiling) == (found.noise, found.ceiling)
 
 
 # ---- inner products ----

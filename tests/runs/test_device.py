@@ -33,7 +33,8 @@ def test_as_many_pictures_are_drawn_as_a_share_of_the_free_memory_holds(each, fr
 
 
 def test_on_the_cpu_the_network_is_not_called_to_measure_it():
-    assert at_once(torch.device("cpu"), lambda: pytest.fail("called")) == device.BATCH
+    cpu, never = torch.device("cpu"), lambda: pytest.fail("called")
+    assert [at_once(cpu, side**2, never) / device.BATCH for side in (64, 32, 24, 16)] == [1, 1, 1, 4]
 
 
 def test_memory_that_torch_has_reserved_is_free():
@@ -43,7 +44,7 @@ def test_memory_that_torch_has_reserved_is_free():
         mock.patch("torch.cuda.memory_reserved", return_value=50 * GB),
         mock.patch("torch.cuda.memory_allocated", return_value=10 * GB),
     ):
-        assert at_once(gpu, lambda: GB) == 16
+        assert at_once(gpu, 1024, lambda: GB) == 16
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from hyperfactor.experiments.lattice import dimension_over_lines, every, stride
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.images.gaussian import Bump
+from hyperfactor.measures.comparison import Statistics, statistics
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import Comparison, additivity, clifford_torus, compare
 from hyperfactor.measures.references import references
@@ -56,7 +57,8 @@ LAYER = "up1"
 DRAWN = SamplingSpec(sampler="ddim", steps=20)
 ANCESTRAL = SamplingSpec(sampler="ddpm", steps=1000)
 COMPARED = ("epsilon", 16, "wraps")  # this recipe is also drawn with ANCESTRAL, at every other lattice value
-DRAWINGS = {16: 8, 32: 2}  # drawings of each lattice point at the end of training, by side; 2 before
+DRAWINGS = 8  # drawings of each lattice point at the end of training
+FEWEST = 2  # drawings before, and the fewest that can be corrected
 EVERY = {16: 1, 32: 2}  # step between the watched steps that are examined, by side
 PART = 16  # largest number of lattice values of each factor before the end of training
 MEANS = (1, 2, 4, 8)  # drawings of a point in the mean that is read
@@ -122,6 +124,20 @@ class Drawn:
     readings: Mapping[str, Sequence[np.ndarray]]
     space: FactorSpace
 
+    def part(self, count: int, apart: int, layers: Sequence[str]) -> "Drawn":
+        """Return the first drawings of every apart-th value of each factor.
+
+        They equal new drawings of these points, because neither the other points nor the other drawings change the
+        noise of one.
+        """
+        sides = self.readings[layers[0]][0].shape[:2]
+        both, right = (
+            of.reshape(-1, *sides)[:count, ::apart, ::apart].reshape(min(count, len(of)), -1)
+            for of in (self.both, self.right)
+        )
+        readings = {layer: [R[::apart, ::apart] for R in self.readings[layer][:count]] for layer in layers}
+        return replace(self, stride=self.stride * apart, both=both, right=right, readings=readings)
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -137,10 +153,15 @@ class Geometry:
         return Representation.of(self.readings[0] if len(self.readings) == 1 else list(self.readings), self.space)
 
     @cached_property
+    def statistics(self) -> Statistics:
+        """The statistics alone, without intervals."""
+        return statistics(self.representation, seed=self.seed)
+
+    @cached_property
     def compared(self) -> Comparison:
         """The comparison with the ideal shapes."""
         ideal = references(self.representation.axes, self.representation.sizes)
-        return compare(self.representation, seed=self.seed, against=ideal)
+        return self.statistics.compared(against=ideal)
 
     def mean(self, name: str) -> Estimate:
         """Return a statistic's mean, with its bootstrap interval over curves and steps."""
@@ -180,15 +201,39 @@ class Geometry:
 
         Noise and ceilings of a single reading are NaN.
         """
-        found, parts = self.compared, additivity(self.representation)
+        found, parts = self.statistics, additivity(self.representation)
+        names = [f"{kind} {test}" for test in TESTS for kind in KINDS]
+        means = {name: float(found.values[name].mean()) if name in found.values else np.nan for name in names}
+        of_test = [sum(means[f"{kind} {test}"] for kind in KINDS[1:]) / 2 for test in TESTS]
         return {
             "noise": np.nan if found.noise is None else found.noise,
-            **{f"{kind} {test}": float(found.statistics[f"{kind} {test}"].mean()) for test in TESTS for kind in KINDS},
+            **means,
             **{f"ceiling {test}": found.ceiling.get(f"x-on-x {test}", np.nan) for test in TESTS},
             "interaction": parts.interaction,
             "dimension": participation_ratio(self.representation),
-            "signature": self.signature().value,
+            "signature": (of_test[0] / HALF + 1 - of_test[1]) / 2,
         }
+
+    def found(self) -> "Found":
+        """Return what is claimed of this representation."""
+        return Found({test: self.margin(test) for test in TESTS}, self.dimension(), self.signature())
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is claimed of one representation.
+
+    Attributes
+    ----------
+    margins : mapping of str to Estimate
+        By test, `Geometry.margin`.
+    dimension, signature : Estimate
+        The participation ratio, and the signature.
+    """
+
+    margins: Mapping[str, Estimate]
+    dimension: Estimate
+    signature: Estimate
 
 
 @dataclass(frozen=True)
@@ -203,8 +248,12 @@ class Examined:
         Its seed.
     both : float
         Share of drawings at the end of training that are at the right place.
-    plain, corrected : Geometry
-        LAYER at the end, from one drawing a point and from all.
+    size : int
+        Number of lattice values of each factor at the end.
+    plain, corrected : Found or None
+        LAYER at the end, from one drawing a point and from all; None for a model that has not learnt.
+    statistics : mapping of str to array
+        Values of figure 3's statistics of these two that can be measured, as "plain.x-on-y orthogonality".
     rows : tuple of dict
         Rows of the table.
     noisiest : Estimate or None
@@ -214,20 +263,12 @@ class Examined:
     role: str
     seed: int
     both: float
-    plain: Geometry
-    corrected: Geometry
+    size: int
+    plain: Found | None
+    corrected: Found | None
+    statistics: Mapping[str, np.ndarray]
     rows: tuple[dict[str, Any], ...]
     noisiest: Estimate | None
-
-    def statistics(self) -> dict[str, np.ndarray]:
-        """Return the values of figure 3's statistics that can be measured."""
-        found = {}
-        for name, geometry in (("plain", self.plain), ("corrected", self.corrected)):
-            with suppress(RequestError):
-                values = geometry.compared.statistics
-                found |= {f"{name}.{kind} {test}": values[f"{kind} {test}"].astype(np.float32)
-                          for kind in KINDS for test in TESTS if f"{kind} {test}" in values}  # fmt: skip
-        return found
 
 
 def draw_readings(
@@ -255,14 +296,14 @@ def draw_readings(
     points, sides = every(spec.data, apart)
     both, right, readings = [], [], {layer: [] for layer in layers}
     for k in range(count):
-        seed = max(DRAWINGS.values()) * spec.seed + k
+        seed = DRAWINGS * spec.seed + k
         images = spec.task.render(points) if sampling is None else run.sample(points, seed, step, sampling=sampling)
         judged = judge(spec.task, "lattice", points, images)
         both.append(judged["all"].to_numpy())
         right.append(judged["right"].to_numpy())
         found = run.activations(layers, factors=points, step=step, pictures=images, seed=seed)
         for layer in layers:
-            readings[layer].append(found[layer].reshape(*sides, -1).astype(np.float64))
+            readings[layer].append(found[layer].reshape(*sides, -1))
     source = "truth" if sampling is None else f"{sampling.sampler} {sampling.steps}"
     return Drawn(spec.seed, step, source, apart, np.array(both), np.array(right), readings, spec.data.picture.space())
 
@@ -292,8 +333,9 @@ def measure(drawn: Drawn, layer: str, means: Sequence[int] = (1,)) -> Iterator[t
     readings = drawn.readings[layer]
     for count in means:
         if count <= len(readings):
-            yield "plain", count, Geometry(drawn.seed, [np.mean(readings[:count], axis=0)], drawn.space)
-    for count in sorted({2, len(readings)}) if len(readings) > 1 else ():
+            mean = np.asarray(np.mean(readings[:count], axis=0, dtype=np.float64))
+            yield "plain", count, Geometry(drawn.seed, [mean], drawn.space)
+    for count in sorted({FEWEST, len(readings)}) if len(readings) > 1 else ():
         yield "corrected", count, Geometry(drawn.seed, readings[:count], drawn.space)
 
 
@@ -301,26 +343,56 @@ def examine(role: str, run: Run) -> Examined:
     """Draw and measure a model at the end of its training, and on a coarser lattice along it."""
     data, last, apart = run.spec.data, run.spec.training.steps, stride(run.spec.data)
     few_points = data.test_points is not None
-    count, how = (2, run.spec.sampling) if few_points else (DRAWINGS[data.picture.shape[1]], DRAWN)
+    count, how = (FEWEST, run.spec.sampling) if few_points else (DRAWINGS, DRAWN)
     end = draw_readings(run, last, count, apart, LAYERS, how)
-    drawn = [end, draw_readings(run, last, 1, apart, [LAYER], None)]
+    truth = draw_readings(run, last, 1, apart, [LAYER], None)
+    drawn = [end, truth]
     if role == " ".join(map(str, COMPARED)) and not few_points:
-        drawn += [draw_readings(run, last, 2, 2 * apart, [LAYER], sampler) for sampler in (ANCESTRAL, DRAWN)]
-    rows = [
-        _row(role, of, layer, kind, k, geometry)
-        for of in drawn
-        for layer in of.readings
-        for kind, k, geometry in measure(of, layer, MEANS)
-    ]
-    (_, _, plain), *_, (_, _, corrected) = measure(end, LAYER)
-    along, noisiest = _along(role, run, apart, how)
-    return Examined(role, run.spec.seed, float(end.both.mean()), plain, corrected, (*rows, *along), noisiest)
+        ancestral = draw_readings(run, last, FEWEST, 2 * apart, [LAYER], ANCESTRAL)
+        drawn += [ancestral, end.part(FEWEST, 2, [LAYER])]
+    rows, claimed = [], []
+    for of in drawn:
+        for layer in of.readings:
+            for kind, k, geometry in measure(of, layer, MEANS):
+                rows.append(_row(role, of, layer, kind, k, geometry))
+                if of is end and layer == LAYER:
+                    claimed.append(geometry)
+    plain, corrected = claimed[0], claimed[-1]
+    along, noisiest = _along(role, run, end, truth, how)
+    both = float(end.both.mean())
+    found = (plain.found(), corrected.found()) if both >= LEARNT else (None, None)
+    size = len(end.readings[LAYER][0])
+    return Examined(role, run.spec.seed, both, size, *found, _shown(plain, corrected), (*rows, *along), noisiest)
 
 
-def _along(role: str, run: Run, apart: int, how: SamplingSpec) -> tuple[list[dict[str, Any]], Estimate | None]:
+def _shown(plain: Geometry, corrected: Geometry) -> dict[str, np.ndarray]:
+    """Return the values of figure 3's statistics that can be measured."""
+    found = {}
+    for name, geometry in (("plain", plain), ("corrected", corrected)):
+        with suppress(RequestError):
+            values = geometry.statistics.values
+            found |= {f"{name}.{kind} {test}": values[f"{kind} {test}"].astype(np.float32)
+                      for kind in KINDS for test in TESTS if f"{kind} {test}" in values}  # fmt: skip
+    return found
+
+
+def _along(
+    role: str, run: Run, end: Drawn, truth: Drawn, how: SamplingSpec
+) -> tuple[list[dict[str, Any]], Estimate | None]:
     """Measure a model at the watched steps of its training.
 
     The end of training is among them if the lattice is coarser than that of the end.
+
+    Parameters
+    ----------
+    role : str
+        Role of the model.
+    run : Run
+        The model.
+    end, truth : Drawn
+        The model at the end of training, from its drawings and from the truth.
+    how : SamplingSpec
+        How pictures are drawn.
 
     Returns
     -------
@@ -330,19 +402,27 @@ def _along(role: str, run: Run, apart: int, how: SamplingSpec) -> tuple[list[dic
         As for `Examined`.
     """
     training, side = run.spec.training, run.spec.data.picture.shape[1]
-    coarse = max(apart, side // PART)
+    coarse = max(end.stride, side // PART)
     steps = sorted(step for step in training.snapshots if step < training.steps)[:: EVERY[side]]
+    views = [
+        (
+            partial(draw_readings, run, step, FEWEST, coarse, [LAYER], how),
+            partial(draw_readings, run, step, 1, coarse, [LAYER], None),
+        )
+        for step in steps
+    ]
+    if (times := coarse // end.stride) > 1:
+        views.append((partial(end.part, FEWEST, times, [LAYER]), partial(truth.part, 1, times, [LAYER])))
     rows, most, noisiest = [], -np.inf, None
-    for step in [*steps, *([training.steps] if coarse > apart else [])]:
-        drawn = draw_readings(run, step, 2, coarse, [LAYER], how)
+    for draw, draw_truth in views:
+        drawn, of_truth = draw(), draw_truth()
         (_, _, plain), (_, _, corrected) = measure(drawn, LAYER)
         rows.append(_row(role, drawn, LAYER, "plain", 1, plain))
-        rows.append(found := _row(role, drawn, LAYER, "corrected", 2, corrected))
+        rows.append(found := _row(role, drawn, LAYER, "corrected", FEWEST, corrected))
         if np.isfinite(found["signature"]) and most < found["noise"] <= CORRECTS:
-            most, noisiest = found["noise"], less(plain.signature(), corrected.signature())
-        truth = draw_readings(run, step, 1, coarse, [LAYER], None)
-        rows += [_row(role, truth, LAYER, kind, k, geometry) for kind, k, geometry in measure(truth, LAYER)]
-    return rows, noisiest
+            most, noisiest = found["noise"], (plain, corrected)
+        rows += [_row(role, of_truth, LAYER, kind, k, geometry) for kind, k, geometry in measure(of_truth, LAYER)]
+    return rows, noisiest and less(*(geometry.signature() for geometry in noisiest))
 
 
 def _row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry: Geometry) -> dict[str, Any]:
@@ -362,16 +442,18 @@ def _row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry: G
 def analyse(runs: Runs) -> Analysis:
     """Return the claims, a table of all measurements, and the statistics that figure 3 draws."""
     jobs = [(role, run) for role, of_role in runs.items() for run in of_role]
+    jobs.sort(key=lambda job: -job[1].spec.data.picture.shape[1])  # the longest first: all cores end together
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(lambda job: examine(*job), jobs))
     by_role = {role: [one for one in found if one.role == role] for role in runs}
-    table = pl.DataFrame([row for one in found for row in one.rows], infer_schema_length=None)
+    table = pl.DataFrame(
+        [row for of_role in by_role.values() for one in of_role for row in one.rows], infer_schema_length=None
+    )
     arrays: dict[str, np.ndarray] = {}
     for role, (first, *_) in by_role.items():
-        size = len(first.plain.readings[0])
-        arrays |= {f"{role}.{key}": values for key, values in first.statistics().items()} | {
-            f"{role}.size": np.array(size)
-        }
+        arrays |= {f"{role}.{key}": values for key, values in first.statistics.items()}
+        arrays[f"{role}.size"] = np.array(first.size)
+    for size in sorted({one.size for one in found}):
         arrays |= {f"{size}.{key}": values for key, values in _ideal(size).items()}
     return _claims(by_role), {"geometry": table}, arrays
 
@@ -401,23 +483,23 @@ def _claims(found: Mapping[str, Sequence[Examined]]) -> list[Claim]:
             if not one.both >= LEARNT
         ]
         for kind, words in (("plain", "one drawing a point"), ("corrected", "without noise")):
-            shapes = [getattr(one, kind) for one in ones]
+            shapes: list[Found] = [shape for one in ones if (shape := getattr(one, kind))]
             for test in TESTS:
                 claims.append(claim(
                     f"{slug}.{kind}.{test}", "3",
                     f"{role}, {words}: {test} of x-on-x and y-on-y, distance to the Clifford torus's less distance to "
                     "the 3D torus's x-on-y",
-                    Bound(">", 0), lambda shapes=shapes, test=test: [shape.margin(test) for shape in shapes],
+                    Bound(">", 0), lambda shapes=shapes, test=test: [shape.margins[test] for shape in shapes],
                     terms="paper", unless=unless,
                 ))  # fmt: skip
             claims.append(claim(
                 f"{slug}.{kind}.dimension", "3", f"{role}, {words}: effective dimension (participation ratio)",
-                Bound(">", 4), lambda shapes=shapes: [shape.dimension() for shape in shapes], terms="paper",
+                Bound(">", 4), lambda shapes=shapes: [shape.dimension for shape in shapes], terms="paper",
                 unless=unless,
             ))  # fmt: skip
         claims.append(claim(
             f"{slug}.left", "8", f"{role}: share of the paper's signature that is left without noise", Bound(">=", 0.5),
-            lambda ones=ones: [one.corrected.signature() for one in ones], unless=unless,
+            lambda ones=ones: [one.corrected.signature for one in ones if one.corrected], unless=unless,
         ))  # fmt: skip
         missing = [
             f"model {role!r} of seed {one.seed} has no step with noise of at most {CORRECTS:g} of the variance"
@@ -439,5 +521,5 @@ EXPERIMENT = Experiment(
     figures=("3", "8", "noise"),
     specs=specs,
     analyse=analyse,
-    analysis=lambda preset: 0 if preset == "smoke" else 220_000,
+    analysis=lambda preset: 0 if preset == "smoke" else 320_000,
 )

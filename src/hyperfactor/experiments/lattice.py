@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from hyperfactor.experiments.claims import Estimate
 from hyperfactor.images.task import DataSpec
@@ -74,8 +74,21 @@ def over_lines(
     samples : int
         Number of bootstrap samples.
     """
-    measured = statistic(np.arange(sides[0]), np.arange(sides[1]))
-    drawn = [statistic(*(generator.integers(n, size=n) for n in sides)) for _ in range(samples)]
+    return _estimate([statistic(x, y) for x, y in _lines(sides, generator, samples)])
+
+
+def _lines(
+    sides: tuple[int, int], generator: np.random.Generator, samples: int
+) -> list[tuple[Int[np.ndarray, " n_1"], Int[np.ndarray, " n_2"]]]:
+    """Return all lines along x and along y, then those of each bootstrap sample."""
+    n_1, n_2 = sides
+    drawn = [(generator.integers(n_1, size=n_1), generator.integers(n_2, size=n_2)) for _ in range(samples)]
+    return [(np.arange(n_1), np.arange(n_2)), *drawn]
+
+
+def _estimate(values: Sequence[float] | np.ndarray) -> Estimate:
+    """Return the first value, with the interval that the others give."""
+    measured, drawn = float(values[0]), values[1:]
     low, high = measured + np.quantile(drawn, [0.025, 0.975]) - np.mean(drawn)
     return Estimate(measured, float(low), float(high), "bootstrap over lattice lines")
 
@@ -96,9 +109,8 @@ def dimension_over_lines(
     """
     sides = readings[0].shape[0], readings[0].shape[1]
     weighted = participation_ratio_of_weighted([R.reshape(-1, R.shape[-1]) for R in readings])
-
-    def ratio(x: np.ndarray, y: np.ndarray) -> float:
-        times = [np.bincount(lines, minlength=n) for lines, n in zip((x, y), sides, strict=True)]
-        return weighted(np.outer(*times).ravel())
-
-    return replace(over_lines(ratio, sides, generator, samples), span=(1.0, math.inf))
+    times = [
+        np.outer(*(np.bincount(lines, minlength=n) for lines, n in zip(of_sample, sides, strict=True))).ravel()
+        for of_sample in _lines(sides, generator, samples)
+    ]
+    return replace(_estimate(weighted(np.stack(times))), span=(1.0, math.inf))

@@ -55,7 +55,7 @@ def additivity(R: Given) -> Additivity:
     RequestError
         If R is no representation, and for readings that contain only noise.
     """
-    centred = Representation.of(R).normalised().values
+    centred = Representation.of(R).normalised.values
     factors = range(1, centred.ndim - 1)
     total = np.mean(inner(centred, centred))
     if not total > 0:

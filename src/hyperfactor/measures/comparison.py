@@ -8,6 +8,7 @@ layout has nothing to do with the factors.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations, combinations_with_replacement
 from typing import Any
 
@@ -22,7 +23,7 @@ from hyperfactor.measures.readings import noise_share, products
 from hyperfactor.measures.references import references
 from hyperfactor.measures.representation import Given, Lattice, Periodic, Representation
 from hyperfactor.measures.steps import defined, matched, part, same_steps, some, unit_steps
-from hyperfactor.measures.subspaces import VARIANCE, Subspaces, overlaps
+from hyperfactor.measures.subspaces import VARIANCE, Subspaces, overlaps, overlaps_of_pairs
 
 CURVES = 256  # largest number of a factor's curves whose subspaces are compared
 NOISE = 1024  # lattice points from which the covariance of the noise is estimated
@@ -166,30 +167,82 @@ def compare(
     RequestError
         If R is no representation, as `geometry.displacement_cosines` does, and if no statistic has a value.
     """
-    given, bootstrap = Representation.of(R, periodic=periodic), arrays.whole(bootstrap, "bootstrap", 1)
-    whole = given.normalised()
-    grouped = _statistics(whole, given, seed)
-    shapes = references(given.axes, given.sizes, width) if against is None else against
-    every = {
-        shape: _joined(_statistics(_checked(ideal, shape, given.sizes), given, seed, shape))
-        for shape, ideal in shapes.items()
-    }
-    measured = [name for name, rows in grouped.items() if rows and all(of[name].size for of in every.values())]
+    bootstrap = arrays.whole(bootstrap, "bootstrap", 1)
+    return statistics(R, periodic, seed).compared(width, bootstrap, against)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The statistics of R alone.
+
+    Attributes
+    ----------
+    given : Representation
+        R.
+    seed : int
+        As for `compare`.
+    grouped : dict of str to list of (n,)
+        By name, the values of each statistic, those of a curve or of a step together.
+    noise, ceiling
+        As for `Comparison`.
+    """
+
+    given: Representation
+    seed: int
+    grouped: dict[str, list[np.ndarray]]
+    noise: float | None
+    ceiling: dict[str, float]
+
+    @cached_property
+    def values(self) -> dict[str, np.ndarray]:
+        """By name, the values of each statistic that has some."""
+        return {name: values for name, values in _joined(self.grouped).items() if values.size}
+
+    def compared(
+        self, width: float = 1.0, bootstrap: int = 100, against: Mapping[str, Lattice] | None = None
+    ) -> Comparison:
+        """Compare the statistics with those of ideal shapes. The parameters and the errors are those of `compare`."""
+        given, seed = self.given, self.seed
+        shapes = references(given.axes, given.sizes, width) if against is None else against
+        every = {
+            shape: _joined(_of(_checked(ideal, shape, given.sizes), given, seed, shape))
+            for shape, ideal in shapes.items()
+        }
+        measured = _measured(self.grouped, every)
+        every |= _shuffled(given, measured, seed) if against is None else {}
+        missing = tuple(name for name in self.grouped if name not in measured)
+        grouped = {name: self.grouped[name] for name in measured}
+        ideal = {shape: {name: of_shape[name] for name in measured} for shape, of_shape in every.items()}
+        return _compared(grouped, ideal, missing, bootstrap, seed, self.noise, self.ceiling)
+
+
+def statistics(R: Given, periodic: Periodic | None = None, seed: int = 0) -> Statistics:
+    """Return the statistics of `compare` without a comparison, which takes much less time.
+
+    The parameters and the errors are those of `compare`.
+    """
+    given = Representation.of(R, periodic=periodic)
+    whole = given.normalised
+    steps, curves = _parts(whole, given, seed)
+    grouped = _grouped(whole, steps, curves, given, seed)
+    _measured(grouped, {})
+    ceiling = _ceiling(steps, curves, given) if given.several else {}
+    return Statistics(given, seed, grouped, noise_share(whole.values), ceiling)
+
+
+def _measured(grouped: Mapping[str, Sequence[np.ndarray]], others: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+    """List the statistics that have values, also for all others. Raises `RequestError` if there is none."""
+    measured = [name for name, rows in grouped.items() if rows and all(of[name].size for of in others.values())]
     if not measured:
         raise RequestError("R: got too few curves and steps that have a length, needs two of one factor")
-    every |= _shuffled(whole, given, measured, seed) if against is None else {}
-    missing = tuple(name for name in grouped if name not in measured)
-    grouped = {name: grouped[name] for name in measured}
-    ideal = {shape: {name: of_shape[name] for name in measured} for shape, of_shape in every.items()}
-    ceiling = _ceiling(whole, given, seed) if given.several else {}
-    return _compared(grouped, ideal, missing, bootstrap, seed, noise_share(whole.values), ceiling)
+    return measured
 
 
 def _checked(ideal: Lattice, name: str, sizes: tuple[int, ...]) -> Normalised:
     reference = Representation.of(ideal, name=name)
     if reference.sizes != sizes:
         raise RequestError(f"{name}: got a lattice of {reference.sizes}, needs that of R, {sizes}")
-    return reference.normalised()
+    return reference.normalised
 
 
 def _compared(
@@ -223,13 +276,11 @@ def _compared(
     )  # fmt: skip
 
 
-def _statistics(
-    whole: Normalised, given: Representation, seed: int, name: str | None = None
-) -> dict[str, list[np.ndarray]]:
-    """Collect each statistic of `compare` as a list of groups of values: those of one curve, or of one step.
+Parts = list[np.ndarray]  # one a factor
 
-    No group is empty, so the list of a statistic without values is. With several readings cosines are means; those of a
-    reference are the same means.
+
+def _parts(whole: Normalised, given: Representation, seed: int, name: str | None = None) -> tuple[Parts, Parts]:
+    """Return the unit steps of each factor, and its curves.
 
     Parameters
     ----------
@@ -242,13 +293,35 @@ def _statistics(
     name : str, optional
         What error messages call `whole`.
     """
-    names = given.names
     steps = unit_steps(whole, given.wraps, 1, name or given.name)
-    varied = [_varied_curves(whole, k, seed) for k in range(len(names))]
+    return steps, [_varied_curves(whole, k, seed) for k in range(len(given.names))]
+
+
+def _of(whole: Normalised, given: Representation, seed: int, name: str | None = None) -> dict[str, list[np.ndarray]]:
+    """Return `_grouped` of R or of a reference. The parameters are those of `_parts`."""
+    return _grouped(whole, *_parts(whole, given, seed, name), given, seed)
+
+
+def _grouped(
+    whole: Normalised, steps: Parts, curves: Parts, given: Representation, seed: int
+) -> dict[str, list[np.ndarray]]:
+    """Collect each statistic of `compare` as a list of groups of values: those of one curve, or of one step.
+
+    No group is empty, so the list of a statistic without values is. With several readings cosines are means; those of a
+    reference are the same means.
+
+    Parameters
+    ----------
+    whole, given, seed
+        As for `_parts`.
+    steps, curves
+        What `_parts` returns.
+    """
+    names = given.names
     found: dict[str, list[np.ndarray]] = {}
-    spaces = [Subspaces(curves, _noise(whole, seed), VARIANCE) for curves in varied] if len(whole.values) > 1 else []
+    spaces = [Subspaces(of, _noise(whole, seed), VARIANCE) for of in curves] if len(whole.values) > 1 else []
     for p, q in combinations_with_replacement(range(len(names)), 2):
-        apart = 1 - (spaces[q].overlaps(varied[p]) if spaces else overlaps(varied[p][0], varied[q][0], VARIANCE))
+        apart = 1 - (spaces[q].overlaps(curves[p]) if spaces else overlaps(curves[p][0], curves[q][0], VARIANCE))
         rows = [np.delete(row, i) for i, row in enumerate(apart)] if p == q else list(apart)
         found[f"{names[p]}-on-{names[q]} orthogonality"] = rows
     for p, q in combinations(range(len(names)), 2):
@@ -269,34 +342,33 @@ def _joined(grouped: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([*rows, np.zeros(0)]) for name, rows in grouped.items()}
 
 
-def _shuffled(
-    whole: Normalised, given: Representation, measured: Sequence[str], seed: int
-) -> dict[str, dict[str, np.ndarray]]:
+def _shuffled(given: Representation, measured: Sequence[str], seed: int) -> dict[str, dict[str, np.ndarray]]:
     """The statistics of R's points in random order, if all that are measured of R have a value."""
     if len(given.axes) == 1:
         return {}
+    whole = given.normalised
     m, d = len(whole.values), whole.values.shape[-1]
     order = rng.stream(seed, "comparison.shuffled").permutation(math.prod(given.sizes))
     values = whole.values.reshape(m, -1, d)[:, order].reshape(whole.values.shape)
     try:
-        found = _joined(_statistics(replace(whole, values=values), given, seed))
+        found = _joined(_of(replace(whole, values=values), given, seed))
     except RequestError:  # with few different points a factor may lose all its steps
         return {}
     return {SHUFFLED: found} if all(found[name].size for name in measured) else {}
 
 
-def _ceiling(whole: Normalised, given: Representation, seed: int) -> dict[str, float]:
+def _ceiling(steps: Parts, curves: Parts, given: Representation) -> dict[str, float]:
     """By statistic of `compare`, the value that one reading shows of equal steps, or of equal curves.
 
     For two factors it is the geometric mean for steps, and the mean for curves.
     """
     names = given.names
-    steps = [same_steps(u) for u in unit_steps(whole, given.wraps, 1)]
-    curves = [_same_curves(_varied_curves(whole, k, seed)) for k in range(len(names))]
-    found = {f"{name} within": steps[k] for k, name in enumerate(names)}
+    alike = [same_steps(u) for u in steps]
+    apart = [_same_curves(of) for of in curves]
+    found = {f"{name} within": alike[k] for k, name in enumerate(names)}
     for p, q in combinations_with_replacement(range(len(names)), 2):
-        found[f"{names[p]}-on-{names[q]} orthogonality"] = (curves[p] + curves[q]) / 2
-        product = steps[p] * steps[q]
+        found[f"{names[p]}-on-{names[q]} orthogonality"] = (apart[p] + apart[q]) / 2
+        product = alike[p] * alike[q]
         found[f"{names[p]}-on-{names[q]} parallelism"] = math.copysign(math.sqrt(abs(product)), product)
     return found
 
@@ -304,7 +376,7 @@ def _ceiling(whole: Normalised, given: Representation, seed: int) -> dict[str, f
 def _same_curves(curves: Float[np.ndarray, "m c n d"]) -> float:
     """The mean orthogonality, as of single readings, of a curve in one reading with itself in the next."""
     pairs = zip(curves, np.roll(curves, -1, axis=0), strict=True)
-    return float(np.mean([1 - np.diag(overlaps(a, b, VARIANCE)) for a, b in pairs]))
+    return float(np.mean([1 - overlaps_of_pairs(a, b, VARIANCE) for a, b in pairs]))
 
 
 def _noise(whole: Normalised, seed: int) -> Float[np.ndarray, "s d"]:

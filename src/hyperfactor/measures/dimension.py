@@ -8,6 +8,7 @@ from their mean) count once.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +19,7 @@ from hyperfactor.measures.readings import noise_variance
 from hyperfactor.measures.representation import Given, Representation, checked_points
 
 Points = Float[np.ndarray, "n d"]
+BLOCK = 2**22  # numbers that are held at a time, to limit memory
 
 
 def spectrum(points: Given) -> Float[np.ndarray, " r"]:
@@ -76,8 +78,7 @@ def participation_ratio(points: Given, corrected: bool = False) -> float:
         if len(readings) > 1:
             return _of_readings(readings.reshape(len(readings), -1, readings.shape[-1]))
     points = checked_points(points, least=4 if corrected else 2)
-    variance = _variances(normalised(points).values)
-    trace, square = variance.sum(), np.sum(variance**2)
+    trace, square = _moments(normalised(points).values)
     if corrected:
         N = len(points) - 1
         square = N**2 / ((N - 1) * (N + 2)) * (square - trace**2 / N)
@@ -87,29 +88,61 @@ def participation_ratio(points: Given, corrected: bool = False) -> float:
     return float(trace**2 / square)
 
 
+def _moments(centred: Points) -> tuple[float, float]:
+    """Return the sum of the variances along the principal axes, and the sum of their squares."""
+    n, d = centred.shape
+    products = centred @ centred.T if n < d else centred.T @ centred
+    return float(np.sum(centred**2) / (n - 1)), float(np.sum(products**2) / (n - 1) ** 2)
+
+
 def _of_readings(given: Float[np.ndarray, "m n d"]) -> float:
     m, n, d = given.shape
-    if n <= d:
-        return participation_ratio_of_weighted(list(given))(np.ones(n))
+    if d > m * n:
+        return float(participation_ratio_of_weighted(list(given))(np.ones(n)))
     centred = normalised_readings(given).values
-    weight = (1 - np.eye(m)) / (m * (m - 1))
-    covariance = np.einsum("ab,bnd->and", weight, centred).reshape(-1, d).T @ centred.reshape(-1, d)
-    own = np.einsum("and,bnd->nab", centred, centred)  # products of each point in two readings
-    lengths, mixed = np.einsum("nab,ab->n", own, weight), weight @ own
-    same = np.sum(lengths**2 - noise_variance(centred)) - np.einsum("nab,nba->", mixed, mixed)
-    return _ratio(lengths.sum(), np.sum(covariance**2) + same)
+    weight, whole = _across(m), centred.sum(axis=0)
+    covariance = (whole.T @ whole - centred.reshape(-1, d).T @ centred.reshape(-1, d)) / (m * (m - 1))
+    by_point = np.moveaxis(centred, 0, 1)
+    own = by_point @ np.swapaxes(by_point, 1, 2)  # products of each point in two readings
+    same = _replaced(own, weight, noise_variance(centred))
+    return float(_ratio(np.sum(weight * own), np.sum(covariance**2) + np.sum(same)))
 
 
-def _ratio(trace: float, square: float) -> float:
+def _across(m: int) -> Float[np.ndarray, "m m"]:
+    """Return the weights of products of two readings: equal for different readings, 0 for one with itself.
+
+    A single reading has weight 1.
+    """
+    return (1 - np.eye(m)) / (m * (m - 1)) if m > 1 else np.ones((1, 1))
+
+
+def _replaced(
+    own: Float[np.ndarray, "*n m m"], weight: Float[np.ndarray, "m m"], luck: float
+) -> Float[np.ndarray, "*n"]:
+    """Return what replaces the terms k = l of tr C^2, minus these terms.
+
+    Parameters
+    ----------
+    own : (..., m, m)
+        Products of each point with itself in two readings.
+    weight : (m, m)
+        Weights of the readings, by `_across`.
+    luck : float
+        Variance of <x_k, x_k> due to noise.
+    """
+    return np.sum(weight * own, axis=(-2, -1)) ** 2 - luck - np.sum(own * (weight @ own @ weight), axis=(-2, -1))
+
+
+def _ratio(trace: Any, square: Any) -> Any:
     """Return trace^2 / square; raise RequestError if noise leaves nothing of one."""
-    if not (trace > 0 and square > 0):
+    if not (np.all(trace > 0) and np.all(square > 0)):
         raise RequestError("points: got readings that have no variance in common, needs more of them or less noise")
-    return float(trace**2 / square)
+    return trace**2 / square
 
 
 def participation_ratio_of_weighted(
     readings: Sequence[Points],
-) -> Callable[[Float[np.ndarray, " n"]], float]:
+) -> Callable[[Float[np.ndarray, "*s n"]], Float[np.ndarray, "*s"]]:
     """Make a function that returns the participation ratio of weighted points, such as those of a bootstrap sample.
 
     With the inner products K of the points, centred on their weighted mean, and weights w of sum 1, it is
@@ -124,7 +157,8 @@ def participation_ratio_of_weighted(
     Returns
     -------
     function
-        Takes weights (n,), returns the ratio; raises RequestError for readings that contain only noise.
+        Takes weights (n,), or (s, n) for s samples, and returns one ratio a sample; raises RequestError for readings
+        that contain only noise.
 
     Raises
     ------
@@ -132,44 +166,49 @@ def participation_ratio_of_weighted(
         For a reading that is no cloud of points.
     """
     X = normalised_readings(np.stack([checked_points(R) for R in readings])).values
-    products = np.array([[a @ b.T for b in X] for a in X])  # (m, m, n, n)
-    luck = noise_variance(X) if len(X) > 1 else 0.0
+    m, _, d = X.shape
+    luck, weight = noise_variance(X) if m > 1 else 0.0, _across(m)
+    squares = _squares_across(X)
+    by_point = np.moveaxis(X, 0, 1)
+    own = by_point @ np.swapaxes(by_point, 1, 2)  # (n, m, m)
 
-    def ratio(weights: Float[np.ndarray, " n"]) -> float:
-        drawn = np.flatnonzero(weights)  # a bootstrap over lines draws two points in five
-        w = weights[drawn] / weights.sum()
-        K = products[:, :, drawn[:, None], drawn]
-        to_mean = K @ w, np.swapaxes(K, 2, 3) @ w
-        K -= to_mean[0][..., None] + to_mean[1][..., None, :] - (to_mean[0] @ w)[..., None, None]
-        squares, lengths = _across_readings(K, luck)
-        return _ratio(w @ lengths, w @ squares @ w)
+    def ratios(w: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
+        """Centre the products K^ab of readings a and b on the mean mu: K^ab_kl - p^ab_k - p^ba_l + mu_a . mu_b."""
+        mean = np.tensordot(w, X, axes=(1, 1))  # (s, m, d)
+        p = np.moveaxis((X.reshape(-1, d) @ mean.reshape(-1, d).T).reshape(m, -1, len(w), m), (2, 1), (0, 1))
+        between = mean @ np.swapaxes(mean, 1, 2)  # (s, m, m)
+        centred = own - p - np.swapaxes(p, 2, 3) + between[:, None]  # (s, n, m, m)
+        square = np.sum((w @ squares) * w, axis=1) + np.sum(between * (weight @ between @ weight), axis=(1, 2))
+        square -= 2 * np.sum(w * np.sum(p * (weight @ p @ weight), axis=(2, 3)), axis=1)
+        square += np.sum(w**2 * _replaced(centred, weight, luck), axis=1)
+        return _ratio(np.sum(w * np.sum(weight * centred, axis=(2, 3)), axis=1), square)
+
+    def ratio(weights: Float[np.ndarray, "*s n"]) -> Float[np.ndarray, "*s"]:
+        w = weights.reshape(-1, weights.shape[-1]) / weights.sum(axis=-1).reshape(-1, 1)
+        some = max(1, BLOCK // own.size)
+        found = np.concatenate([ratios(w[i : i + some]) for i in range(0, len(w), some)])
+        return found.reshape(weights.shape[:-1])
 
     return ratio
 
 
-def _across_readings(
-    K: Float[np.ndarray, "m m n n"], luck: float
-) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, " n"]]:
-    """Return <x_k, x_l>^2 and <x_k, x_k>, from the products of each two readings.
+def _squares_across(X: Float[np.ndarray, "m n d"]) -> Float[np.ndarray, "n n"]:
+    """Return the mean of K^ab_kl K^cd_kl over readings a != c and b != d; K_kl^2 for a single reading.
 
-    With a != c and b != d the readings of points k and l, the products K^ab and K^cd have independent noise.
-
-    Parameters
-    ----------
-    K : (m, m, n, n)
-        Products of the points, for each two readings.
-    luck : float
-        Variance of <x_k, x_k> due to noise.
+    K^ab_kl is the product of point k in reading a with point l in reading b. The two factors have independent noise.
+    The result serves for quadratic forms: of a matrix and its transpose, which have the same form, one is taken twice.
     """
-    m = len(K)
+    m = len(X)
     if m == 1:
-        return K[0, 0] ** 2, np.diag(K[0, 0])
-    pairs = m * (m - 1)
-    lengths = np.einsum("abkk->k", K) - np.einsum("aakk->k", K)
-    rows, columns = np.sum(K.sum(axis=1) ** 2, axis=0), np.sum(K.sum(axis=0) ** 2, axis=0)
-    squares = K.sum(axis=(0, 1)) ** 2 - rows - columns + np.sum(K**2, axis=(0, 1))
-    np.fill_diagonal(squares, lengths**2 - pairs**2 * luck)
-    return squares / pairs**2, lengths / pairs
+        return (X[0] @ X[0].T) ** 2
+    whole = X.sum(axis=0)
+    found = (whole @ whole.T) ** 2
+    for a in range(m):
+        found -= 2 * (X[a] @ whole.T) ** 2
+        found += (X[a] @ X[a].T) ** 2
+        for b in range(a):
+            found += 2 * (X[a] @ X[b].T) ** 2
+    return found / (m * (m - 1)) ** 2
 
 
 def _variances(centred: Points) -> Float[np.ndarray, " r"]:

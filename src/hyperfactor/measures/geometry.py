@@ -118,7 +118,7 @@ def displacement_cosines(
         If R is no representation, a factor has too few values for two steps, or none of its steps has a length.
     """
     given = Representation.of(R, periodic=periodic)
-    whole = given.normalised()
+    whole = given.normalised
     steps = unit_steps(whole, given.wraps, lag)
     across, within, separation = [], [], []
     for k, (u, axis, n) in enumerate(zip(steps, given.axes, given.sizes, strict=True)):

@@ -7,6 +7,7 @@ radii from 0 keeps 16 - log10(s) digits.
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -37,12 +38,12 @@ class Normalised:
     unit: float
     rounding: float
 
-    @property
+    @cached_property
     def radius(self) -> float:
         """Root mean square distance of the points from their mean, in units."""
         return math.sqrt(np.mean(np.sum(self.values**2, axis=-1)))
 
-    @property
+    @cached_property
     def least(self) -> float:
         """Distance, in units, below which two points may be equal but for rounding."""
         return max(1e-12 * self.radius, 8 * self.rounding * math.sqrt(self.values.shape[-1]))

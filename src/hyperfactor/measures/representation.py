@@ -9,6 +9,7 @@ caller says otherwise: the last value of a factor is followed by its first. This
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -187,8 +188,9 @@ class Representation:
         """Whether there are two or more readings, so that measures are corrected for noise."""
         return len(self.readings) > 1
 
+    @cached_property
     def normalised(self) -> Normalised:
-        """Return the readings in one unit, each with centre 0."""
+        """The readings in one unit, each with centre 0."""
         return normalised_readings(self.readings)
 
 

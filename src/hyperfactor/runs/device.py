@@ -10,7 +10,8 @@ import torch
 
 from hyperfactor.errors import RequestError
 
-BATCH = 64  # pictures drawn at a time on the CPU; no picture depends on it
+BATCH = 64  # pictures of PIXELS pixels drawn at a time on the CPU; no picture depends on it but for rounding
+PIXELS = 32 * 32
 LARGEST = 1024  # pictures drawn at a time on a GPU
 CONTEXT = 10**9  # bytes of a GPU that a process takes before it trains: CUDA, its libraries, and torch's reserve
 DRAWN = 4  # share of the free memory that a batch of drawings may take is 1 / DRAWN; other processes may draw too
@@ -33,23 +34,26 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def at_once(device: torch.device, kept: Callable[[], int]) -> int:
+def at_once(device: torch.device, pixels: int, kept: Callable[[], int]) -> int:
     """Number of pictures to draw at a time.
 
     Parameters
     ----------
     device : torch.device
         Where they are drawn.
+    pixels : int
+        Pixels of a picture.
     kept : callable
         kept(): memory of one picture in a call of the network, in bytes; asked only on a GPU.
 
     Returns
     -------
     int
-        BATCH, except on a GPU, where the free memory decides.
+        On the CPU BATCH, and more of pictures that are at most half as large as PIXELS. On a GPU the free memory
+        decides.
     """
     if device.type != "cuda":
-        return BATCH
+        return BATCH * max(1, PIXELS // pixels)
     free, _ = torch.cuda.mem_get_info(device)
     reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return fitting(kept(), free + reserved)

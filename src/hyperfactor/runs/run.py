@@ -154,15 +154,18 @@ def draw(model: Generator, spec: RunSpec, points: Float[np.ndarray, "n k"], seed
     model.eval()
     if not streams:
         return np.zeros((0, *spec.data.picture.shape), np.float32)
-    some = _at_once(model, condition)
+    some = _at_once(model, spec, condition)
     with exact():
         batches = [model.sample(condition[i : i + some], streams[i : i + some]) for i in range(0, len(points), some)]
     return torch.cat(batches).cpu().numpy()
 
 
-def _at_once(model: Generator, condition: Float[Tensor, "n d"]) -> int:
+def _at_once(model: Generator, spec: RunSpec, condition: Float[Tensor, "n d"]) -> int:
     """Number of pictures to draw at a time."""
-    return at_once(condition.device, lambda: kept(model.network, lambda: model.network(*model.inputs(condition[:1]))))
+    pixels = math.prod(spec.data.picture.shape[1:])
+    return at_once(
+        condition.device, pixels, lambda: kept(model.network, lambda: model.network(*model.inputs(condition[:1])))
+    )
 
 
 def _streams(points: np.ndarray, space: FactorSpace, seed: int) -> Iterator[torch.Generator]:
@@ -528,7 +531,7 @@ class Run(Record):
         seeds = _seeds(seed) if several else (rng.check_seed(seed),)
         given = _pictures_by_seed(pictures, seeds, (len(points), *self.spec.data.picture.shape), several)
         shape = tuple(len(axis) for axis in self.spec.data.test_axes()) if factors is None else (len(points),)
-        found, some = [], _at_once(model, condition)
+        found, some = [], _at_once(model, self.spec, condition)
         for one, looked_at in zip(seeds, given, strict=True):
             visits = _visits(model, condition, list(_streams(points, space, one)), timesteps, looked_at, some)
             found.append(collect(model.network, names, visits, pool))
