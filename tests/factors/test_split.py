@@ -139,7 +139,9 @@ def test_a_spec_takes_the_regions_of_a_split(kind):
     [
         ({"kind": "diagonal"}, "kind: got 'diagonal', needs one of random, composition"),
         ({"kind": "composition", "share": 1}, "share: got 1, needs a number between 0 and 1"),
-        ({"kind": "orthotopic", "most": 2}, "most: got 2, needs a number of at least 0 and below 2"),
+        ({"kind": "orthotopic", "most": 2}, "most: got 2, needs an integer below 2, the number of fact"),
+        ({"kind": "orthotopic", "most": 0.5}, "most: got 0.5, needs an integer of at least 0"),
+        ({"kind": "composition", "share": "half"}, "share: got 'half', needs a number between 0 and 1"),
         ({"kind": "composition", "factors": ["z"]}, "factor: got 'z', needs one of a, b"),
         ({"kind": "random", "share": 1e-6}, "share: got one that leaves 16 of 16 points to train on and 0 to test"),
     ],

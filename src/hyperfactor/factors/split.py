@@ -15,7 +15,7 @@ References
 ----------
 Schott et al., "Visual Representation Learning Does Not Generalize Strongly Within the Same Domain", ICLR 2022, arXiv
 2107.08221: random, composition (a corner is left out), interpolation (values are left out periodically) and
-extrapolation (values above some value are left out), with 30 % of the points for testing.
+extrapolation (values above some value are left out). Which factors take part is our choice.
 Camposampiero et al., "Scalable Evaluation and Neural Models for Compositional Generalization", NeurIPS 2025, arXiv
 2511.02667: orthotopic, with at most c attributes at or above their thresholds in training.
 """
@@ -28,6 +28,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hyperfactor import rng
+from hyperfactor.arrays import real, whole
 from hyperfactor.errors import RequestError, quoted
 from hyperfactor.factors.copying import copied
 from hyperfactor.factors.regions import AtLeast, Everything, Random, Region, Strip, Union
@@ -53,7 +54,7 @@ class Split:
     copied : dict of str to float
         For each factor, the share of test points at which the nearest trained point is correct in it.
     baseline : float
-        Share of test points at which the nearest trained point is correct in all factors.
+        Share of test points at which the nearest trained point is correct in all factors. All factors count as visible.
     """
 
     kind: Kind
@@ -119,7 +120,7 @@ def splits(
     """
     if kind not in get_args(Kind):
         raise RequestError(f"kind: got {quoted(kind)}, needs one of {', '.join(get_args(Kind))}")
-    if not 0 < share < 1:
+    if not 0 < real(share) < 1:
         raise RequestError(f"share: got {quoted(share)}, needs a number between 0 and 1")
     axes = dict(zip(space.names, space.axes(spacing, fixed), strict=True))
     part = {name: axes[name] for name in _taking_part(space, kind, axes, factors)}
@@ -158,8 +159,8 @@ def _left_out(space: FactorSpace, kind: Kind, axes: Mapping[str, np.ndarray], sh
     from scipy.special import betaincinv  # 0.1 s to import
 
     k = len(axes)
-    if kind == "orthotopic" and not 0 <= most < k:
-        raise RequestError(f"most: got {most}, needs a number of at least 0 and below {k}, that of the factors")
+    if kind == "orthotopic" and not whole(most, "most", 0) < k:
+        raise RequestError(f"most: got {most}, needs an integer below {k}, the number of factors")
     count = {"composition": k, "orthotopic": most + 1}.get(kind, 1)
     of_values = float(betaincinv(count, k - count + 1, share))
     if kind == "interpolation":

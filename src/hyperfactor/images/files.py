@@ -115,7 +115,7 @@ class FromFile(Family):
         Thumbnails, which are means over blocks, tell the 64 pictures of the file that are then compared pixel by pixel.
         A true picture is always found. The thumbnails of all pictures are made at the first reading and kept in
         `MD5.thumbnails.npy`, 256 bytes a picture and channel. Reading n pictures takes 64 n multiplications for each
-        picture and channel of the file.
+        picture and channel of the file: for 1,000 pictures of dSprites about 7 s of one core.
 
         Parameters
         ----------
