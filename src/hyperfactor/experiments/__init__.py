@@ -5,6 +5,7 @@ from hyperfactor.experiments.base import Experiment, Result, preset_spec, share,
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
 from hyperfactor.experiments.composition import EXPERIMENT as COMPOSITION
 from hyperfactor.experiments.data_efficiency import EXPERIMENT as DATA_EFFICIENCY
+from hyperfactor.experiments.emergence import EXPERIMENT as EMERGENCE
 from hyperfactor.experiments.exterior import EXPERIMENT as EXTERIOR
 from hyperfactor.experiments.hyperfactorization import EXPERIMENT as HYPERFACTORIZATION
 from hyperfactor.experiments.interpolation import EXPERIMENT as INTERPOLATION
@@ -36,6 +37,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         PERCOLATION_ONSET,
         INTERPOLATION,
         EXTERIOR,
+        EMERGENCE,
     )
 }
 

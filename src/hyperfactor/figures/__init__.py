@@ -8,6 +8,7 @@ from hyperfactor.experiments.base import Result
 from hyperfactor.figures import (
     composition,
     data_efficiency,
+    emergence,
     exterior,
     hyperfactorization,
     interpolation,
@@ -34,6 +35,7 @@ FIGURES: dict[str, dict[str, Callable[[Result], Figure]]] = {
         "noise": hyperfactorization.figure_noise,
     },
     "interpolation": {"11": interpolation.figure_11},
+    "emergence": {"emergence": emergence.figure_emergence},
     "exterior": {"12": exterior.figure_12},
     "data_efficiency": {"4g": data_efficiency.figure_4g, "5": data_efficiency.figure_5},
     "percolation_onset": {
