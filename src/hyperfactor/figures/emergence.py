@@ -24,8 +24,9 @@ SHOWN: dict[str, tuple[str, Normalize]] = {
 def figure_emergence(result: Result) -> Figure:
     """Where and when a model keeps its factors apart. Left: each layer (rows, from the input at the top to the output)
     after each training step that is examined, read from finished pictures. Right: the same layers after training, at
-    each timestep of a drawing; 0 is the finished picture. Above: the share of drawings that are right. Each cell is a
-    mean over seeds. Crossed cells have no value: most of what is read there is noise, or does not depend on a factor.
+    each timestep of a drawing; 0 is the finished picture. Above: the share of drawings that are right, for each seed.
+    Each cell is a mean over seeds. Crossed cells have no value: most of what is read there is noise, or does not depend
+    on a factor. Persistent homology (j) is that of 300 landmarks of the whole lattice.
     """
     cells, accuracy = result.tables["cells"], result.tables["accuracy"]
     note = f"{style.about(result)}; n = {accuracy['n'][0]} lattice points, {READINGS} drawings of each"
