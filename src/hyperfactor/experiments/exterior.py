@@ -84,5 +84,5 @@ EXPERIMENT = Experiment(
     figures=("12",),
     specs=specs,
     analyse=analyse,
-    analysis=lambda preset: 0 if preset == "smoke" else 5_000,
+    analysis=lambda preset: 0 if preset == "smoke" else 17_000,
 )

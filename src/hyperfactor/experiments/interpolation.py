@@ -94,5 +94,5 @@ EXPERIMENT = Experiment(
     figures=("11",),
     specs=specs,
     analyse=analyse,
-    analysis=lambda preset: 0 if preset == "smoke" else 7_000,
+    analysis=lambda preset: 0 if preset == "smoke" else 27_000,
 )

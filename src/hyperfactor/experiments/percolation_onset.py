@@ -284,5 +284,5 @@ EXPERIMENT = Experiment(
     figures=("6", "13", "14", "15"),
     specs=specs,
     analyse=analyse,
-    analysis=lambda preset: 0 if preset == "smoke" else 20_000,
+    analysis=lambda preset: 0 if preset == "smoke" else 27_000,
 )
