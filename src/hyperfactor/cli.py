@@ -101,7 +101,8 @@ def list_() -> None:
 @app.command()
 def reproduce(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="Names. Default: all experiments.")
+        list[str] | None,
+        typer.Argument(metavar="[EXPERIMENT]...", help="Names. Default: all experiments of the paper."),
     ] = None,
     preset: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
     seeds: Annotated[int, typer.Option(help="Number of seeds; they are 0 .. K - 1.", metavar="K")] = 1,
@@ -130,7 +131,8 @@ def reproduce(
     if seeds < 1:
         raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
     _check_plan(dry_run, rate, workers)
-    agenda = Agenda([EXPERIMENTS[name] for name in names or EXPERIMENTS], preset, seeds)
+    asked = [EXPERIMENTS[name] for name in names or ()] or [one for one in EXPERIMENTS.values() if not one.beyond]
+    agenda = Agenda(asked, preset, seeds)
     if dry_run:
         return _plan(agenda, store, workers, rate)
     check_writable(out / "report.html", json_file)

@@ -10,6 +10,7 @@ from hyperfactor.experiments.exterior import EXPERIMENT as EXTERIOR
 from hyperfactor.experiments.hyperfactorization import EXPERIMENT as HYPERFACTORIZATION
 from hyperfactor.experiments.interpolation import EXPERIMENT as INTERPOLATION
 from hyperfactor.experiments.percolation_onset import EXPERIMENT as PERCOLATION_ONSET
+from hyperfactor.experiments.recipes import EXPERIMENT as RECIPES
 from hyperfactor.experiments.torus import EXPERIMENT as TORUS
 
 __all__ = [
@@ -38,6 +39,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         INTERPOLATION,
         EXTERIOR,
         EMERGENCE,
+        RECIPES,
     )
 }
 

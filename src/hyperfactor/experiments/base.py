@@ -302,6 +302,8 @@ class Experiment:
     analysis : function
         `analysis(preset)` returns the time that `analyse` takes for one seed, as the number of pictures on which the
         experiment's largest network is trained in that time.
+    beyond : bool
+        Whether it asks what the paper leaves open. Such an experiment runs only if it is named.
     """
 
     name: str
@@ -313,6 +315,7 @@ class Experiment:
     searched: Callable[[str], int] = lambda _preset: 0
     search: Callable[[str], str] = lambda _role: ""
     analysis: Callable[[str], int] = lambda _preset: 0
+    beyond: bool = False
 
     def result(self, preset: str, seeds: Sequence[int], runs: Runs, files: Files | None = None) -> Result:
         """Analyse finished runs, or take the result of them that a store keeps.

@@ -11,7 +11,7 @@ as many while they are too few and half as many while they are enough, then the 
 enough is less than CLOSE times too few. For the largest N the whole set is tried too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,9 @@ def _whole(family: str, size: int) -> int:
     return size**2 + (2 * MARGIN * size if family == "bumps + stripes" else 0)
 
 
-def specs(preset: str, seed: int) -> dict[str, RunSpec]:
+def specs(preset: str, seed: int, sizes: Sequence[int] = SIZES) -> dict[str, RunSpec]:
     """Return the first models of each family and size, with roles such as "bumps | 32 | 0"."""
-    sizes = few(preset, SIZES)
+    sizes = few(preset, sizes)
     return {
         f"{family} | {size} | {k}": _spec(preset, seed, family, size, fraction)
         for family in FAMILIES
@@ -185,6 +185,7 @@ def analyse(runs: Runs) -> Analysis:
 def _claims(runs: Runs, counts: pl.DataFrame) -> list[Claim]:
     known = counts.filter(pl.col("needed").is_not_null())
     points, unless = [], []
+    largest = max(int(role.split(" | ")[1]) for role in runs)
     for family in FAMILIES:
         of_family = known.filter(pl.col("family") == family)
         points.append((of_family["size"].to_numpy().astype(float), of_family["needed"].to_numpy().astype(float)))
@@ -192,7 +193,7 @@ def _claims(runs: Runs, counts: pl.DataFrame) -> list[Claim]:
             unless.append(
                 f"{family}: got the pictures needed for {sizes} values of N, needs {FEWEST_SIZES} for an exponent"
             )
-        for run in runs.get(f"{family} | {SIZES[-1]} | 1", ()):
+        for run in runs.get(f"{family} | {largest} | 1", ()):
             if (share := right(run)) < LEARNT:
                 unless.append(
                     f"{family}: the model of the whole set of seed {run.spec.seed} draws {share:.2f} right, "

@@ -292,4 +292,5 @@ EXPERIMENT = Experiment(
     specs=specs,
     analyse=analyse,
     analysis=lambda preset: 0 if preset == "smoke" else 100_000,
+    beyond=True,
 )

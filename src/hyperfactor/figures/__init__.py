@@ -13,6 +13,7 @@ from hyperfactor.figures import (
     hyperfactorization,
     interpolation,
     percolation_onset,
+    recipes,
     style,
     torus,
 )
@@ -36,6 +37,7 @@ FIGURES: dict[str, dict[str, Callable[[Result], Figure]]] = {
     },
     "interpolation": {"11": interpolation.figure_11},
     "emergence": {"emergence": emergence.figure_emergence},
+    "recipes": {"recipes": recipes.figure_recipes},
     "exterior": {"12": exterior.figure_12},
     "data_efficiency": {"4g": data_efficiency.figure_4g, "5": data_efficiency.figure_5},
     "percolation_onset": {
