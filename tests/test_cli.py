@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from hyperfactor import RequestError, Run, RunSpec, Store, cli, train
-from hyperfactor.experiments import EXPERIMENTS
+from hyperfactor.experiments import EXPERIMENTS, of_the_paper
 from hyperfactor.measures.geometry import additivity, clifford_torus
 from hyperfactor.runs import cost
 from hyperfactor.store.files import files_at
@@ -431,13 +431,12 @@ def test_the_whole_paper(tmp_path: Path):
     done = hyperfactor("reproduce", "--preset", "smoke", "--json", "out.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = {document["experiment"]: document for document in json.loads((tmp_path / "out.json").read_text())}
-    assert set(found) == {name for name, e in EXPERIMENTS.items() if not e.beyond}
+    assert set(found) == set(of_the_paper())
     drawn = {path.name for path in (tmp_path / "hyperfactor-report" / "figures").iterdir()}
     assert drawn == {
         f"{name}-figure-{n}.{kind}"
-        for name, e in EXPERIMENTS.items()
-        if not e.beyond
-        for n in e.figures
+        for name in of_the_paper()
+        for n in EXPERIMENTS[name].figures
         for kind in ("svg", "pdf")
     }
     again = hyperfactor("reproduce", "--preset", "smoke", cwd=tmp_path)

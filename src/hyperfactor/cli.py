@@ -118,7 +118,7 @@ def reproduce(
     quiet: QuietOption = False,
 ) -> None:
     """Train the missing runs, analyse them, and write a report with figures and verdicts."""
-    from hyperfactor.experiments import EXPERIMENTS, named
+    from hyperfactor.experiments import EXPERIMENTS, named, of_the_paper
     from hyperfactor.experiments.agenda import Agenda
     from hyperfactor.report.page import write_report
     from hyperfactor.runs.cost import effort_of_a_picture, expected_effort
@@ -131,8 +131,7 @@ def reproduce(
     if seeds < 1:
         raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
     _check_plan(dry_run, rate, workers)
-    asked = [EXPERIMENTS[name] for name in names or ()] or [one for one in EXPERIMENTS.values() if not one.beyond]
-    agenda = Agenda(asked, preset, seeds)
+    agenda = Agenda([EXPERIMENTS[name] for name in names or of_the_paper()], preset, seeds)
     if dry_run:
         return _plan(agenda, store, workers, rate)
     check_writable(out / "report.html", json_file)

@@ -22,6 +22,7 @@ __all__ = [
     "Result",
     "claim",
     "named",
+    "of_the_paper",
     "preset_spec",
     "register",
     "share",
@@ -59,6 +60,11 @@ def register(experiment: Experiment) -> None:
             f"experiment: got the name {experiment.name!r}, which {homes[0]} has taken, needs another name"
         )
     EXPERIMENTS[experiment.name] = experiment
+
+
+def of_the_paper() -> list[str]:
+    """The names of the experiments that do not go beyond the paper."""
+    return [name for name, experiment in EXPERIMENTS.items() if not experiment.beyond]
 
 
 def named() -> str:
