@@ -102,7 +102,7 @@ def list_() -> None:
 def reproduce(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[EXPERIMENT]...", help="Names. Default: all experiments of the paper."),
+        typer.Argument(metavar="[EXPERIMENT]...", help="Names. Default: all of the paper."),
     ] = None,
     preset: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
     seeds: Annotated[int, typer.Option(help="Number of seeds; they are 0 .. K - 1.", metavar="K")] = 1,
