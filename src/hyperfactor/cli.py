@@ -101,8 +101,7 @@ def list_() -> None:
 @app.command()
 def reproduce(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[EXPERIMENT]...", help="Names. Default: all of the paper."),
+        list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="Names. Default: all of the paper.")
     ] = None,
     preset: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
     seeds: Annotated[int, typer.Option(help="Number of seeds; they are 0 .. K - 1.", metavar="K")] = 1,
