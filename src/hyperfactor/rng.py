@@ -166,6 +166,10 @@ def torch_seeded(seed: int, purpose: str, *index: int) -> Iterator[None]:
     generator = torch_stream(seed, purpose, *index)
 
     class Seeded(TorchDispatchMode):
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            return False  # otherwise the first call imports torch's compiler, which takes a second
+
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = dict(kwargs or {})
             if torch.Tag.nondeterministic_seeded in func.tags and kwargs.get("generator") is None:

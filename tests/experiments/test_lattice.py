@@ -3,9 +3,16 @@ import pytest
 
 from hyperfactor import Run
 from hyperfactor.experiments import torus
-from hyperfactor.experiments.lattice import dimension_over_lines, drawn, every, stride
+from hyperfactor.experiments.lattice import (
+    dimension_over_lines,
+    drawn,
+    every,
+    interaction_over_lines,
+    over_lines,
+    stride,
+)
 from hyperfactor.measures.dimension import participation_ratio
-from hyperfactor.measures.geometry import clifford_torus
+from hyperfactor.measures.geometry import additivity, clifford_torus, torus_3d
 
 DATA = torus.specs("laptop", 0)["torus"].data
 
@@ -39,3 +46,15 @@ def test_the_dimension_over_lines_is_the_participation_ratio(count):
     found = dimension_over_lines(R, np.random.default_rng(1), 50)
     assert found.value == pytest.approx(participation_ratio(R if count > 1 else R[0].reshape(64, -1)))
     assert found.low < found.value < found.high
+
+
+@pytest.mark.parametrize(
+    "shape", [clifford_torus((5, 7)), torus_3d(6), np.random.default_rng(0).normal(size=(4, 3, 9))]
+)
+def test_the_interaction_over_lines_is_that_of_the_lines_that_are_drawn(shape):
+    n_1, n_2, _ = shape.shape
+    found = interaction_over_lines(shape + 5, np.random.default_rng(1), 30)
+    expected = over_lines(
+        lambda x, y: additivity(shape[np.ix_(x, y)]).interaction, (n_1, n_2), np.random.default_rng(1), 30
+    )
+    assert (found.value, *found.interval) == pytest.approx((expected.value, *expected.interval), abs=1e-9)

@@ -485,3 +485,22 @@ def test_what_workers_say_is_told_once():
     for run, said in (("run", 2), ("run", "a line"), ("other", "not ours"), ("run", "a line"), ("run", 4)):
         sweep_module._Sweep._heard(here, (0.0, (run, said)))  # pyright: ignore[reportArgumentType]
     assert (told, steps, here.steps) == (["a line"], [2, 4], {"run": 4})
+
+
+def test_workers_of_this_machine_get_the_longest_run_that_is_left_when_they_are_free(tiny: RunSpec):
+    specs = {str(steps): spec_of(tiny, 0, steps=steps) for steps in (2, 9, 4, 7)}
+    here = sweep_module._Sweep.__new__(sweep_module._Sweep)
+    submitted: list[str] = []
+    here.most, here.waiting, here.tasks = 2, [], {}
+    here.wanted = SimpleNamespace(specs=specs)
+    here._submit = lambda run: here.tasks.update({run: run}) or submitted.append(run)
+    here._want(["2", "9", "4"])
+    assert submitted == ["9", "4"]
+    here._want(["7"])
+    assert submitted == ["9", "4"]  # all workers are busy
+    here.tasks.pop("4")
+    here._want([])
+    assert submitted == ["9", "4", "7"]
+    here.tasks.clear()
+    here._want([])
+    assert (submitted, here.waiting) == (["9", "4", "7", "2"], [])

@@ -248,7 +248,7 @@ def _seen(role: str, run: Run, region: str) -> str | None:
     )
 
 
-@lru_cache(maxsize=16)  # several claims ask for the same region
+@lru_cache(maxsize=64)  # several claims ask for the same region
 def drawings(run: Run, region: str) -> pl.DataFrame:
     """Return the judged drawings of a test region, at least ENOUGH of them (see `subjects.judge.judge`).
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from hyperfactor.experiments.claims import Estimate
 from hyperfactor.images.task import DataSpec
 from hyperfactor.measures.dimension import participation_ratio_of_weighted
+from hyperfactor.measures.normalised import normalised
 from hyperfactor.runs.run import Run
 
 
@@ -114,3 +115,33 @@ def dimension_over_lines(
         for of_sample in _lines(sides, generator, samples)
     ]
     return replace(_estimate(weighted(np.stack(times))), span=(1.0, math.inf))
+
+
+def interaction_over_lines(R: Float[np.ndarray, "n_1 n_2 d"], generator: np.random.Generator, samples: int) -> Estimate:
+    """Return the share of the variance that two factors explain only together, with its interval over lattice lines.
+
+    It is `additivity(R).interaction`. With K the inner products of the points, and w = u v the weights of the lines
+    drawn along x and along y, which sum to 1,
+        sum |R - m|^2 = sum_ij w_ij K_ij,ij - M,    sum |m_x - m|^2 = sum_i u_i sum_jk v_j v_k K_ij,ik - M
+    where M = |m|^2 = w' K w, and likewise for y. No sample needs the points themselves.
+
+    Parameters
+    ----------
+    R : (n_1, n_2, d)
+        The representation.
+    generator, samples
+        As for `over_lines`.
+    """
+    n_1, n_2, _ = R.shape
+    flat = normalised(R).values.reshape(n_1 * n_2, -1)
+    K = (flat @ flat.T).reshape(n_1, n_2, n_1, n_2)
+    own, of_x, of_y = np.einsum("ijij->ij", K), np.einsum("ijik->ijk", K), np.einsum("ijkj->jik", K)
+
+    def interaction(x: np.ndarray, y: np.ndarray) -> float:
+        u, v = np.bincount(x, minlength=n_1) / n_1, np.bincount(y, minlength=n_2) / n_2
+        w = np.outer(u, v).ravel()
+        mean = w @ K.reshape(len(w), -1) @ w
+        total = u @ own @ v - mean
+        return float(1 - (u @ (of_x @ v @ v) + v @ (of_y @ u @ u) - 2 * mean) / total)
+
+    return over_lines(interaction, (n_1, n_2), generator, samples)

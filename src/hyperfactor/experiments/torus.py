@@ -32,13 +32,19 @@ from hyperfactor.experiments.claims import (
     proportion,
     unlike,
 )
-from hyperfactor.experiments.lattice import dimension_over_lines, drawn, every, over_lines, stride
+from hyperfactor.experiments.lattice import (
+    dimension_over_lines,
+    drawn,
+    every,
+    interaction_over_lines,
+    over_lines,
+    stride,
+)
 from hyperfactor.images.gaussian import Bump
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
 from hyperfactor.measures.embedding import pca
 from hyperfactor.measures.geometry import (
     Comparison,
-    additivity,
     clifford_torus,
     compare,
     displacement_cosines,
@@ -155,7 +161,7 @@ class View:
 
     def interaction(self) -> Estimate:
         """Return the share of the variance that x and y explain only together."""
-        return self._over_lines(lambda x, y: additivity(self.representation.values[np.ix_(x, y)]).interaction)
+        return interaction_over_lines(self.representation.values, rng.stream(self.seed, "torus.lines"), BOOTSTRAP)
 
     def _over_lines(self, statistic: Callable[[np.ndarray, np.ndarray], float]) -> Estimate:
         sides = self.representation.sizes

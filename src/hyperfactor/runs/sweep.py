@@ -11,10 +11,11 @@ trains a run, not Dask. A run that another process is training is left to it, an
 
 import hashlib
 import json
+import math
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,8 @@ def train_all(
                 missing = sorted([*missing, *wanted.after(spec.id)], key=effort, reverse=True)
     elif missing:
         with client(scheduler, count, gpu) as (connected, keep_up):
-            _Sweep(connected, wanted, gpu, track, report, finished, tell).run(missing, keep_up)
+            most = count if scheduler is None else math.inf
+            _Sweep(connected, most, wanted, gpu, track, report, finished, tell).run(missing, keep_up)
     return {run: wanted.run(run) for run in wanted.specs if run not in wanted.failures}, wanted.failures
 
 
@@ -215,11 +217,17 @@ def _train_here(
 
 
 class _Sweep:
-    """The runs of one call on a cluster: submits them, listens to them, and sorts them when they end."""
+    """The runs of one call on a cluster: submits them, listens to them, and sorts them when they end.
 
-    def __init__(self, client, wanted, gpu, track, report, finished, tell):
+    Dask deals tasks out to workers when they are submitted, without knowing how long they take. At most `most` tasks
+    are therefore submitted at a time: as many as there are workers on this machine. A worker that is free gets the
+    longest run that is left. The size of another cluster may depend on the number of submitted tasks, so it gets all.
+    """
+
+    def __init__(self, client, most, wanted, gpu, track, report, finished, tell):
         from distributed import as_completed
 
+        self.most, self.waiting = most, []  # largest number of submitted tasks; runs to be submitted, the longest last
         self.client, self.wanted, self.store, self.gpu, self.track = client, wanted, wanted.store, gpu, track
         self.report, self.finished, self.tell = report, finished, tell
         self.plugins = plugins.loaded()
@@ -237,11 +245,10 @@ class _Sweep:
     def run(self, missing: Sequence[RunSpec], keep_up: Callable[[], None]) -> None:
         """Train these runs and all that follow from them. `keep_up` replaces dead workers."""
         try:
-            for spec in missing:
-                self._submit(spec.id)
+            self._want(spec.id for spec in missing)
             began = looked = time.monotonic()
             told = False
-            while self.tasks or self.elsewhere:
+            while self.tasks or self.waiting or self.elsewhere:
                 if self.client.status not in ("running", "connecting"):
                     raise RunError(GONE)
                 if not (told or self.steps) and time.monotonic() - began > PATIENCE:
@@ -255,10 +262,16 @@ class _Sweep:
                     keep_up()
                     for run in [run for run in self.elsewhere if self.store.leases.holder(run) is None]:
                         self.elsewhere.remove(run)
-                        self._submit(run)
+                        self._want([run])
                 time.sleep(LOOK)
         finally:
             self.client.cancel(list(self.tasks))
+
+    def _want(self, runs: Iterable[str]) -> None:
+        """Add runs to those that wait, and submit as many as workers can begin."""
+        self.waiting = sorted([*self.waiting, *runs], key=lambda run: effort(self.wanted.specs[run]))
+        while self.waiting and len(self.tasks) < self.most:
+            self._submit(self.waiting.pop())
 
     def _submit(self, run: str) -> None:
         spec, attempt = self.wanted.specs[run], self.attempts.get(run, 0)
@@ -294,7 +307,7 @@ class _Sweep:
                 self.tell(f"{error}; it is checked again later")
         elif isinstance(error, _WorkersDiedError) and self.steps.get(run, 0) > self.given_up.get(run, 0):
             self.given_up[run] = self.steps[run]  # the run advances, although workers die
-            self._submit(run)
+            self._want([run])
         elif isinstance(error, MachineError | WriteError):
             raise error
         elif error is None and self.store.manifest(run) is None:
@@ -304,11 +317,11 @@ class _Sweep:
             )
         elif error is None:
             self.finished(Run(self.store, run))
-            for spec in self.wanted.after(run):
-                self._submit(spec.id)
+            self._want(spec.id for spec in self.wanted.after(run))
         else:
             self.wanted.failures[run] = error
         task.release()
+        self._want([])
 
 
 class _WorkersDiedError(RunError):
