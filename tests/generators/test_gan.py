@@ -101,7 +101,7 @@ def test_at_the_solution_no_player_gains():
             return self.images
 
     model = GAN(Perfect(), gan().discriminator, latent=2, penalty=1.0)
-    nn.init.zeros_(model.discriminator.get_submodule("vector").weight)
+    nn.init.zeros_(model.discriminator.get_parameter("vector.weight"))
     loss = model.loss(images, condition, seeded())
     loss.backward()
     assert loss.item() == pytest.approx(2 * np.log(2))
@@ -110,7 +110,7 @@ def test_at_the_solution_no_player_gains():
 
 def test_pictures_depend_on_the_seed_and_not_on_the_batch():
     spec, model = RunSpec.parse(SMALL), gan()
-    nn.init.constant_(model.network.get_submodule("head").bias, 0.5)  # a grey that can be brighter and darker
+    nn.init.constant_(model.network.get_parameter("head.bias"), 0.5)  # a grey that can be brighter and darker
     points = spec.task.points[:40]
     together = draw(model, spec, points, 3)
     assert together[7:8] == pytest.approx(draw(model, spec, points[7:8], 3), abs=1e-5)

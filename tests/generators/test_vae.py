@@ -80,7 +80,7 @@ def test_without_latent_numbers_it_is_the_plain_decoder():
 def test_pictures_depend_on_the_seed_and_not_on_the_batch():
     spec = RunSpec.parse(SMALL)
     model = build_model(spec)
-    nn.init.constant_(model.network.get_submodule("head").bias, 0.5)  # a grey that can be brighter and darker
+    nn.init.constant_(model.network.get_parameter("head.bias"), 0.5)  # a grey that can be brighter and darker
     points = spec.task.points[:40]
     together = draw(model, spec, points, 3)
     alone = draw(model, spec, points[7:8], 3)

@@ -14,7 +14,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
@@ -197,13 +197,14 @@ def _unpack_h5(family: FromFile, source: Path, target: Path) -> Shaped[np.ndarra
     except ImportError:
         raise RequestError(f"{source}: got no package h5py, needs pip install 'hyperfactor[files]'") from None
     with h5py.File(source) as packed:
-        pictures = packed[family.member]
+        pictures: Any = packed[family.member]
         into = np.lib.format.open_memmap(target, "w+", pictures.dtype, pictures.shape)
         some = max(1, AT_ONCE // math.prod(pictures.shape[1:]))
         for i in range(0, len(pictures), some):
             into[i : i + some] = pictures[i : i + some]
         into.flush()
-        return packed[family.labels][:] if family.labels else None
+        labels: Any = packed[family.labels] if family.labels else None
+        return None if labels is None else labels[:]
 
 
 def _is_lattice(labels: Shaped[np.ndarray, "n k"], sizes: tuple[int, ...]) -> bool:
