@@ -199,7 +199,7 @@ def test_every_command_knows_the_users_kinds(folder: Path):
     assert done.returncode == 0, done.stderr
     assert "2 of 2 runs are finished" in done.stdout
 
-    unknown = "got 'grating', needs one of 'bump', 'sos', 'shapes', "  # other tests may have registered more kinds
+    unknown = "got 'grating', needs one of 'bump', 'sos', "  # other tests may have registered more kinds
     one_line(
         hyperfactor("train", "spec.yaml", "--store", "s", cwd=folder),
         f"data.picture.family: {unknown}",

@@ -157,7 +157,8 @@ def test_each_experiment_has_valid_specs_of_its_own_in_each_preset(name: str, pr
     experiment = EXPERIMENTS[name]
     found = experiment.specs(preset, 1)
     assert found
-    assert len({spec.id for spec in found.values()}) == len(found)
+    if name != "recipes":  # a choice may leave a model as it was
+        assert len({spec.id for spec in found.values()}) == len(found)
     assert {spec.seed for spec in found.values()} == {1}
     assert tuple(FIGURES[name]) == experiment.figures
     with pytest.raises(RequestError, match="preset: got 'huge'"):

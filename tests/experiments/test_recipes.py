@@ -55,6 +55,14 @@ def test_no_two_choices_are_the_same_for_an_experiment():
         assert len(set(ids)) == len(ids)
 
 
+def test_the_control_keeps_its_code():
+    found = recipes.specs("laptop", 0)
+    for choice in (choice for choice in CHOICES if "torus" in choice.tests):
+        model, control = (found[f"{choice.name} / torus / {role}"] for role in ("torus", "no wrap"))
+        assert control.encoding == torus.specs("laptop", 0)["no wrap"].encoding
+        assert model.id != control.id
+
+
 def test_epochs_count_the_pictures_of_the_training_set():
     (choice,) = (choice for choice in CHOICES if "epochs" in choice.name)
     for spec in TESTED["data_efficiency"].specs("laptop", 0).values():

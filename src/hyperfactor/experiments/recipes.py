@@ -62,10 +62,20 @@ class Choice:
     longer: float = 1.0
     steps: Callable[[RunSpec], int] | None = None
 
-    def change(self, spec: RunSpec) -> RunSpec:
-        """Return the spec with this choice. An encoding is replaced as a whole; snapshots move with the steps."""
+    def change(self, spec: RunSpec, recode: bool = True) -> RunSpec:
+        """Return the spec with this choice. An encoding is replaced as a whole; snapshots move with the steps.
+
+        Parameters
+        ----------
+        spec : RunSpec
+            The spec.
+        recode : bool
+            Whether the encoding is a choice for this model.
+        """
         plain = spec.model_dump()
         for name, keys in self.sections.items():
+            if name == "encoding" and not recode:
+                continue
             plain[name] = {**({} if name == "encoding" else plain[name]), **keys}
         before = spec.training.steps
         after = self.steps(spec) if self.steps else round(self.longer * before)
@@ -124,7 +134,11 @@ def _of(role: str) -> tuple[Choice, str, str]:
 
 
 def _outer(choice: Choice, test: str, specs: Mapping[str, RunSpec]) -> dict[str, RunSpec]:
-    return {BETWEEN.join((choice.name, test, role)): choice.change(spec) for role, spec in specs.items()}
+    """Return specs with a choice. The control of the torus experiment keeps its code, which is what it controls."""
+    return {
+        BETWEEN.join((choice.name, test, role)): choice.change(spec, recode=role != "no wrap")
+        for role, spec in specs.items()
+    }
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
