@@ -120,5 +120,6 @@ class Shown:
 
 def test_a_preset_that_sets_the_steps_keeps_them_for_equal_steps():
     choice = next(choice for choice in CHOICES if choice.name == "equal steps")
-    spec: RunSpec = composition.specs("smoke", 0)["2d"]
-    assert choice.change(spec).training.steps == spec.training.steps
+    for preset in ("smoke", "paper"):
+        spec: RunSpec = composition.specs(preset, 0)["2d"]
+        assert choice.change(spec).training.steps == spec.training.steps

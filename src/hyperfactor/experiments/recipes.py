@@ -89,11 +89,10 @@ def _epochs(spec: RunSpec) -> int:
 
 
 def _most(spec: RunSpec) -> int:
-    """Return the steps of the composition model with the largest set."""
-    if spec.training.steps < composition.TRAINING["batch"]:  # a preset sets the steps
-        return spec.training.steps
-    specs = composition.specs("laptop", spec.seed).values()
-    return max(of_model.training.steps for of_model in specs)
+    """Return the steps of the composition model with the largest set; those of the spec if a preset sets them."""
+    laptop = composition.specs("laptop", spec.seed).values()
+    own = next(one.training.steps for one in laptop if one.data.train == spec.data.train)
+    return max(one.training.steps for one in laptop) if spec.training.steps == own else spec.training.steps
 
 
 def _sinusoidal(shortest: float) -> dict[str, dict[str, Any]]:

@@ -94,7 +94,6 @@ class GAN(Decoder):
 
     def loss_of_discriminator(self, images: Tensor, drawn: Tensor, condition: Tensor) -> Tensor:
         """L_D, whose gradient reaches only the discriminator. Pictures (b, c, h, w), conditions (b, d)."""
-
         pair = tuple(pictures.detach().requires_grad_() for pictures in (images, drawn))
         true, false = (self.discriminator(pictures, condition) for pictures in pair)
         slopes = torch.autograd.grad((true + false).sum(), pair, create_graph=True)

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import sparse
 
-from hyperfactor import arrays, rng
+from hyperfactor import arrays
 from hyperfactor.errors import RequestError, quoted
-from hyperfactor.percolation.lattice import EMPTY, POINTS, PercolationCurve, compiled, joined, root_of
+from hyperfactor.percolation.lattice import EMPTY, PercolationCurve, compiled, filling, joined, root_of
 
 FAINT = 1e-3  # norm of the faint pixels that the search for candidates leaves out; a picture has norm 1
 ROWS = 512  # pictures whose candidates are searched for at once
@@ -103,9 +103,7 @@ def graph_percolation(graph: sparse.csr_array, seed: int = 0) -> PercolationCurv
     nodes, columns = cast(tuple[int, int], graph.shape)
     if not (nodes == columns and 1 <= nodes < 2**31):
         raise RequestError(f"graph: got a matrix of {nodes} x {columns}, needs a square one of 1 to 2^31 - 1 rows")
-    order = np.arange(nodes, dtype=np.int32)
-    rng.stream(seed, "percolation.order").shuffle(order)
-    occupied = np.unique(np.linspace(0, nodes, min(nodes, POINTS) + 1).round().astype(np.int64))
+    order, occupied = filling(nodes, seed)
     starts, neighbours = graph.indptr.astype(np.int64), graph.indices.astype(np.int64)
     largest, second = _grow(starts, neighbours, order, occupied)
     return PercolationCurve(occupied, largest, second / nodes)

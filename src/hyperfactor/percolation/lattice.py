@@ -189,15 +189,20 @@ def site_percolation(
         raise RequestError(f"reach: got {reach} for a periodic lattice {tuple(shape)}, needs less than each side")
     sites = math.prod(shape)
     check_memory(f"shape: got {sites} sites", sites, 8)
-    order = np.arange(sites, dtype=np.int32)
-    rng.stream(seed, "percolation.order").shuffle(order)
-    occupied = np.unique(np.linspace(0, sites, min(sites, POINTS) + 1).round().astype(np.int64))
+    order, occupied = filling(sites, seed)
     # `_curve` has three dimensions; missing ones have one site
     padded = np.zeros((len(steps), 3), dtype=np.int64)
     padded[:, 3 - len(shape) :] = steps
     forest = np.full(sites, EMPTY, dtype=np.int32)  # made here, because numpy asks for large pages
     largest, second = _curve(forest, order, sides, padded, occupied, periodic)
     return PercolationCurve(occupied, largest, second / sites)
+
+
+def filling(sites: int, seed: int) -> tuple[Int[np.ndarray, " sites"], Int[np.ndarray, " m"]]:
+    """Return a random order of sites, and the numbers of occupied sites that a curve has."""
+    order = np.arange(sites, dtype=np.int32)
+    rng.stream(seed, "percolation.order").shuffle(order)
+    return order, np.unique(np.linspace(0, sites, min(sites, POINTS) + 1).round().astype(np.int64))
 
 
 def check_memory(request: str, sites: int, each: int) -> None:
