@@ -69,6 +69,8 @@ class FakeRun:
     """
 
     device = torch.device("cpu")
+    default_layer = "up1"
+    timesteps = 1000
 
     def __init__(
         self, spec: RunSpec, rule: Rule, shapes: Mapping[int | None, Callable[[np.ndarray], np.ndarray]] | None = None

@@ -9,7 +9,16 @@ from scipy.spatial.distance import pdist, squareform
 from hyperfactor.errors import RequestError
 from hyperfactor.measures import topology
 from hyperfactor.measures.geometry import clifford_torus, torus_3d
-from hyperfactor.measures.topology import FIELDS, Persistence, bottleneck, estimate, maxmin, over_fields, persistence
+from hyperfactor.measures.topology import (
+    FIELDS,
+    Persistence,
+    bottleneck,
+    estimate,
+    maxmin,
+    over_fields,
+    over_landmarks,
+    persistence,
+)
 
 
 def circle(generator, n):
@@ -106,6 +115,19 @@ def test_fields_asked_together_give_what_each_gives_alone():
         alone = persistence(points, max_dim=1, landmarks=80, field=field)
         assert all(np.array_equal(a, b) for a, b in zip(found.diagrams, alone.diagrams, strict=True))
         assert found.betti() == alone.betti()
+
+
+def test_landmarks_asked_together_give_what_each_choice_gives_alone():
+    points = in_100_dimensions(klein_bottle, 1, 0.005, 200)
+    several = over_landmarks(points, (3, 5), max_dim=1, landmarks=60)
+    for seed, together in zip((3, 5), several, strict=True):
+        alone = over_fields(points, max_dim=1, landmarks=60, seed=seed)
+        assert together.keys() == alone.keys()
+        for field, found in together.items():
+            assert all(np.array_equal(a, b) for a, b in zip(found.diagrams, alone[field].diagrams, strict=True))
+            assert all(np.array_equal(a, b) for a, b in zip(found.null, alone[field].null, strict=True))
+            assert np.array_equal(found.landmarks, alone[field].landmarks)
+            assert found.told == alone[field].told
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ the middle, with every y. It is then asked for the lesion. A copy of the nearest
 1 pixel for the two outer values, so the share of correct copies is 2 / WIDTH, and 1 for widths 1 and 2.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -12,13 +13,13 @@ import polars as pl
 
 from hyperfactor.experiments.base import Analysis, Experiment, Runs, few, preset_spec, share, unmet
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, less
+from hyperfactor.experiments.lattice import read
 from hyperfactor.factors.regions import Everything, Strip
 from hyperfactor.images.gaussian import Bump
 from hyperfactor.measures.embedding import umap
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.subjects.judge import summarize
 
-LAYER = "up1"
 PICTURE = Bump()
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8)
 CLAIMED = (4, 8)  # widths of the paper's claims; it shows 3.5 and 8
@@ -32,14 +33,14 @@ def lesion(width: int) -> Strip:
     return Strip(factor="x", low=low, high=low + width - 1)
 
 
-def specs(preset: str, seed: int) -> dict[str, RunSpec]:
+def specs(preset: str, seed: int, widths: Sequence[int] = WIDTHS) -> dict[str, RunSpec]:
     """Return a model for each width."""
     return {
         str(width): preset_spec(
             preset, seed, training=TRAINING,
             data={"picture": PICTURE, "train": Everything() - lesion(width), "test": {"lesion": lesion(width)}},
         )
-        for width in few(preset, WIDTHS)
+        for width in few(preset, widths)
     }  # fmt: skip
 
 
@@ -73,7 +74,7 @@ def _claims(runs: Runs) -> list[Claim]:
     return claims + [
         claim(f"interpolation.other.{w}", "11", f"lesion of {w}: right in y, which was not held out", Bound(">=", 0.95),
               partial(shares, w, "y_correct"), unless=unmet(runs, [str(w)], "lesion"))
-        for w in WIDTHS
+        for w in map(int, runs)
     ]  # fmt: skip
 
 
@@ -83,8 +84,8 @@ def _embedded(runs: Runs) -> dict[str, np.ndarray]:
     for width in (str(width) for width in EMBEDDED if str(width) in runs):
         run = runs[width][0]
         points, images = run.pictures
-        found = run.activations(LAYER, factors=points, pictures=images)[LAYER]
-        arrays[f"umap.{width}"], arrays[f"points.{width}"] = umap(found, seed=run.spec.seed), points
+        arrays[f"umap.{width}"] = umap(read(run, points, images), seed=run.spec.seed)
+        arrays[f"points.{width}"] = points
     return arrays
 
 

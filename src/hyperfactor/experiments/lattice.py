@@ -53,9 +53,29 @@ def drawn(run: Run, points: Float[np.ndarray, "n k"], step: int) -> Float[np.nda
     return run.sample(points, run.spec.seed, step)
 
 
+def read(
+    run: Run, points: Float[np.ndarray, "n k"], images: Float[np.ndarray, "n c h w"], step: int | None = None
+) -> Float[np.ndarray, "n d"]:
+    """Return the default layer of a run's model for its own finished drawings.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    points : (n, k)
+        Requested values, in the factors' units.
+    images : (n, c, h, w)
+        Their drawings, with the noise of the run's own seed. A model that draws in one call does not see them.
+    step : int, optional
+        Training step of a model that the run kept. Default: the trained model.
+    """
+    layer, seen = run.model.default_layer, images if run.model.timesteps > 1 else None
+    return run.activations(layer, factors=points, step=step, pictures=seen, seed=run.spec.seed)[layer]
+
+
 def over_lines(
-    statistic: Callable[[np.ndarray, np.ndarray], float],
-    sides: tuple[int, int],
+    statistic: Callable[..., float],
+    sides: Sequence[int],
     generator: np.random.Generator,
     samples: int,
 ) -> Estimate:
@@ -67,24 +87,23 @@ def over_lines(
     Parameters
     ----------
     statistic : function
-        Takes the indices of the lines along x and along y.
-    sides : (int, int)
-        Number of lines of each.
+        Takes for each factor the indices of its values, which choose the lines.
+    sides : sequence of int
+        Number of values of each factor.
     generator : numpy.random.Generator
         Draws the lines, with replacement.
     samples : int
         Number of bootstrap samples.
     """
-    return _estimate([statistic(x, y) for x, y in _lines(sides, generator, samples)])
+    return _estimate([statistic(*lines) for lines in _lines(sides, generator, samples)])
 
 
 def _lines(
-    sides: tuple[int, int], generator: np.random.Generator, samples: int
-) -> list[tuple[Int[np.ndarray, " n_1"], Int[np.ndarray, " n_2"]]]:
-    """Return all lines along x and along y, then those of each bootstrap sample."""
-    n_1, n_2 = sides
-    drawn = [(generator.integers(n_1, size=n_1), generator.integers(n_2, size=n_2)) for _ in range(samples)]
-    return [(np.arange(n_1), np.arange(n_2)), *drawn]
+    sides: Sequence[int], generator: np.random.Generator, samples: int
+) -> list[tuple[Int[np.ndarray, " n_k"], ...]]:
+    """Return all values of each factor, then those of each bootstrap sample."""
+    drawn = [tuple(generator.integers(n, size=n) for n in sides) for _ in range(samples)]
+    return [tuple(np.arange(n) for n in sides), *drawn]
 
 
 def _estimate(values: Sequence[float] | np.ndarray) -> Estimate:

@@ -20,6 +20,7 @@ import torch
 from hyperfactor import rng
 from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, Runs, few, preset_spec
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
+from hyperfactor.experiments.lattice import read
 from hyperfactor.factors.regions import Everything
 from hyperfactor.images.gaussian import Bump
 from hyperfactor.measures.embedding import umap
@@ -28,7 +29,6 @@ from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.subjects.judge import summarize
 
-LAYER = "up1"
 SIGMAS = (0.5, 1.0, 1.5, 2.0)
 LAMBDAS = (0.01, 0.02, 0.03, 0.05, 0.1, 1.0)  # fractions of 1,024 bumps
 THRESHOLDS = (0.005, 0.05, 0.3)
@@ -273,8 +273,8 @@ def _arrays(runs: Runs) -> dict[str, np.ndarray]:
         if float(role.split(" | ")[1]) in SHOWN:
             run = of_role[0]
             points, images = run.pictures
-            found = run.activations(LAYER, factors=points, pictures=images)[LAYER]
-            arrays[f"umap.{role}"], arrays[f"points.{role}"] = umap(found, seed=run.spec.seed), points
+            arrays[f"umap.{role}"] = umap(read(run, points, images), seed=run.spec.seed)
+            arrays[f"points.{role}"] = points
     return arrays
 
 

@@ -38,6 +38,7 @@ from hyperfactor.experiments.lattice import (
     every,
     interaction_over_lines,
     over_lines,
+    read,
     stride,
 )
 from hyperfactor.images.gaussian import Bump
@@ -51,12 +52,11 @@ from hyperfactor.measures.geometry import (
     torus_3d,
 )
 from hyperfactor.measures.representation import Representation
-from hyperfactor.measures.topology import FIELDS, Persistence, bottleneck, over_fields, persistence
+from hyperfactor.measures.topology import FIELDS, Persistence, bottleneck, over_landmarks, persistence
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.subjects.judge import judge
 
-LAYER = "up1"
 PICTURE = Bump(boundary="periodic")
 SPACING = {"spacing": 0.5, "test_spacing": 1.0}  # pixels; with one value a pixel seeds agree less, see docs/torus.md
 TRAINING = {"steps": 700, "batch": 16, "optimizer": "muon", "evaluate_every": 0}
@@ -99,8 +99,8 @@ class View:
         Width of a bump, in steps of that lattice.
     landmarks : int
         Number of landmarks for persistent homology.
-    kept : dict of int to dict of int to Persistence
-        What `reading` has returned, by number and field.
+    kept : list of dict of int to Persistence
+        The first readings, as far as `readings` has been asked for them, by field.
     """
 
     seed: int
@@ -109,7 +109,7 @@ class View:
     representation: Representation
     width: float = 1.0
     landmarks: int = LANDMARKS
-    kept: dict[int, dict[int, Persistence]] = field(default_factory=dict, init=False)
+    kept: list[dict[int, Persistence]] = field(default_factory=list, init=False)
 
     @property
     def points(self) -> np.ndarray:
@@ -121,17 +121,16 @@ class View:
         """Shares of the variance along the principal axes."""
         return spectrum(self.points)
 
-    def reading(self, number: int) -> dict[int, Persistence]:
-        """Return persistent homology over both fields, of the landmarks of one of the READINGS."""
-        if number not in self.kept:
-            seed = READINGS * self.seed + number
-            self.kept[number] = over_fields(self.points, FIELDS, landmarks=self.landmarks, seed=seed)
-        return self.kept[number]
+    def readings(self, count: int) -> list[dict[int, Persistence]]:
+        """Return persistent homology over both fields, of the landmarks of the first of the READINGS."""
+        if missing := range(READINGS * self.seed + len(self.kept), READINGS * self.seed + count):
+            self.kept.extend(over_landmarks(self.points, missing, FIELDS, landmarks=self.landmarks))
+        return self.kept[:count]
 
     @property
     def shape(self) -> Persistence:
         """Persistent homology over the field of 2 elements, of the first reading."""
-        return self.reading(0)[2]
+        return self.readings(1)[0][2]
 
     @cached_property
     def compared(self) -> Comparison:
@@ -141,8 +140,10 @@ class View:
     @property
     def tori(self) -> Estimate:
         """The share of READINGS that show a torus: its Betti numbers over both fields, told from noise."""
-        read = [self.reading(number).values() for number in range(READINGS)]
-        found = [all(shape.betti() == TORUS and all(shape.told) for shape in shapes) for shapes in read]
+        found = [
+            all(shape.betti() == TORUS and all(shape.told) for shape in of_fields.values())
+            for of_fields in self.readings(READINGS)
+        ]
         return replace(proportion(np.array(found)), method="Wilson over readings")
 
     def margin(self, name: str, nearer: tuple[str, str], farther: tuple[str, str]) -> Estimate:
@@ -186,7 +187,7 @@ def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View:
     points, sides = every(spec.data, apart)
     images = drawn(run, points, step)
     right = judge(spec.task, "lattice", points, images)["right"].to_numpy()
-    found = run.activations(LAYER, factors=points, step=step, pictures=images)[LAYER]
+    found = read(run, points, images, step)
     apart_pixels = float(np.diff(spec.data.test_axes()[0])[0]) * apart
     R = Representation.of(found.reshape(*sides, -1), spec.data.picture.space())
     width = PICTURE.widths[0] / apart_pixels  # width of a bump, in steps of this lattice
@@ -244,9 +245,9 @@ def _slow(found: dict[str, list[Trained]]) -> list[Callable[[], object]]:
     tori = [trained.first for trained in found["torus"]]
     tori += [trained.last for role, of_role in found.items() if not _unlearnt(role, of_role) for trained in of_role]
     shapes = [view for trained in every for view in (trained.first, trained.last) if view not in tori]
-    readings = [(view, number) for view in tori for number in range(READINGS)] + [(view, 0) for view in shapes]
+    readings = [(view, READINGS) for view in tori] + [(view, 1) for view in shapes]
     return [
-        *(partial(view.reading, number) for view, number in sorted(readings, key=lambda one: -one[0].landmarks)),
+        *(partial(view.readings, count) for view, count in sorted(readings, key=lambda one: -one[0].landmarks)),
         *(partial(getattr, trained.last, "compared") for trained in every),
     ]
 

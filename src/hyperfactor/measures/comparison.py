@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import wasserstein_distance
 
-from hyperfactor import arrays, rng
+from hyperfactor import arrays, notebook, rng
 from hyperfactor.errors import RequestError
 from hyperfactor.measures.normalised import Normalised
 from hyperfactor.measures.readings import noise_share, products
@@ -75,6 +75,15 @@ class Comparison:
     missing: tuple[str, ...]
     noise: float | None = None
     ceiling: dict[str, float] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        rows = (
+            (name, float(np.mean(values)), *(self.distances[shape].get(name) for shape in self.references))
+            for name, values in self.statistics.items()
+        )
+        total = ("all", None, *(self.total[shape] for shape in self.references))
+        title = f"nearest: {self.nearest}, in {self.support:.0%} of the bootstrap samples; distances to each shape"
+        return notebook.table(title, ("statistic", "mean", *self.references), (*rows, total))
 
     def margin(self, name: str, nearer: tuple[str, str], farther: tuple[str, str]) -> tuple[float, float, float]:
         """Measure how much farther a statistic of R is from one ideal statistic than from another.

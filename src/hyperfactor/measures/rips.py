@@ -17,7 +17,7 @@ import numpy as np
 def diagrams(distances: Mapping[str, np.ndarray], max_dim: int, fields: Sequence[int]) -> dict[str, np.ndarray]:
     """Compute the persistence diagrams of clouds of points.
 
-    The first field is taken for all clouds, the others for the first cloud only.
+    The first field is taken for all clouds, the others only for those whose name ends in "points".
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def diagrams(distances: Mapping[str, np.ndarray], max_dim: int, fields: Sequence
         rips = RipsPersistence(
             list(range(max_dim + 1)), input_type=kind, num_collapses=0, homology_coeff_field=field, n_jobs=1
         )
-        names = list(clouds)[: None if k == 0 else 1]
+        names = [name for name in clouds if k == 0 or name.endswith("points")]
         found = rips.fit_transform([clouds[name] for name in names])
         result |= {
             f"{name}.{field}.{dim}": np.asarray(diagram, dtype=np.float64).reshape(-1, 2)

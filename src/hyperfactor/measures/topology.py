@@ -22,8 +22,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from jaxtyping import Float, Int
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import cdist, pdist, squareform
 
-from hyperfactor import arrays, rng
+from hyperfactor import arrays, notebook, rng
 from hyperfactor.errors import RequestError
 from hyperfactor.measures.normalised import distinct, normalised
 from hyperfactor.measures.representation import Given, checked_points
@@ -238,6 +239,12 @@ class Persistence:
         if self.covering_radius == 0 or math.isinf(shift):
             return True
         return bool(_p(np.log(np.log(death / self.covering_radius)), shift) <= SIGNIFICANCE)
+
+    def _repr_html_(self) -> str:
+        rows = zip(range(len(self.diagrams)), self.betti(), self.clarity(), self.told, strict=True)
+        named = ((f"H{dim}", count, clear, "yes" if told else "no") for dim, count, clear, told in rows)
+        title = f"persistent homology of {len(self.landmarks)} landmarks"
+        return notebook.table(title, ("dimension", "Betti number", "clarity", "known"), named)
 
     def to_json(self) -> dict[str, Any]:
         """Return Betti numbers, clarity, and the five longest bars of each dimension with their p-values.
@@ -502,39 +509,122 @@ def over_fields(
     RequestError
         As `persistence` does.
     """
+    return over_landmarks(points, (seed,), fields, max_dim, landmarks, memory=memory, seconds=seconds)[0]
+
+
+def over_landmarks(
+    points: Given,
+    seeds: Sequence[int],
+    fields: Sequence[int] = FIELDS,
+    max_dim: int = 2,
+    landmarks: int = 300,
+    *,
+    memory: int = MEMORY,
+    seconds: float = SECONDS,
+) -> list[dict[int, Persistence]]:
+    """Compute persistent homology for several choices of landmarks, in one child process.
+
+    Parameters
+    ----------
+    points, fields, max_dim, landmarks, memory
+        As for `over_fields`.
+    seeds : sequence of int
+        A seed of the first landmark for each choice.
+    seconds : float
+        Limit on the time of one choice.
+
+    Returns
+    -------
+    list of dict of int to Persistence
+        For each seed what `over_fields` returns.
+
+    Raises
+    ------
+    RequestError
+        As `persistence` does.
+    """
     began = time.perf_counter()
     max_dim, fields = arrays.whole(max_dim, "max_dim", 0), tuple(arrays.whole(order, "field", 2) for order in fields)
     for order in fields:
         if any(order % q == 0 for q in range(2, math.isqrt(order) + 1)):
             raise RequestError(f"field: got {order}, needs a prime number")
     cloud = _Cloud.of(points)
-    chosen, covering = cloud.walk(landmarks, seed)
-    used = cloud.values[np.sort(chosen)]
-    used = used - used.mean(axis=0)
-    distances = squareform(pdist(used))
-    most = _most(len(used), max_dim)
-    if len(fields) * BUSY * most.seconds > seconds or most.bytes > FEWER * memory:
-        cost = _cost(distances, max_dim)
-        cost = replace(cost, seconds=len(fields) * cost.seconds)
-        _check_cost(cost, len(used), max_dim, memory, seconds)
-    left, size, _ = np.linalg.svd(used, full_matrices=False)
-    copies = max(1, int(min(COPIES, NULL_POINTS // len(used), NULL_SECONDS / max(most.seconds, 1e-9))))
-    clouds = {"points": distances}
-    for k in range(copies):
-        permuted = rng.stream(0, "topology.null", k).permuted(left * size, axis=0)
-        clouds[f"null {k}"] = squareform(pdist(permuted))
-    bars = {name: diagram * cloud.unit for name, diagram in _in_child(clouds, max_dim, fields, memory, seconds).items()}
-    dims, first = range(max_dim + 1), fields[0]
-    null = tuple(np.concatenate([bars[f"null {k}.{first}.{dim}"] for k in range(copies)]) for dim in dims)
-    radius = float(np.sqrt(np.mean(np.sum(cloud.values**2, axis=1)))) * cloud.unit
-    took, rank, joined = time.perf_counter() - began, int(np.sum(size > 1e-6 * size[0])), _joined(distances)
-    return {
-        order: Persistence(
-            tuple(bars[f"points.{order}.{dim}"] for dim in dims),
-            cloud.indices[chosen], covering * cloud.unit, radius, took, null, rank, joined,
-        )
-        for order in fields
-    }  # fmt: skip
+    choices = [_Choice.of(cloud, landmarks, seed) for seed in seeds]
+    for one in choices:
+        one.check_cost(max_dim, len(fields), memory, seconds)
+    clouds = {f"{k} {name}": given for k, one in enumerate(choices) for name, given in one.clouds(max_dim).items()}
+    bars = _in_child(clouds, max_dim, fields, memory, len(choices) * seconds)
+    took = (time.perf_counter() - began) / len(choices)
+    return [one.persistence(cloud, f"{k} ", bars, max_dim, fields, took) for k, one in enumerate(choices)]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A choice of landmarks of a cloud.
+
+    Attributes
+    ----------
+    chosen : (m,)
+        Their indices in the cloud.
+    covering : float
+        Their covering radius, in units of the cloud.
+    used : (m, d)
+        The points in the order of the cloud, centred.
+    distances : (m, m)
+        Their distances.
+    """
+
+    chosen: Int[np.ndarray, " m"]
+    covering: float
+    used: Float[np.ndarray, "m d"]
+    distances: Float[np.ndarray, "m m"]
+
+    @classmethod
+    def of(cls, cloud: "_Cloud", landmarks: int, seed: int) -> "_Choice":
+        chosen, covering = cloud.walk(landmarks, seed)
+        used = cloud.values[np.sort(chosen)]
+        used = used - used.mean(axis=0)
+        return cls(chosen, covering, used, squareform(pdist(used)))
+
+    def check_cost(self, max_dim: int, fields: int, memory: int, seconds: float) -> None:
+        """Raise RequestError if persistence over a number of fields leaves no hope of staying within the limits."""
+        most = _most(len(self.used), max_dim)
+        if fields * BUSY * most.seconds > seconds or most.bytes > FEWER * memory:
+            cost = _cost(self.distances, max_dim)
+            _check_cost(replace(cost, seconds=fields * cost.seconds), len(self.used), max_dim, memory, seconds)
+
+    @cached_property
+    def axes(self) -> tuple[Float[np.ndarray, "m r"], Float[np.ndarray, " r"]]:
+        """Coordinates on the principal axes, of norm 1, and the norms."""
+        left, size, _ = np.linalg.svd(self.used, full_matrices=False)
+        return left, size
+
+    def clouds(self, max_dim: int) -> dict[str, np.ndarray]:
+        """Return distances: of the points, and of clouds without a shape, whose axes are permuted."""
+        left, size = self.axes
+        seconds = _most(len(self.used), max_dim).seconds
+        copies = max(1, int(min(COPIES, NULL_POINTS // len(self.used), NULL_SECONDS / max(seconds, 1e-9))))
+        null = (rng.stream(0, "topology.null", k).permuted(left * size, axis=0) for k in range(copies))
+        return {"points": self.distances} | {f"null {k}": squareform(pdist(one)) for k, one in enumerate(null)}
+
+    def persistence(
+        self, cloud: "_Cloud", name: str, bars: Mapping[str, np.ndarray], max_dim: int, fields: Sequence[int],
+        took: float,
+    ) -> dict[int, Persistence]:  # fmt: skip
+        """Return the result for each field, from all bars, whose names begin with that of this choice."""
+        own = {key.removeprefix(name): value * cloud.unit for key, value in bars.items() if key.startswith(name)}
+        copies = len({key.split(".")[0] for key in own}) - 1
+        dims, first, (_, size) = range(max_dim + 1), fields[0], self.axes
+        null = tuple(np.concatenate([own[f"null {k}.{first}.{dim}"] for k in range(copies)]) for dim in dims)
+        radius = float(np.sqrt(np.mean(np.sum(cloud.values**2, axis=1)))) * cloud.unit
+        rank, joined = int(np.sum(size > 1e-6 * size[0])), _joined(self.distances)
+        return {
+            order: Persistence(
+                tuple(own[f"points.{order}.{dim}"] for dim in dims),
+                cloud.indices[self.chosen], self.covering * cloud.unit, radius, took, null, rank, joined,
+            )
+            for order in fields
+        }  # fmt: skip
 
 
 def _check_cost(cost: Cost, landmarks: int, max_dim: int, memory: int, seconds: float) -> None:
@@ -569,7 +659,7 @@ def _in_child(
     buffer = io.BytesIO()
     np.savez(buffer, **clouds)  # pyright: ignore[reportArgumentType]
     command = [sys.executable, "-m", "hyperfactor.measures.rips", str(max_dim), str(int(memory)), *map(str, fields)]
-    what = _request(len(clouds["points"]), max_dim)
+    what = _request(len(next(iter(clouds.values()))), max_dim)
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     try:
         done = subprocess.run(

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from hyperfactor import arrays, rng
+from hyperfactor import arrays, notebook, rng
 from hyperfactor.errors import RequestError, quoted
 from hyperfactor.factors.regions import Region
 from hyperfactor.factors.space import FactorSpace
@@ -302,6 +302,11 @@ class Run(Record):
         """
         opened = Store(store)
         return cls(opened, opened.resolve(prefix), device)
+
+    def _repr_html_(self) -> str:
+        spec, accuracy = self.spec, self.accuracy().select("region", "n", "right", "all", "valid")
+        family, steps = getattr(spec.data.picture, "family", "pictures"), spec.training.steps
+        return notebook.table(f"run {self.id}: {family}, {steps} steps", accuracy.columns, accuracy.iter_rows())
 
     @property
     def space(self) -> FactorSpace:
