@@ -1,5 +1,7 @@
 """Pairs of *time to 95 %*: seconds of one-thread training until 95 % of 1,024 periodic bumps are right in x and y.
 
+Seconds are processor time, which other processes disturb little.
+
 Our figure is that of the smallest planned training that gets there. Each planned number of steps is a whole training
 with its own cosine, and only the training is timed, not the drawings by which it is judged. A network of another
 package with our recipe is treated in the same way. The share that a planned training reaches does not depend on how
@@ -60,9 +62,9 @@ def planned(steps: int, build: Build) -> tuple[RunSpec, Generator, float]:
     spec = bumps(steps, **RECIPE)
     model = build(spec)
     spec.task.batch(np.arange(1))  # render
-    began = time.perf_counter()
+    began = time.process_time()
     model, _ = fit(model, spec.task, spec.training, spec.seed)
-    return spec, model, time.perf_counter() - began
+    return spec, model, time.process_time() - began
 
 
 def smallest(arrives: Callable[[int], bool], plans: Sequence[int], first: int) -> int | None:
@@ -202,16 +204,16 @@ def own_recipe(needed: float, limit: float, make: Callable[[int], Recipe], looks
     peeks, count = looks
     spec, recipe = bumps(1), make(bumps(1).task.width)
     data = batches(spec, recipe.batch)
-    began = time.perf_counter()
+    began = time.process_time()
     for step in range(PROBED):
         recipe.step(step, 10**6, *next(data))
-    spent = time.perf_counter() - began
+    spent = time.process_time() - began
     steps = max(PROBED + 1, int(limit / spent * PROBED))
     when = {max(PROBED, round(steps * (k + 1) / peeks)) for k in range(peeks)}
     for step in range(PROBED, 2 * steps):  # the rate may have been underestimated
-        began = time.perf_counter()
+        began = time.process_time()
         recipe.step(step, steps, *next(data))
-        spent += time.perf_counter() - began
+        spent += time.process_time() - began
         if spent >= limit:
             break
         if step in when and share(spec, lambda points: recipe.draw(spec, points), examined(spec, count)) >= needed:
