@@ -1,18 +1,22 @@
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 from contextlib import chdir
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
 import polars as pl
 import pytest
+import typer
 import yaml
 
 from hyperfactor import RequestError, Run, RunSpec, Store, cli, train
@@ -642,3 +646,41 @@ def test_what_the_user_should_know_is_said_in_one_line_with_quiet_too(
 
     monkeypatch.setattr("hyperfactor.runs.execute.train", train)
     assert hyperfactor("train", spec_file, "--quiet", cwd=tmp_path).stderr == line + "\n"
+
+
+def commands() -> dict[str, Any]:
+    """Every command by its words: "runs list"."""
+    found, left = {}, {"": typer.main.get_command(cli.app)}
+    while left:
+        words, command = left.popitem()
+        below = getattr(command, "commands", {})
+        left |= {f"{words} {name}".strip(): one for name, one in below.items()}
+        if not below:
+            found[words] = command
+    return found
+
+
+@pytest.mark.parametrize(("words", "command"), commands().items(), ids=lambda one: one if isinstance(one, str) else "")
+def test_every_help_has_an_example_that_the_command_accepts(words: str, command: Any):
+    example = command.epilog.removeprefix("Example: ").split(" > ")[0]
+    name, *given = shlex.split(example)
+    assert (name, *given[: len(words.split())]) == ("hyperfactor", *words.split())
+    command.make_context(words, given[len(words.split()) :])  # raises if an argument or option is wrong
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path):
+    assert hyperfactor("--version", cwd=tmp_path).stdout == f"hyperfactor {metadata.version('hyperfactor')}\n"
+
+
+def test_a_shell_completes_commands():
+    asked = {"_HYPERFACTOR_COMPLETE": "complete_bash", "COMP_WORDS": "hyperfactor re", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "hyperfactor.cli"], env={**os.environ, **asked}, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["reproduce", "report"]
+
+
+def test_runs_fit_a_terminal_of_80_columns(run: Run, store: Path, tmp_path: Path):
+    lines = hyperfactor("runs", "list", "--store", store, cwd=tmp_path).stdout.splitlines()
+    assert any(run.id in line for line in lines)
+    assert max(map(len, lines[2:])) <= 80

@@ -4,6 +4,7 @@ import codecs
 import io
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Does a generative model learn the factors of what it draws, and can it compose them?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 runs_app = typer.Typer(help="List, show, check and remove the runs in a store.", no_args_is_help=True)
@@ -69,6 +69,14 @@ SETTLED = 5.0  # seconds of training from which the time left is estimated
 MOST_VISITS = 1e12  # to neighbours of sites, in one call of `percolate`
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"hyperfactor {version('hyperfactor')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _imported(
     names: Annotated[
@@ -81,6 +89,9 @@ def _imported(
             "option may be given again. The file is run, so name only files that you trust.",
         ),
     ] = None,
+    _asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     if named := [name for name in names or () if name != Path()]:  # nothing stands beside a colon too many
         from hyperfactor import plugins
@@ -89,7 +100,7 @@ def _imported(
             plugins.load(name)
 
 
-@app.command("list")
+@app.command("list", epilog="Example: hyperfactor list")
 def list_() -> None:
     """List the experiments, with their questions and the figures of the paper that they draw."""
     from hyperfactor.experiments import EXPERIMENTS
@@ -98,7 +109,7 @@ def list_() -> None:
         print(f"{experiment.name:<18} figures {', '.join(experiment.figures) or '-'}\n{'':<18} {experiment.question}")
 
 
-@app.command()
+@app.command(epilog="Example: hyperfactor reproduce torus composition --seeds 3")
 def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="Names. Default: all of the paper.")
@@ -160,7 +171,7 @@ def _present(results: "list[Result]", json_file: Path | None) -> None:
         write_whole(json_file, dump_json(documents[0] if len(documents) == 1 else documents, indent=1).encode())
 
 
-@app.command()
+@app.command(epilog="Example: hyperfactor report --out my-report")
 def report(
     results: Annotated[
         list[str] | None,
@@ -275,7 +286,7 @@ def _duration(seconds: float) -> str:
     return f"about {seconds / 60:.0f} minutes" if seconds < 100 * 60 else f"about {seconds / 3600:.3g} hours"
 
 
-@app.command()
+@app.command(epilog="Example: hyperfactor sweep examples/sweep.yaml --set training.steps=700 --dry-run")
 def sweep(
     grid_file: Annotated[
         Path, typer.Argument(metavar="SWEEP.yaml", help="A file with the keys base, product, zip, list.")
@@ -347,7 +358,7 @@ def _status(failures: dict[str, HyperfactorError]) -> int:
     return 2 if all(isinstance(error, RequestError) for error in failures.values()) else 1
 
 
-@app.command()
+@app.command(epilog="Example: hyperfactor train examples/sos.yaml --set seed=3")
 def train(
     spec_file: Annotated[Path, typer.Argument(metavar="SPEC.yaml")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Set a key: training.steps=100.")] = None,
@@ -371,7 +382,7 @@ def train(
     _print_table(run.accuracy(), f"run {run.id}")
 
 
-@app.command()
+@app.command(epilog="Example: hyperfactor sample 7174 --factors points.csv --out images.npz")
 def sample(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a finished run, or its beginning.")],
     factors: Annotated[Path, typer.Option(help="CSV file with a column for each factor.")],
@@ -420,7 +431,7 @@ KindsOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog="Example: hyperfactor analyse 7174 --layer up2 --drawings 2 --figure shape.svg")
 def analyse(
     what: Annotated[
         str, typer.Argument(metavar="RUN|ARRAY.npy", help="A finished run, or an array of shape (n_1, ..., n_k, d).")
@@ -574,7 +585,7 @@ def _axes(factors: str) -> "list[Axis]":
     return [Axis(name, cast("Kind", kind)) for name, kind in parts]
 
 
-@app.command("study")
+@app.command("study", epilog="Example: hyperfactor study examples/my_decoder.py:MODEL")
 def study_(
     what: Annotated[
         str,
@@ -678,7 +689,7 @@ def _columns_of(path: Path) -> tuple[str, ...]:
     return tuple(name.strip().strip('"') for name in re.split("[,;\t]", first.strip()))
 
 
-@app.command()
+@app.command(epilog="Example: hyperfactor percolate --sigma 1 --threshold 0.05 --size 128")
 def percolate(
     sigma: Annotated[float, typer.Option(help="Width of the bumps, in pixels.")] = 1.0,
     threshold: Annotated[float, typer.Option(help="Overlap from which two bumps are neighbours.")] = 0.05,
@@ -736,7 +747,11 @@ def _check_visits(size: int, seeds: int, around: int) -> None:
         )
 
 
-@runs_app.command("list", context_settings={"allow_extra_args": True})
+@runs_app.command(
+    "list",
+    context_settings={"allow_extra_args": True},
+    epilog='Example: hyperfactor runs list --columns id,seed,finished --where "seed >= 1"',
+)
 def runs_list(
     context: typer.Context,
     store: StoreOption = DEFAULT_STORE,
@@ -804,7 +819,7 @@ def _set_apart(entries: "Iterator[Entry]", foreign: dict[str, Any]) -> "Iterator
         yield entry
 
 
-@runs_app.command("verify")
+@runs_app.command("verify", epilog="Example: hyperfactor runs verify")
 def runs_verify(
     runs: Annotated[
         list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids of runs, or their beginnings. Default: all.")
@@ -822,7 +837,7 @@ def runs_verify(
     raise typer.Exit(1 if problems else 0)
 
 
-@runs_app.command("repair")
+@runs_app.command("repair", epilog="Example: hyperfactor runs repair 7174")
 def runs_repair(
     runs: Annotated[
         list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids of runs, or their beginnings. Default: all.")
@@ -849,7 +864,7 @@ def _problems(store: "Store", prefixes: list[str] | None) -> "Iterator[Problem]"
     yield from verify(store, [store.resolve(prefix) for prefix in prefixes] if prefixes else None, unlike)
 
 
-@runs_app.command("show")
+@runs_app.command("show", epilog="Example: hyperfactor runs show 7174 > spec.yaml")
 def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOption = DEFAULT_STORE) -> None:
     """Show a run's spec, as YAML that `train` reads, with its record as comments."""
     import polars as pl
@@ -877,7 +892,7 @@ def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOp
     print("\n".join([head, dump_yaml(spec).rstrip(), *rest]))
 
 
-@runs_app.command("remove")
+@runs_app.command("remove", epilog="Example: hyperfactor runs remove 7174 02e1")
 def runs_remove(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...")], store: StoreOption = DEFAULT_STORE
 ) -> None:
@@ -907,6 +922,8 @@ def _run(arguments: list[str]) -> int:
     try:
         with _terminated_as_interrupted():
             command = typer.main.get_command(app)
+            if "_HYPERFACTOR_COMPLETE" in os.environ:
+                command.main(arguments, "hyperfactor")  # prints completions and exits
             with command.make_context("hyperfactor", arguments) as context:
                 os.getcwd()  # if it was deleted, torch would end the process with a line about a library
                 command.invoke(context)
@@ -1135,13 +1152,15 @@ def _print_table(frame: "pl.DataFrame", title: str) -> None:
 
 
 def _table(frame: "pl.DataFrame", title: str) -> str:
-    """Format a table as plain text, with numbers to the right."""
-    columns = []
+    """Format a table as plain text, with numbers to the right. Dotted names take a line for each of their parts."""
+    columns, height = [], max((name.count(".") + 1 for name in frame.columns), default=1)
     for name, kind in frame.schema.items():
         cells = ["" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in frame[name].to_list()]
-        width = max(len(name), *map(len, cells)) if cells else len(name)
+        parts = re.findall(r"[^.]*[.]?", name)[:-1]
+        heading = [""] * (height - len(parts)) + parts
+        width = max(map(len, [*parts, *cells]))
         align = str.rjust if kind.is_numeric() else str.ljust
-        columns.append([align(cell, width) for cell in (name, "-" * width, *cells)])
+        columns.append([align(cell, width) for cell in (*heading, "-" * width, *cells)])
     return "\n".join([title, "", *("  ".join(row).rstrip() for row in zip(*columns, strict=True)), ""])
 
 

@@ -32,6 +32,7 @@ def test_a_row_a_run_with_what_was_recorded(full: Store, tiny: RunSpec, run: Run
     right = dict(run.accuracy().select("region", "right").iter_rows())
     assert row["accuracy.train.right"] == right["train"]
     assert row["training.steps"] == 12
+    (row,) = table(full.entries(), ["MB", "id"], f"id = '{tiny.id}'").to_dicts()
     assert row["MB"] == pytest.approx(sum(a["bytes"] for a in run.manifest["artifacts"].values()) / 1e6)
 
 

@@ -13,9 +13,9 @@ from hyperfactor.store.store import Entry
 from hyperfactor.strict import dump_json, leaves
 
 COLUMNS = (
-    "id", "state", "seed", "data.picture.family", "trained_points", "training.steps", "accuracy.train.right",
-    "seconds.train", "MB", "finished",
+    "id", "state", "seed", "data.picture.family", "training.steps", "accuracy.train.right", "seconds.train",
 )  # fmt: skip
+RECORDED = {*COLUMNS, "trained_points", "MB", "finished"}  # known in a store whose runs have none of them yet
 _NOT_SHOWN = ("artifacts", "checksum", "schema", "spec")
 _WORD = re.compile(r"'[^']*'|\"(?:[^\"]|\"\")*\"|[A-Za-z_][\w.]*")  # text, a quoted name, or a name in a condition
 
@@ -50,12 +50,12 @@ def table(entries: Iterable[Entry], columns: Sequence[str] | None = None, where:
     if double := [name for name in wanted if wanted.count(name) > 1]:
         raise RequestError(f"columns: got {double[0]!r} {wanted.count(double[0])} times, needs each column once")
     needed = dict.fromkeys(wanted)
-    if where or not needed.keys() <= {*COLUMNS}:  # else documents are read one at a time, which is faster
+    if where or not needed.keys() <= RECORDED:  # else documents are read one at a time, which is faster
         documents = list(documents)
         known = {"id", "state", "MB", *(name for document in documents for name, _ in leaves(document))}
         if "*" in wanted:
             wanted = ["id", "state", *sorted(known - {"id", "state"})]
-        if documents and (unknown := [name for name in wanted if name not in {*known, *COLUMNS}]):
+        if documents and (unknown := [name for name in wanted if name not in known | RECORDED]):
             raise RequestError(f"columns: got {unknown[0]!r}, needs one of {', '.join(sorted(known))}")
         needed = dict.fromkeys([*wanted, *(name for name in _names(where or "") if name in known)])
     rows = [[_value(document, name) for name in needed] for document in documents]
