@@ -33,7 +33,7 @@ def searching(name: str, first: int, tries: int) -> Experiment:
 
     return Experiment(
         name, "?", (), lambda _preset, seed: {"0": of(first, seed)}, lambda _runs: ([], {}, {}), more,
-        lambda _preset: tries - 1,
+        lambda _preset, _role: tries - 1,
     )  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_a_search_goes_on_without_waiting_for_another():
         return {} if len(runs) == 3 else {f"{name}{len(runs)}": of(100 * (name == "b") + 10 + len(runs), seed)}
 
     experiment = Experiment(
-        "a", "?", (), lambda _preset, _seed: first, lambda _runs: ([], {}, {}), more, lambda _preset: 2,
+        "a", "?", (), lambda _preset, _seed: first, lambda _runs: ([], {}, {}), more, lambda _preset, _role: 2,
         search=lambda role: role[0],
     )  # fmt: skip
     agenda = Agenda([experiment], "smoke", 1)
@@ -109,6 +109,16 @@ def test_a_search_goes_on_without_waiting_for_another():
     assert [count for count, _ in agenda.searched()] == [2]
     assert agenda.add(finished(first["b1"])) == []
     assert [spec.training.steps for spec in agenda.add(finished(first["b0"]))] == [112]
+
+
+def test_a_search_that_asks_for_what_it_has_is_over():
+    def more(_preset, seed, runs):
+        return {str(len(runs)): of(1 + len(runs) % 2, seed)}
+
+    agenda = Agenda([Experiment("a", "?", (), lambda _p, seed: {"0": of(1, seed)}, lambda _: ([], {}, {}), more)],
+                    "smoke", 1)  # fmt: skip
+    assert train(agenda, lambda _: 0) == [[(1, 0)], [(2, 0)]]
+    assert agenda.searched() == agenda.missing() == []
 
 
 def by_rounds(share: Callable[[RunSpec], float]) -> dict[str, str]:

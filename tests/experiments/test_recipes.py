@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from hyperfactor.experiments import composition, data_efficiency, recipes, torus
-from hyperfactor.experiments.recipes import CHOICES, SIZES, TESTED, Choice
-from hyperfactor.figures.recipes import figure_recipes
+from hyperfactor.experiments.matrix import Choice
+from hyperfactor.experiments.recipes import CHOICES, EXPERIMENT, MATRIX, SIZES, TESTED
+from hyperfactor.figures.matrix import figure_recipes
 from hyperfactor.runs.spec import RunSpec
 
 from .fakes import FakeRun, coarser, composes, interpolates, right_in
@@ -21,7 +22,7 @@ def leaves(plain: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]
 
 
 def test_the_laptop_recipe_is_that_of_the_experiments():
-    found = recipes.specs("laptop", 3)
+    found = EXPERIMENT.specs("laptop", 3)
     for test, module in (("torus", torus), ("composition", composition)):
         for role, spec in module.specs("laptop", 3).items():
             assert found[f"laptop recipe / {test} / {role}"].id == spec.id
@@ -31,9 +32,9 @@ def test_the_laptop_recipe_is_that_of_the_experiments():
 
 @pytest.mark.parametrize("choice", CHOICES[1:], ids=lambda choice: choice.name)
 def test_a_choice_changes_what_it_names_and_nothing_else(choice: Choice):
-    for test in choice.tests:
+    for test in MATRIX.tests(choice):
         for spec in TESTED[test].specs("laptop", 0).values():
-            before, after = (leaves(one.model_dump(mode="json")) for one in (spec, choice.change(spec)))
+            before, after = (leaves(one.model_dump(mode="json")) for one in (spec, choice.change(spec, test)))
             moved = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
             named = {(section, key) for section, keys in choice.sections.items() for key in keys}
             allowed = named | {("training", "steps"), ("training", "snapshots")}
@@ -48,16 +49,16 @@ def test_a_choice_changes_what_it_names_and_nothing_else(choice: Choice):
 def test_no_two_choices_are_the_same_for_an_experiment():
     for test in TESTED:
         ids = [
-            tuple(choice.change(spec).id for spec in TESTED[test].specs("laptop", 0).values())
+            tuple(choice.change(spec, test).id for spec in TESTED[test].specs("laptop", 0).values())
             for choice in CHOICES
-            if test in choice.tests
+            if test in MATRIX.tests(choice)
         ]
         assert len(set(ids)) == len(ids)
 
 
 def test_the_control_keeps_its_code():
-    found = recipes.specs("laptop", 0)
-    for choice in (choice for choice in CHOICES if "torus" in choice.tests):
+    found = EXPERIMENT.specs("laptop", 0)
+    for choice in (choice for choice in CHOICES if "torus" in MATRIX.tests(choice)):
         model, control = (found[f"{choice.name} / torus / {role}"] for role in ("torus", "no wrap"))
         assert control.encoding == torus.specs("laptop", 0)["no wrap"].encoding
         assert model.id != control.id
@@ -66,14 +67,14 @@ def test_the_control_keeps_its_code():
 def test_epochs_count_the_pictures_of_the_training_set():
     (choice,) = (choice for choice in CHOICES if "epochs" in choice.name)
     for spec in TESTED["data_efficiency"].specs("laptop", 0).values():
-        changed = choice.change(spec)
+        changed = choice.change(spec, "data_efficiency")
         seen = changed.training.steps * changed.training.batch / len(spec.task.points)
         assert seen == pytest.approx(recipes.EPOCHS, rel=0.05)
 
 
 def test_snapshots_move_with_the_steps():
     spec = torus.specs("laptop", 0)["torus"]
-    twice = Choice("twice", longer=2).change(spec)
+    twice = Choice("twice", longer={"torus": 2}).change(spec, "torus")
     assert twice.training.steps == 2 * spec.training.steps
     assert twice.training.snapshots == tuple(2 * step for step in spec.training.snapshots)
 
@@ -81,12 +82,12 @@ def test_snapshots_move_with_the_steps():
 def test_a_search_goes_on_with_its_choice():
     choice = next(choice for choice in CHOICES if choice.name == "code: shortest 1")
     role = f"{choice.name} / data_efficiency / bumps | 8 | 0"
-    spec = recipes.specs("laptop", 0)[role]
-    (following,) = recipes.more("laptop", 0, {role: FakeRun(spec, right_in(0.1))}).items()  # pyright: ignore
+    spec = EXPERIMENT.specs("laptop", 0)[role]
+    (following,) = EXPERIMENT.more("laptop", 0, {role: FakeRun(spec, right_in(0.1))}).items()  # pyright: ignore
     assert following[0] == f"{choice.name} / data_efficiency / bumps | 8 | 1"
     assert following[1].data.fraction == 2 * spec.data.fraction
     assert following[1].encoding == spec.encoding
-    assert recipes.search(role) == recipes.search(following[0]) == f"{choice.name} / data_efficiency / bumps | 8"
+    assert EXPERIMENT.search(role) == EXPERIMENT.search(following[0]) == f"{choice.name} / data_efficiency / bumps | 8"
 
 
 def test_claims_are_those_of_the_experiments_by_choice(monkeypatch):
@@ -96,7 +97,7 @@ def test_claims_are_those_of_the_experiments_by_choice(monkeypatch):
         for name, rule in (("laptop recipe", composes), ("equal steps", interpolates))
         for role, spec in coarser(composition.specs("laptop", 0), spacing=1.0).items()
     }
-    claims, tables, _ = recipes.analyse(roles)  # pyright: ignore
+    claims, tables, _ = EXPERIMENT.analyse(roles)  # pyright: ignore
     found = {claim.id: claim.verdict for claim in claims}
     assert found["laptop recipe: 2d.vertical.x"] == "holds"
     assert found["equal steps: 2d.vertical.x"] == "fails"
@@ -122,4 +123,4 @@ def test_a_preset_that_sets_the_steps_keeps_them_for_equal_steps():
     choice = next(choice for choice in CHOICES if choice.name == "equal steps")
     for preset in ("smoke", "paper"):
         spec: RunSpec = composition.specs(preset, 0)["2d"]
-        assert choice.change(spec).training.steps == spec.training.steps
+        assert choice.change(spec, "composition").training.steps == spec.training.steps

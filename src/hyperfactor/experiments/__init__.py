@@ -1,6 +1,7 @@
 """The experiments, by name, in the order in which they are listed and run."""
 
 from hyperfactor.errors import RequestError
+from hyperfactor.experiments.architectures import EXPERIMENT as ARCHITECTURES
 from hyperfactor.experiments.base import Experiment, Result, preset_spec, share, unmet
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
 from hyperfactor.experiments.composition import EXPERIMENT as COMPOSITION
@@ -9,6 +10,7 @@ from hyperfactor.experiments.emergence import EXPERIMENT as EMERGENCE
 from hyperfactor.experiments.exterior import EXPERIMENT as EXTERIOR
 from hyperfactor.experiments.hyperfactorization import EXPERIMENT as HYPERFACTORIZATION
 from hyperfactor.experiments.interpolation import EXPERIMENT as INTERPOLATION
+from hyperfactor.experiments.many_factors import EXPERIMENT as MANY_FACTORS
 from hyperfactor.experiments.percolation_onset import EXPERIMENT as PERCOLATION_ONSET
 from hyperfactor.experiments.recipes import EXPERIMENT as RECIPES
 from hyperfactor.experiments.torus import EXPERIMENT as TORUS
@@ -39,6 +41,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         PERCOLATION_ONSET,
         INTERPOLATION,
         EXTERIOR,
+        ARCHITECTURES,
+        MANY_FACTORS,
         EMERGENCE,
         RECIPES,
     )

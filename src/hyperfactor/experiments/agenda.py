@@ -24,6 +24,11 @@ class _Search:
     def ids(self) -> dict[str, str]:
         return {role: run for request in self.requests for role, run in request.items()}
 
+    def expected(self, preset: str) -> int:
+        """Expected number of further runs."""
+        first, *further = self.requests
+        return self.experiment.searched(preset, next(iter(first))) - sum(map(len, further)) if first else 0
+
 
 class Agenda:
     """The runs of experiments under a preset.
@@ -91,10 +96,9 @@ class Agenda:
         The runs requested so far serve to estimate the cost of the further ones.
         """
         return [
-            (count, [self._specs[run] for run in ids.values()])
+            (count, [self._specs[run] for run in search.ids().values()])
             for search in self._searches
-            if not search.over and (ids := search.ids())
-            if (count := search.experiment.searched(self.preset) + len(search.requests[0]) - len(ids)) > 0
+            if not search.over and (count := search.expected(self.preset)) > 0
         ]
 
     def add(self, run: Run) -> list[RunSpec]:
@@ -106,10 +110,11 @@ class Agenda:
         return [spec for run, spec in self._specs.items() if run not in known]
 
     def _continue(self, search: _Search) -> None:
-        """Ask a search for its next request while all of its runs are finished."""
+        """Ask a search for its next request while all of its runs are finished. It is over if it wants no other run."""
         while not search.over and all(run in self._done for run in search.ids().values()):
             runs = {role: self._done[run] for role, run in search.ids().items()}
-            if request := self._request(search.experiment.more(self.preset, search.seed, runs)):
+            request = self._request(search.experiment.more(self.preset, search.seed, runs))
+            if {*request.values()} - {*search.ids().values()}:
                 search.requests.append(request)
             else:
                 search.over = True

@@ -11,8 +11,9 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
+from hyperfactor import notebook
 from hyperfactor.errors import MachineError, RequestError, StoreError, WriteError
-from hyperfactor.experiments.claims import Bound, Claim, Estimate, proportion
+from hyperfactor.experiments.claims import Bound, Claim, Estimate, proportion, summary
 from hyperfactor.images.task import TRAIN
 from hyperfactor.networks.unet import BLOCKS
 from hyperfactor.runs.run import Run
@@ -168,6 +169,12 @@ class Result:
                 f"`hyperfactor reproduce {question.experiment}` computes it again"
             ) from None
 
+    def _repr_html_(self) -> str:
+        seeds = len(self.seeds)
+        rows = ((one.statement, str(one.bound), *one.cells()[:2], one.verdict) for one in self.claims)
+        title = f"{self.experiment}, preset {self.preset}, {seeds} seed{'s' * (seeds > 1)}; {summary(self.claims)}"
+        return notebook.table(title, ("claim", "bound", "measured", "95 % interval", "verdict"), rows)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "experiment": self.experiment,
@@ -296,7 +303,8 @@ class Experiment:
         `more(preset, seed, runs)` returns the specs that a search needs next, by role, once the earlier runs of that
         search are finished. It is called again until it returns none. It may depend only on its arguments.
     searched : function
-        `searched(preset)` returns about how many runs `more` asks for in all, for one search of one seed.
+        `searched(preset, role)` returns about how many runs `more` asks for in all, for the search of one seed to which
+        a run belongs.
     search : function
         `search(role)` names the search that a run belongs to. Default: all runs of a seed belong to one.
     analysis : function
@@ -312,7 +320,7 @@ class Experiment:
     specs: Callable[[str, int], dict[str, RunSpec]]
     analyse: Callable[[Runs], Analysis]
     more: Callable[[str, int, Mapping[str, Run]], dict[str, RunSpec]] = lambda _preset, _seed, _runs: {}
-    searched: Callable[[str], int] = lambda _preset: 0
+    searched: Callable[[str, str], int] = lambda _preset, _role: 0
     search: Callable[[str], str] = lambda _role: ""
     analysis: Callable[[str], int] = lambda _preset: 0
     beyond: bool = False

@@ -83,7 +83,7 @@ def more(preset: str, seed: int, runs: Mapping[str, Run]) -> dict[str, RunSpec]:
     return {f"{family} | {size} | {len(runs)}": _spec(preset, seed, family, int(size), fraction)}
 
 
-def searched(preset: str) -> int:
+def searched(preset: str, _role: str) -> int:
     """Return about how many models of a family and size `more` asks for."""
     return 0 if preset == "smoke" else EXPECTED
 

@@ -262,7 +262,12 @@ class Random(Region):
     seed: Annotated[Integer, Field(ge=0, lt=2**32)] = 0
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
-        return rng.uniform_at(self.seed, "region.random", space.ticks(points)) < self.share
+        return self.rank(self.seed, points, space) < self.share
+
+    @staticmethod
+    def rank(seed: int, points: Points, space: FactorSpace) -> Float[np.ndarray, " n"]:
+        """The share from which each point is chosen, which is uniform in [0, 1)."""
+        return rng.uniform_at(seed, "region.random", space.ticks(points))
 
 
 class Union(Region):

@@ -12,8 +12,9 @@ from hyperfactor.figures import (
     exterior,
     hyperfactorization,
     interpolation,
+    many_factors,
+    matrix,
     percolation_onset,
-    recipes,
     style,
     torus,
 )
@@ -37,7 +38,9 @@ FIGURES: dict[str, dict[str, Callable[[Result], Figure]]] = {
     },
     "interpolation": {"11": interpolation.figure_11},
     "emergence": {"emergence": emergence.figure_emergence},
-    "recipes": {"recipes": recipes.figure_recipes},
+    "many_factors": {"many_factors": many_factors.figure_many_factors},
+    "architectures": {"architectures": matrix.figure_architectures},
+    "recipes": {"recipes": matrix.figure_recipes},
     "exterior": {"12": exterior.figure_12},
     "data_efficiency": {"4g": data_efficiency.figure_4g, "5": data_efficiency.figure_5},
     "percolation_onset": {

@@ -1,4 +1,4 @@
-"""The matrix of verdicts, from the result of the recipes experiment."""
+"""The matrices of verdicts, from the results of the experiments architectures and recipes."""
 
 import textwrap
 
@@ -14,11 +14,23 @@ COLOURS = {"holds": style.GREEN, "fails": style.VERMILION, "undecided": style.YE
 LINE = 62  # letters of a claim in a line
 
 
+def figure_architectures(result: Result) -> Figure:
+    """Each claim (rows) for each kind of model (columns). Colour and first letter are the verdict: Holds, Fails,
+    Undecided, or Not measured; the number is the value. A claim is not measured if the model has not learnt what it was
+    trained on, or if the value is that of the untrained network.
+    """
+    return _figure(result)
+
+
 def figure_recipes(result: Result) -> Figure:
     """Each claim (rows) under each choice (columns), one choice changed at a time. Colour and first letter are the
     verdict: Holds, Fails, Undecided, or Not measured; the number is the value. An empty place is a choice with which
     the experiment was not repeated.
     """
+    return _figure(result)
+
+
+def _figure(result: Result) -> Figure:
     matrix = result.tables["matrix"]
     groups = matrix.partition_by("experiment", maintain_order=True)
     choices = matrix["choice"].unique(maintain_order=True).to_list()
