@@ -39,7 +39,7 @@ check: .venv/.dev  ## style and types
 	$(BIN)/pyright
 
 REPORT := hyperfactor-report
-EVERY := torus hyperfactorization composition data_efficiency percolation_onset interpolation exterior many_factors
+EVERY := torus hyperfactorization composition data_efficiency percolation_onset interpolation exterior many_factors emergence
 results: .venv/.ready  ## docs/results.md and the committed figures: all experiments with three seeds (about three hours on two cores)
 	$(BIN)/hyperfactor reproduce $(EVERY) --seeds 3 --out $(REPORT)
 	cd $(REPORT)/figures && cp ../results.md composition-figure-4.svg hyperfactorization-figure-noise.svg many_factors-figure-many_factors.svg $(CURDIR)/docs/
