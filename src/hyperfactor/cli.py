@@ -585,7 +585,7 @@ def _axes(factors: str) -> "list[Axis]":
     return [Axis(name, cast("Kind", kind)) for name, kind in parts]
 
 
-@app.command("study", epilog="Example: hyperfactor study examples/my_decoder.py:MODEL")
+@app.command("study", epilog="Example: hyperfactor study examples/my_decoder.py:decoder")
 def study_(
     what: Annotated[
         str,

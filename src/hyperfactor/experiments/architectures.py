@@ -1,9 +1,9 @@
 """Who composes, who interpolates, and whose code keeps its factors apart: the same questions to every kind of model.
 
 Generators of several kinds, with as many weights as the U-Net to within a tenth, are trained on the pictures of the
-experiments composition, torus and interpolation (for the latter, lesions of WIDTHS values), and each of their claims is
-judged for each. They have the recipes of these experiments, but for the number of steps, and the optimizer of the
-GAN. Both were chosen on a seed that no table reports: see docs/architectures.md.
+experiments composition, torus and interpolation. Interpolation has lesions of WIDTHS values. Each claim of these
+experiments is judged for each generator. The recipes are those of the experiments, except for the number of steps and
+for the optimizer of the GAN. Both were chosen on a seed that no table reports: see docs/architectures.md.
 
 A plain decoder has no noise and draws in one call, so it has no sampler and no timesteps.
 """

@@ -2,7 +2,7 @@
 
 A picture has one bump for every two factors, each in a channel of its own: x1, y1, x2, y2, x3. With an odd number of
 factors the last bump moves along x only. Each factor has VALUES values, two pixels apart, so that k factors make
-VALUES^k pictures. A bump beside the one asked for is wrong.
+VALUES^k pictures. A copy of a neighbouring picture is wrong.
 
     whole            all combinations; the representation is read from these models
     composition      combinations of upper values of all factors held out: a share HELD_OUT of all
@@ -116,7 +116,7 @@ def _part(preset: str, seed: int, of: str, count: int, fraction: float) -> RunSp
 
 
 def _some(seed: int, count: int, number: int) -> Region:
-    """Return a random region with a given number of combinations that do not lie on the axes, and any that do."""
+    """Return a random region that contains a given number of combinations beside the axes."""
     space = family(count).space()
     lattice = space.lattice(SPACING, fixed(count))
     others = lattice[~axes(count).contains(lattice, space)]
