@@ -11,7 +11,7 @@ on logarithmic axes. `--quick` measures only the smallest sizes.
 Processes are forked, so this runs on Linux and macOS.
 """
 
-from hyperfactor import process
+from hyperfactor import colours, process
 
 if __name__ == "__main__":
     process.prepare_command()  # before numpy, torch or numba is imported: one thread
@@ -258,8 +258,8 @@ def figure(rows: Sequence[Measured]) -> Figure:
         drawn = style.new(style.COLUMN, 0.95 * len(rows) + 0.3)
         panels = drawn.subplots(len(rows), 2, squeeze=False)
         for (left, right), row in zip(panels, rows, strict=True):
-            _panel(left, row, row.seconds, style.BLUE, "o")
-            _panel(right, row, row.megabytes, style.VERMILION, "s")
+            _panel(left, row, row.seconds, colours.BLUE, "o")
+            _panel(right, row, row.megabytes, colours.VERMILION, "s")
             left.set_title(f"{row.name} against {row.size}", loc="left", fontsize=7)
             left.set_ylabel("time\n(s)", fontsize=6.5)
             right.set_ylabel("memory\n(MB)", fontsize=6.5)
@@ -280,7 +280,7 @@ def _panel(axes: Any, row: Measured, values: Sequence[float | None], colour: str
         axes.text(0.5, 0.5, f"below {RESOLVED:g} MB", transform=axes.transAxes, ha="center", fontsize=7)
     if found := line(row.sizes, values):
         ends = np.array([row.sizes[-FITTED], row.sizes[-1]], dtype=float)
-        axes.plot(ends, found[1] * ends ** found[0], color=style.GREY, linewidth=0.9, zorder=0)
+        axes.plot(ends, found[1] * ends ** found[0], color=colours.GREY, linewidth=0.9, zorder=0)
     axes.minorticks_off()
 
 

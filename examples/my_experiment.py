@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from my_family import Ellipse, Grating
 
-from hyperfactor import figures
+from hyperfactor import colours, figures
 from hyperfactor.experiments import Bound, Experiment, claim, preset_spec, register, share, unmet
 from hyperfactor.factors import Everything
 from hyperfactor.figures import style
@@ -39,7 +39,7 @@ def figure(result):
     regions = table["region"].unique(maintain_order=True).to_list()
     shares = np.stack([table.filter(pl.col("region") == region)["right"].to_numpy() for region in regions], axis=1)
     axes = drawn.subplots()
-    style.bars(axes, regions, {"right": (style.BLUE, shares)}, {})
+    style.bars(axes, regions, {"right": (colours.BLUE, shares)}, {})
     axes.set(xticks=range(len(regions)), xticklabels=regions, ylim=(0, 1.1), ylabel="share right")
     return drawn
 

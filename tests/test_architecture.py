@@ -15,9 +15,9 @@ import hyperfactor
 
 ROOT = Path(hyperfactor.__file__).parent
 FLOORS = {
-    "errors": -2, "arrays": -1, "notebook": -1, "plugins": 0, "process": 0, "rng": 0, "strict": 0, "factors": 1,
-    "store": 1, "images": 2, "percolation": 3, "networks": 2, "generators": 3, "training": 4, "measures": 4,
-    "subjects": 5, "runs": 6, "experiments": 7, "figures": 8, "report": 9, "cli": 10,
+    "errors": -2, "arrays": -1, "notebook": -1, "colours": -1, "plugins": 0, "process": 0, "rng": 0, "strict": 0,
+    "factors": 1, "store": 1, "images": 2, "percolation": 3, "networks": 2, "generators": 3, "training": 4,
+    "measures": 4, "subjects": 5, "runs": 6, "experiments": 7, "figures": 8, "report": 9, "explorer": 10, "cli": 11,
 }  # fmt: skip
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 DECLARED = [

@@ -689,6 +689,49 @@ def _columns_of(path: Path) -> tuple[str, ...]:
     return tuple(name.strip().strip('"') for name in re.split("[,;\t]", first.strip()))
 
 
+@app.command(epilog="Example: hyperfactor explore --store hyperfactor-store")
+def explore(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL.py:NAME|ARRAY.npy]", help="A subject to look at beside the runs, as for `study`."
+        ),
+    ] = None,
+    factors: Annotated[
+        list[str] | None,
+        typer.Option(help="For an array, the kinds of its factors, or a CSV file of their values, as for `study`."),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Any but 127.0.0.1 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any that is free.", min=0, max=65535)] = 8050,
+    gpu: DrawOption = False,
+) -> None:
+    """Look at runs, representations, claims and percolation in a browser."""
+    try:
+        from hyperfactor.explorer.collection import Collection
+        from hyperfactor.explorer.server import serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("hyperfactor"):
+            raise
+        raise RequestError(f"explore: got no {error.name}, needs it: pip install 'hyperfactor[explore]'") from None
+
+    if factors and (what is None or not what.lower().endswith(".npy")):
+        raise RequestError(f"factors: got {', '.join(factors)} without an array, needs ARRAY.npy")
+    given = None if what is None else _brought(what, factors or [])
+    serve(Collection(store, given, _device(gpu)), host, port, lambda line: print(line, flush=True))
+
+
+def _brought(what: str, factors: list[str]) -> Any:
+    """Load a subject from a user's file."""
+    if what.lower().endswith(".npy"):
+        return _array_subject(Path(what), factors)
+    from hyperfactor.subjects.load import load_subject
+
+    return load_subject(what)
+
+
 @app.command(epilog="Example: hyperfactor percolate --sigma 1 --threshold 0.05 --size 128")
 def percolate(
     sigma: Annotated[float, typer.Option(help="Width of the bumps, in pixels.")] = 1.0,

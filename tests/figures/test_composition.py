@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hyperfactor import colours
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import composition, style
 
@@ -89,7 +90,7 @@ def test_figure_4_maps_what_was_trained_on_and_what_came_right(result: Result):
         assert np.array_equal(reading.image(axes), result.arrays[f"{role}.trained"])
         assert axes.images[0].get_extent() == [-6.5, 38.5, 38.5, -6.5]  # pixel 0 at 0, rows downwards
         right, wrong = [(0.0, 31.0), (5.0, 6.0)], [(13.0, 19.0)]
-        assert reading.scattered(axes) == [(style.VERMILION, wrong), (style.GREEN, right)]
+        assert reading.scattered(axes) == [(colours.VERMILION, wrong), (colours.GREEN, right)]
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("x (pixels)", "y (pixels)")
     assert reading.legend(panels[4]) == ["trained on", "drawn right", "drawn wrong"]
 
@@ -99,13 +100,13 @@ def test_figure_9_maps_the_canvas(result: Result):
         figure = composition.figure_9(result)
     panels = reading.panels(figure)
     assert np.array_equal(reading.image(panels[0]), result.arrays["visible"])
-    assert reading.shades(panels[0], 0, 1, 2) == [style.PALE, style.SKY, style.BLUE]
+    assert reading.shades(panels[0], 0, 1, 2) == [colours.PALE, colours.SKY, colours.BLUE]
     for axes, name, title in zip(panels[1:4], ("empty", "stripe", "sos"), ("0D", "1D", "2D"), strict=True):
         assert np.array_equal(reading.image(axes), result.arrays[name])
         assert axes.get_title() == title
     for axes, role in zip(panels[4:], ROLES, strict=True):
         assert np.array_equal(reading.image(axes), result.arrays[f"{role}.trained"])
-        assert reading.shades(axes, 0, 1) == ["#FFFFFF", style.ORANGE]
+        assert reading.shades(axes, 0, 1) == ["#FFFFFF", colours.ORANGE]
     assert [axes.get_title() for axes in panels[4:]] == ["2D data", "1D data", "2D+1D data", "1D + rim data"]
 
 
@@ -130,7 +131,7 @@ def test_figure_10_shows_accuracy_and_drawings(result: Result):
             assert np.array_equal(reading.image(axes), picture)
         assert [axes.get_title() for axes in drawn[:4]] == ["13, 19", "0, 31", "5, 6", "0, 31"]
         frames = reading.colours(axes.spines["left"].get_edgecolor() for axes in drawn[:3])
-        assert frames == [style.VERMILION, style.GREEN, style.GREEN]
+        assert frames == [colours.VERMILION, colours.GREEN, colours.GREEN]
     assert reading.note(figure).startswith("preset laptop, 2 seeds, n = 50 to 1450 drawings a bar and seed; ")
     assert "a, c, d, f: seed 3, green: right, red: wrong" in reading.note(figure)
 

@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from hyperfactor import colours
 from hyperfactor.experiments.base import Result
 from hyperfactor.experiments.claims import Bound, Claim
 from hyperfactor.figures import data_efficiency, style
@@ -69,11 +70,11 @@ def test_figure_4g_shows_each_model_of_the_largest_set():
     with style.context():
         figure = data_efficiency.figure_4g(made())
     (axes,) = figure.axes
-    for column, colour, marker in (("x", style.BLUE, "^"), ("y", style.SKY, "v"), ("all", style.BLACK, ".")):
+    for column, colour, marker in (("x", colours.BLUE, "^"), ("y", colours.SKY, "v"), ("all", colours.BLACK, ".")):
         assert [reading.pieces(line) for line in reading.lines(axes, colour)] == trials(column)
         dots = [(f, pytest.approx(r + MORE[column])) for f, r in sorted(TRIED[0] + TRIED[1])]
         assert reading.marks(axes, marker, colour) == dots
-    (copying,) = reading.lines(axes, style.GREY, ":")
+    (copying,) = reading.lines(axes, colours.GREY, ":")
     assert reading.pieces(copying) == [[(0.02, 0.01), (0.04, 0.02), (0.05, 0.025)], [(1.0, 0.5)]]
     assert axes.get_xscale() == "log"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("fraction of the set", "share right")
@@ -87,11 +88,11 @@ def test_figure_5_shows_each_model_and_joins_only_neighbours():
     """The whole set is 20 times what was tried before it."""
     with style.context():
         figure = data_efficiency.figure_5(made())
-    for axes, colour, family in zip(reading.panels(figure), (style.BLUE, style.ORANGE), FAMILIES, strict=False):
+    for axes, colour, family in zip(reading.panels(figure), (colours.BLUE, colours.ORANGE), FAMILIES, strict=False):
         assert [reading.pieces(line) for line in reading.lines(axes, colour)] == trials("right")
-        (half,) = reading.lines(axes, style.GREY)
+        (half,) = reading.lines(axes, colours.GREY)
         assert half.get_ydata() == [0.6, 0.6]
-        (copying,) = reading.lines(axes, style.GREY, ":")
+        (copying,) = reading.lines(axes, colours.GREY, ":")
         assert reading.points(copying) == [(0.02, 0.01), (0.04, 0.02), (0.05, 0.025), (1.0, 0.5)]
         assert axes.get_xscale() == "log"
         assert axes.get_title() == f"{family}, N = 32"
@@ -105,11 +106,11 @@ def test_figure_5_shows_the_pictures_needed_with_their_powers():
     axes = reading.panels(figure)[2]
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert axes.get_xlabel() == "N (values of a factor)"
-    assert reading.marks(axes, "o", style.BLUE) == [(8, 16), (32, 256), (32, 256)]
-    assert reading.marks(axes, "o", style.ORANGE) == [(8, 16), (32, 64), (32, 64)]
+    assert reading.marks(axes, "o", colours.BLUE) == [(8, 16), (32, 256), (32, 256)]
+    assert reading.marks(axes, "o", colours.ORANGE) == [(8, 16), (32, 64), (32, 64)]
     ends = [sorted({(float(a[1]), float(b[1])) for a, b in bars.get_segments()}) for bars in axes.collections]  # pyright: ignore[reportAttributeAccessIssue]
     assert ends == [[(12, 24), (192, 384)], [(12, 24), (48, 96)]]
-    for colour, at_32 in ((style.BLUE, 256), (style.ORANGE, None)):  # through all bumps exactly: N^2 / 4
+    for colour, at_32 in ((colours.BLUE, 256), (colours.ORANGE, None)):  # through all bumps exactly: N^2 / 4
         (power,) = reading.lines(axes, colour)
         (low, first), (high, last) = reading.points(power)
         assert (low, high) == (8, 32)
@@ -123,7 +124,7 @@ def test_figure_5_has_guides_through_the_mean_of_all_points():
     with style.context():
         figure = data_efficiency.figure_5(made())
     axes = reading.panels(figure)[2]
-    for line, power in zip(reading.lines(axes, style.GREY, ":"), (1, 2), strict=True):
+    for line, power in zip(reading.lines(axes, colours.GREY, ":"), (1, 2), strict=True):
         expected = [(n, pytest.approx(2**6 * (n / 2 ** (13 / 3)) ** power)) for n in (8, 32)]
         assert reading.points(line) == expected
     assert [text.get_text() for text in axes.texts][:-1] == ["N", "N^2"]
@@ -133,8 +134,8 @@ def test_figure_5_of_claims_that_were_not_measured():
     with style.context():
         figure = data_efficiency.figure_5(made(measured=False))
     axes = reading.panels(figure)[2]
-    assert reading.lines(axes, style.BLUE) == reading.lines(axes, style.ORANGE) == []
-    assert reading.marks(axes, "o", style.BLUE)
+    assert reading.lines(axes, colours.BLUE) == reading.lines(axes, colours.ORANGE) == []
+    assert reading.marks(axes, "o", colours.BLUE)
     assert reading.legend(axes) == ["bumps", "bumps + stripes"]
 
 
@@ -146,7 +147,7 @@ def test_figures_of_one_seed_and_one_size_where_nothing_was_needed():
     axes = reading.panels(five)[2]
     assert [text.get_text() for text in axes.texts] == ["no models on both sides of 0.6", "c"]
     assert reading.lines(axes) == []
-    assert reading.points(reading.lines(four.axes[0], style.BLACK)[0])[0] == (0.02, pytest.approx(0.19))
+    assert reading.points(reading.lines(four.axes[0], colours.BLACK)[0])[0] == (0.02, pytest.approx(0.19))
     for figure in (five, four):
         assert reading.note(figure).startswith("preset smoke, 1 seed, n = 64 drawings a point and seed; ")
 
@@ -154,4 +155,4 @@ def test_figures_of_one_seed_and_one_size_where_nothing_was_needed():
 def test_figure_5_of_one_size():
     with style.context():
         figure = data_efficiency.figure_5(made((0,), (32,)))
-    assert reading.marks(reading.panels(figure)[2], "o", style.BLUE) == [(32, 256)]
+    assert reading.marks(reading.panels(figure)[2], "o", colours.BLUE) == [(32, 256)]

@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from hyperfactor import colours
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import exterior, style
 
@@ -32,7 +33,7 @@ def test_figure_12_shows_shares_against_the_width_of_the_square():
     for axes, family, title in zip(panels, ("bump", "sos"), ("bumps", "sums of stripes"), strict=True):
         assert axes.get_title() == title
         assert axes.get_xlabel() == "side of the square held out (pixels)"
-        for place, colour in (("interior", style.BLUE), ("corner", style.ORANGE)):
+        for place, colour in (("interior", colours.BLUE), ("corner", colours.ORANGE)):
             values = [(width, BOTH[family, place] - width / 100) for width in (4, 12, 24)]
             mean = [(width, pytest.approx(value + 0.03)) for width, value in values]
             assert reading.points(reading.named(axes, place)) == mean
@@ -54,5 +55,5 @@ def test_figure_12_of_one_seed_and_a_preset_with_fewer_widths():
         figure = exterior.figure_12(Result("exterior", "smoke", (0,), 1.0, (), {"accuracy": few}))
     axes = reading.panels(figure)[0]
     assert reading.points(reading.named(axes, "corner")) == [(4, pytest.approx(0.46)), (24, pytest.approx(0.26))]
-    assert len(reading.marks(axes, ".", style.ORANGE)) == 2
+    assert len(reading.marks(axes, ".", colours.ORANGE)) == 2
     assert reading.note(figure).startswith("preset smoke, 1 seed, ")

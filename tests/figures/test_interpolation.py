@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hyperfactor import colours
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import interpolation, style
 
@@ -32,7 +33,7 @@ def test_figure_11_shows_shares_against_the_width_of_the_lesion():
     assert reading.points(reading.named(axes, "x (held out)")) == [
         (1, pytest.approx(0.75)), (4, pytest.approx(0.55)), (8, pytest.approx(0.15)),
     ]  # fmt: skip
-    assert reading.marks(axes, ".", style.BLUE) == [
+    assert reading.marks(axes, ".", colours.BLUE) == [
         (1, pytest.approx(0.7)), (1, 0.8), (4, 0.5), (4, 0.6), (8, pytest.approx(0.1)), (8, 0.2),
     ]  # fmt: skip
     assert reading.points(reading.named(axes, "y")) == [(1, 0.9), (4, 0.9), (8, 0.9)]
@@ -65,6 +66,6 @@ def test_figure_11_of_one_seed():
     with style.context():
         figure = interpolation.figure_11(made((4,)))
     axes = reading.panels(figure)[0]
-    assert reading.marks(axes, ".", style.BLUE) == [(1, 0.8), (4, 0.6), (8, 0.2)]
+    assert reading.marks(axes, ".", colours.BLUE) == [(1, 0.8), (4, 0.6), (8, 0.2)]
     assert reading.note(figure).startswith("preset laptop, 1 seed, ")
     assert reading.note(figure).endswith("b-c: seed 4")

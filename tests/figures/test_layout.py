@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 
+from hyperfactor import colours
 from hyperfactor.figures import style
 from hyperfactor.figures.layout import figure
 from hyperfactor.measures.geometry import clifford_torus
@@ -54,11 +55,11 @@ def test_the_cloud_lies_at_the_principal_coordinates(page, found):
 def test_bars_are_in_radii_and_one_component_never_dies(page, found):
     """Neighbours are 2 sin(pi / 8) apart on each circle of radius 1; the radius of the cloud is sqrt 2."""
     axes = reading.panels(page)[2]
-    components = reading.marks(axes, "o", style.GREY)
+    components = reading.marks(axes, "o", colours.GREY)
     assert len(components) == SIDE**2
     step = 2 * np.sin(np.pi / SIDE) / np.sqrt(2)
     assert [y for _, y in components[:-1]] == pytest.approx([step] * (SIDE**2 - 1))
-    assert components[-1][1] == max(y for _, y in reading.marks(axes, "o", style.BLUE) + components)
+    assert components[-1][1] == max(y for _, y in reading.marks(axes, "o", colours.BLUE) + components)
     assert axes.get_title().startswith("Betti (1, ")
 
 
@@ -83,7 +84,7 @@ def test_the_nearest_shape_is_the_flat_torus(page, found):
     assert lengths["Clifford torus"] == pytest.approx(0, abs=1e-9)
     assert min(lengths["3D torus"], lengths["hyper-factorized torus"]) > 0.05
     shades = dict(zip(names, reading.colours(bar.get_facecolor() for bar in axes.patches), strict=True))
-    assert [name for name, shade in shades.items() if shade == style.GREEN] == ["Clifford torus"]
+    assert [name for name, shade in shades.items() if shade == colours.GREEN] == ["Clifford torus"]
 
 
 def test_one_factor_is_drawn_flat():

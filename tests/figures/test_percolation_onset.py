@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hyperfactor import colours
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import percolation_onset, style
 
@@ -93,7 +94,7 @@ def test_figure_6_shows_shares_and_onsets():
         assert reading.marks(axes, ".", colour(sigma)) == dots
         (dashed,) = reading.lines(axes, colour(sigma), "--")
         assert dashed.get_xdata() == [pytest.approx(onset)] * 2
-    (copying,) = reading.lines(axes, style.GREY, ":")
+    (copying,) = reading.lines(axes, colours.GREY, ":")
     assert reading.points(copying) == [(0.05, 0.025), (0.1, 0.05), (1, 0.5)]
     assert axes.get_xscale() == "log"
     assert reading.note(figure).startswith("preset laptop, 2 seeds, n = 1024 drawings a point and seed; ")
@@ -101,7 +102,7 @@ def test_figure_6_shows_shares_and_onsets():
         assert reading.marks(against, marker, colour(0.5)) == [(AT[0.5][k], 0.1), (AT[0.5][k], 0.2)]
         assert reading.marks(against, marker, colour(2)) == [(AT[2.0][k], 0.04)]
         assert reading.legend(against)[k] == f"overlap {overlap:g}"
-    (equal,) = reading.lines(against, style.GREY)
+    (equal,) = reading.lines(against, colours.GREY)
     assert all(x == y for x, y in reading.points(equal))
     assert (against.get_xscale(), against.get_yscale()) == ("log", "log")
 

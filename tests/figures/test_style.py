@@ -9,6 +9,7 @@ import pytest
 from cycler import cycler
 from matplotlib.axes import Axes
 
+from hyperfactor import colours
 from hyperfactor.figures import style
 
 from . import reading
@@ -84,27 +85,27 @@ SEEN = pl.DataFrame({
 
 def test_lines_are_means_over_seeds_with_a_mark_for_each():
     axes = empty()
-    style.lines(axes, SEEN, "x", {"z": ("z", style.BLUE), "y": ("y", style.BLACK)})
+    style.lines(axes, SEEN, "x", {"z": ("z", colours.BLUE), "y": ("y", colours.BLACK)})
     assert reading.points(reading.named(axes, "z")) == [(1, 1), (2, 1), (4, 1)]
-    assert reading.marks(axes, ".", style.BLUE) == [(1, 1), (1, 1), (2, 1), (2, 1), (4, 1), (4, 1)]
-    assert reading.marks(axes, ".", style.BLACK) == [(1, 0.1), (1, 0.3), (4, 0.5), (4, 0.9)]
+    assert reading.marks(axes, ".", colours.BLUE) == [(1, 1), (1, 1), (2, 1), (2, 1), (4, 1), (4, 1)]
+    assert reading.marks(axes, ".", colours.BLACK) == [(1, 0.1), (1, 0.3), (4, 0.5), (4, 0.9)]
 
 
 def test_a_missing_value_is_a_gap_in_a_line_and_no_mark():
     axes = empty()
-    style.lines(axes, SEEN, "x", {"y": ("y", style.BLACK)})
+    style.lines(axes, SEEN, "x", {"y": ("y", colours.BLACK)})
     first, last = reading.pieces(reading.named(axes, "y"))
     assert first == [(1, pytest.approx(0.2))]
     assert last == [(4, pytest.approx(0.7))]
     nothing = empty()
-    style.lines(nothing, SEEN.with_columns(y=pl.lit(None)), "x", {"y": ("y", style.BLACK)})
+    style.lines(nothing, SEEN.with_columns(y=pl.lit(None)), "x", {"y": ("y", colours.BLACK)})
     assert reading.points(reading.named(nothing, "y")) == reading.marks(nothing) == []
 
 
 def test_lines_join_no_points_that_are_far_apart():
     axes = empty()
     style.lines(axes, pl.DataFrame({"x": [0.01, 0.02, 0.03, 0.1, 0.2], "y": [1.0, 2.0, 3.0, 4.0, 5.0]}), "x",
-                {"y": ("y", style.BLACK)}, apart=2.0)  # fmt: skip
+                {"y": ("y", colours.BLACK)}, apart=2.0)  # fmt: skip
     assert [[x for x, _ in piece] for piece in reading.pieces(reading.named(axes, "y"))] == [
         [0.01, 0.02, 0.03],
         [0.1, 0.2],
@@ -114,7 +115,7 @@ def test_lines_join_no_points_that_are_far_apart():
 def test_bars_are_means_over_seeds_with_a_dot_for_each_and_a_dash_for_copying():
     axes = empty()
     values = np.array([[0.1, 0.5], [0.3, 0.7]])  # seeds, groups
-    style.bars(axes, ["one", "two"], {"right": (style.BLUE, values)}, {"right": np.array([0.25, 0.9])})
+    style.bars(axes, ["one", "two"], {"right": (colours.BLUE, values)}, {"right": np.array([0.25, 0.9])})
     assert reading.bars(axes) == [("right", [pytest.approx(0.2), pytest.approx(0.6)])]
     assert [y for _, y in reading.marks(axes)] == [0.1, 0.3, 0.5, 0.7]
     assert reading.dashes(axes) == [[0.25, 0.9]]
@@ -128,6 +129,6 @@ def test_bars_are_means_over_seeds_with_a_dot_for_each_and_a_dash_for_copying():
 
 def test_bars_of_one_seed_have_no_dots():
     axes = empty()
-    style.bars(axes, ["one"], {"x": (style.BLUE, np.array([[0.1]])), "y": (style.SKY, np.array([[0.2]]))}, {})
+    style.bars(axes, ["one"], {"x": (colours.BLUE, np.array([[0.1]])), "y": (colours.SKY, np.array([[0.2]]))}, {})
     assert reading.bars(axes) == [("x", [0.1]), ("y", [0.2])]
     assert reading.marks(axes) == reading.dashes(axes) == []

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hyperfactor import colours
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import style, torus
 
@@ -67,9 +68,9 @@ def panel(figure, **about: str):
 def test_figure_2_shows_births_and_deaths(figure_2, title: str, birth: float):
     """What never dies stands on the dashed line, a tenth above the last death."""
     axes = panel(figure_2, title=title)
-    assert reading.marks(axes, "o", style.GREY) == [(birth, 0.3), (birth, pytest.approx(2.2))]
-    assert reading.marks(axes, "o", style.BLUE) == [(birth + 0.2, 1.0), (birth + 0.2, 2.0)]
-    assert reading.marks(axes, "o", style.VERMILION) == []
+    assert reading.marks(axes, "o", colours.GREY) == [(birth, 0.3), (birth, pytest.approx(2.2))]
+    assert reading.marks(axes, "o", colours.BLUE) == [(birth + 0.2, 1.0), (birth + 0.2, 2.0)]
+    assert reading.marks(axes, "o", colours.VERMILION) == []
     (never,) = (line for line in axes.get_lines() if line.get_linestyle() == "--")
     assert never.get_ydata() == pytest.approx([2.2, 2.2])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("birth (radii)", "death (radii)")

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from hyperfactor.colours import BLUE, GREEN, ORANGE, PALE, SKY, VERMILION
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import style
-from hyperfactor.figures.style import BLUE, GREEN, ORANGE, PAGE, PALE, SKY, VERMILION
+from hyperfactor.figures.style import PAGE
 
 TITLES = {"2d": "2D", "1d": "1D", "2d+1d": "2D+1D", "1d+rim": "1D + rim"}
 

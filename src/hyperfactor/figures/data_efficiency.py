@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter, ScalarFormatter
 
+from hyperfactor.colours import BLACK, BLUE, GREY, ORANGE, SKY
 from hyperfactor.experiments.base import Result
 from hyperfactor.experiments.data_efficiency import NEEDED
 from hyperfactor.figures import style
-from hyperfactor.figures.style import BLACK, BLUE, GREY, ORANGE
 
 FAMILIES = {"bumps": BLUE, "bumps + stripes": ORANGE}
 JOINED = 2.0  # largest ratio of the fractions of joined models: that of the first steps of a search
@@ -29,7 +29,7 @@ def figure_4g(result: Result) -> Figure:
     axes = figure.subplots()
     series = {
         "x": ("right in x", BLUE, "^"),
-        "y": ("right in y", style.SKY, "v"),
+        "y": ("right in y", SKY, "v"),
         "all": ("right in both", BLACK, "."),
     }
     for column, (label, colour, marker) in series.items():

@@ -7,6 +7,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from hyperfactor.colours import BLUE, GREY
 from hyperfactor.experiments.base import Result
 from hyperfactor.experiments.emergence import READINGS
 from hyperfactor.figures import style
@@ -55,7 +56,7 @@ def _accuracy(axes: Axes, table: pl.DataFrame) -> None:
     """Draw the share right of each seed by training step, in the columns of the heat maps."""
     steps = sorted(table["step"].unique())
     for of_seed in table.sort("seed", "step").partition_by("seed"):
-        axes.plot(range(len(steps)), of_seed["right"], ".-", color=style.BLUE, linewidth=0.9)
+        axes.plot(range(len(steps)), of_seed["right"], ".-", color=BLUE, linewidth=0.9)
     axes.set(ylabel="share right", ylim=(-0.03, 1.05), xlim=(-0.5, len(steps) - 0.5), xticks=[])
 
 
@@ -66,7 +67,7 @@ def _map(axes: Axes, table: pl.DataFrame, by: str, name: str, scale: Normalize) 
     values = np.array([[_number(means[layer, at]) for at in columns] for layer in layers])
     image = axes.imshow(values, aspect="auto", cmap="cividis", norm=scale, interpolation="nearest")
     for i, j in np.argwhere(np.isnan(values)):
-        axes.text(j, i, "x", ha="center", va="center", fontsize=5.5, color=style.GREY)
+        axes.text(j, i, "x", ha="center", va="center", fontsize=5.5, color=GREY)
     axes.set_yticks(range(len(layers)), layers, fontsize=5.5)
     axes.set_xticks(range(len(columns)), [str(at) for at in columns])
     axes.tick_params(length=0)

@@ -3,9 +3,9 @@
 import polars as pl
 from matplotlib.figure import Figure
 
+from hyperfactor.colours import BLUE, ORANGE
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import style
-from hyperfactor.figures.style import BLUE, ORANGE
 
 NAMES = {"bump": "bumps", "sos": "sums of stripes"}
 PLACES = {"interior": BLUE, "corner": ORANGE}

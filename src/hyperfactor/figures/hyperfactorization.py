@@ -6,10 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from hyperfactor.colours import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY
 from hyperfactor.experiments.base import Result
 from hyperfactor.experiments.hyperfactorization import CORRECTS, KINDS, LAYER, TESTS
 from hyperfactor.figures import style
-from hyperfactor.figures.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY
+from hyperfactor.figures.style import PAGE
 
 SHAPES = {"3D torus": PURPLE, "Clifford torus": ORANGE}
 LEVELS = 201  # points of a curve

@@ -5,9 +5,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from hyperfactor.colours import BLACK, BLUE, SKY
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import style
-from hyperfactor.figures.style import BLACK, BLUE, SKY
 
 
 def figure_11(result: Result) -> Figure:

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hyperfactor.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION
 from hyperfactor.figures import style
-from hyperfactor.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, VERMILION
+from hyperfactor.figures.style import PAGE
 from hyperfactor.figures.torus import cloud, diagrams, histogram
 from hyperfactor.subjects.layout import AXES, COMPARISON, COSINES, Layout
 

@@ -5,10 +5,10 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hyperfactor.colours import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILION
 from hyperfactor.experiments.base import Result
 from hyperfactor.experiments.many_factors import PREDICTED, SETS, SPLITS, VALUES
 from hyperfactor.figures import style
-from hyperfactor.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILION
 
 COLOURS = {"combinations": BLUE, "with axes": ORANGE}
 OF_SPLIT = {"composition": GREEN, "interpolation": VERMILION}

@@ -7,10 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from hyperfactor.colours import BLACK, GREEN, PALE, VERMILION, YELLOW
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import style
 
-COLOURS = {"holds": style.GREEN, "fails": style.VERMILION, "undecided": style.YELLOW, "not measured": style.PALE}
+COLOURS = {
+    "holds": GREEN,
+    "fails": VERMILION,
+    "undecided": YELLOW,
+    "not measured": PALE,
+}
 LINE = 62  # letters of a claim in a line
 
 
@@ -62,7 +68,7 @@ def _matrix(axes: Axes, table: pl.DataFrame, choices: list[str]) -> None:
         dark = cell["verdict"] in ("holds", "fails")
         axes.text(
             x, y, f"{cell['verdict'][0].upper()}{value}", ha="center", va="center", fontsize=4.5,
-            color="white" if dark else style.BLACK,
+            color="white" if dark else BLACK,
         )  # fmt: skip
     labels = [
         textwrap.shorten(f"{statement} {bound}", 2 * LINE, placeholder=" ...")

@@ -9,10 +9,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
 
+from hyperfactor.colours import BLACK, GREY
 from hyperfactor.experiments.base import Result
 from hyperfactor.experiments.percolation_onset import HALF, LOOKED
 from hyperfactor.figures import style
-from hyperfactor.figures.style import BLACK, GREY
 
 MARKERS = "^os"  # of the thresholds in figure 6 (f)
 JOINED = 2.0  # largest ratio of the fractions of joined models

@@ -12,6 +12,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hyperfactor.colours import BLACK, GREY
 from hyperfactor.errors import RequestError
 
 if TYPE_CHECKING:
@@ -25,11 +26,6 @@ except (OSError, ValueError) as error:  # on import it reads the user's file and
 
 COLUMN, PAGE = 3.4, 7.0  # widths of a journal's column and page
 LETTERS = 18  # letters of a note in an inch
-
-# Okabe and Ito, "Color Universal Design" (2008)
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-GREY, PALE = "#999999", "#DDDDDD"
 
 RC = {
     "font.size": 8,

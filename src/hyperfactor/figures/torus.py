@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from hyperfactor.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import style
-from hyperfactor.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, VERMILION
+from hyperfactor.figures.style import PAGE
 
 CYCLE = "twilight"  # a colour map that ends where it begins
 SHAPES = {"3D torus": PURPLE, "model": BLUE, "Clifford torus": ORANGE, "hyper-factorized torus": GREEN}

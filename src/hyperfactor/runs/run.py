@@ -432,6 +432,41 @@ class Run(Record):
         model = self.model_at(step) if sampling is None else self.model_at(step).drawing_by(sampling)
         return draw(model, spec, spec.data.picture.space().check(factors), seed)
 
+    def states(
+        self, factors: Float[np.ndarray, "n k"], timesteps: Sequence[int], seed: int = 0, step: int | None = None
+    ) -> dict[int, Float[np.ndarray, "n c h w"]]:
+        """The states of drawings on the way from noise to picture.
+
+        Parameters
+        ----------
+        factors : (n, k)
+            Factor values in the factors' units.
+        timesteps : sequence of int
+            Where to stop; 0 is the finished picture, as `sample` draws it.
+        seed : int
+            Seed of the noise.
+        step : int, optional
+            Training step of a model that the run kept. Default: the trained model.
+
+        Returns
+        -------
+        dict of int to (n, c, h, w)
+            By timestep, from the largest to the smallest, the states in the brightness of pictures, float32. Only the
+            finished picture is within [0, 1].
+
+        Raises
+        ------
+        RequestError
+            If a value is outside its factor's range, or a timestep, the seed or the step is invalid.
+        """
+        model, space, seed = self.model_at(step), self.space, rng.check_seed(seed)
+        asked = _timesteps(timesteps, model.timesteps)
+        points = space.check(factors)
+        condition = torch.from_numpy(self.spec.encoding.encode(points, space)).to(self.device)
+        with exact():
+            visits = model.visit(condition, list(_streams(points, space, seed)), asked)
+            return {timestep: state.cpu().numpy() for timestep, state in visits}
+
     @overload
     def activations(
         self,

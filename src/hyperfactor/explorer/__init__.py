@@ -1,0 +1,1 @@
+"""Pages in a browser: runs, drawings under one's own mouse, representations that turn, claims, and percolation."""
