@@ -59,6 +59,7 @@ def make_app(collection: Collection) -> Dash:
     @app.callback(Output("page", "children"), Input("url", "pathname"), Input("url", "search"))
     def show(path: str | None, search: str | None) -> Any:
         found = reported(_page)(collection, path or "/", search or "")
+        collection.warm()
         return found if isinstance(found, list) else [html.H1("This page cannot be shown"), found]
 
     for page in PAGES:

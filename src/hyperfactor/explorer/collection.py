@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,9 +44,16 @@ class Collection:
     def __init__(self, where: Any, given: Any = None, device: str = "cpu"):
         self.store, self.given = Store(where), given
         self._where, self._device = where, device
+        self._warmed = False
         self._networks = threading.Lock()  # hooks and torch's settings are shared by all threads
         self._run = lru_cache(maxsize=OPEN)(self._open)
         self._result = lru_cache(maxsize=OPEN)(self._open_result)
+
+    def warm(self) -> None:
+        """Import, beside the visitors, what the list of runs does not need and most pages do; it takes seconds."""
+        if not self._warmed:
+            self._warmed = True
+            threading.Thread(target=import_module, args=("hyperfactor.runs.run",), daemon=True).start()
 
     def run(self, name: str) -> "Run":
         """Return a finished run. Raises `RequestError` if there is none with this id."""
@@ -106,3 +114,9 @@ class Collection:
 def parts(points: Float[np.ndarray, "n k"]) -> Sequence[Float[np.ndarray, "m k"]]:
     """Split points into parts of AT_ONCE or fewer."""
     return [points[i : i + AT_ONCE] for i in range(0, len(points), AT_ONCE)]
+
+
+def steps_of(subject: Any) -> list[int]:
+    """Return the training steps whose models a run kept; [0] for any other subject."""
+    spec = getattr(subject, "spec", None)
+    return [0] if spec is None else sorted({*spec.training.snapshots, spec.training.steps})

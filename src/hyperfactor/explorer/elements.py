@@ -103,12 +103,12 @@ def scale(
 def choice(id: str, words: str, options: Sequence[str], value: str) -> html.Div:
     """Return a labelled choice among a few words."""
     control = dcc.RadioItems(list(options), value, id=id, inline=True, className="choice")
-    return html.Div(
-        [html.Span(words, id=f"{id}-words"), control],
-        className="control",
-        role="radiogroup",
-        **aria(labelledby=f"{id}-words"),
-    )
+    return html.Div([html.Span(words), control], className="control", **named(words))
+
+
+def named(words: str) -> dict[str, Any]:
+    """Return the attribute from which assets/explorer.js names a list of options."""
+    return {"data-words": words}
 
 
 def address(path: str, **query: Any) -> str:

@@ -2,21 +2,20 @@
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
 from dash import Dash, Input, Output, dcc, html
 from jaxtyping import Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from hyperfactor.colours import BLUE, ORANGE
 from hyperfactor.explorer import plots
 from hyperfactor.explorer.collection import Collection
 from hyperfactor.explorer.elements import Query, aria, number, picture, reported, scale
-from hyperfactor.percolation.lattice import PercolationCurve, filling, neighbours, site_percolation
-from hyperfactor.percolation.overlap import reach
+
+if TYPE_CHECKING:  # numba and scipy take seconds to import, and other pages do not need them
+    from hyperfactor.percolation.lattice import PercolationCurve
 
 PATH, TITLE = "/percolation", "Percolation"
 SIZE = 96  # sites a side
@@ -76,6 +75,9 @@ def register(app: Dash, _collection: Collection) -> None:
 
 
 def _shown(*given: Any) -> list[Any]:
+    from hyperfactor.percolation.lattice import neighbours
+    from hyperfactor.percolation.overlap import reach
+
     query = {name: str(value) for name, value in zip(LIMITS, given, strict=True)}
     sigma, threshold, share = (number(query, name, USUAL[name], *limits) for name, limits in LIMITS.items())
     steps = reach(sigma, threshold)
@@ -115,6 +117,11 @@ def clusters(steps: float, share: float, size: int = SIZE, seed: int = 0) -> Int
     seed : int
         Seed of the order in which sites are occupied, as for `site_percolation`.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    from hyperfactor.percolation.lattice import filling, neighbours
+
     order, _ = filling(size * size, seed)
     taken = np.zeros(size * size, dtype=bool)
     taken[order[: round(share * size * size)]] = True
@@ -134,7 +141,9 @@ def clusters(steps: float, share: float, size: int = SIZE, seed: int = 0) -> Int
 
 
 @lru_cache(maxsize=64)
-def _curve(steps: float) -> PercolationCurve:
+def _curve(steps: float) -> "PercolationCurve":
+    from hyperfactor.percolation.lattice import site_percolation
+
     return site_percolation((SIZE, SIZE), steps)
 
 
@@ -153,7 +162,7 @@ def _coloured(labels: Int[np.ndarray, "n n"]) -> Float[np.ndarray, "3 n n"]:
     return image
 
 
-def _plot(curve: PercolationCurve, share: float) -> go.Figure:
+def _plot(curve: "PercolationCurve", share: float) -> go.Figure:
     keep = np.unique(np.linspace(0, len(curve.occupied) - 1, 200).astype(int))
     found = plots.lines(
         {"largest cluster": (curve.fraction[keep], curve.ratio()[keep])},

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from hyperfactor.colours import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+from hyperfactor.colours import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY)
-WRAPPED = "Phase"  # colours for a factor that wraps round
+ALONG = [[0, BLUE], [0.5, GREY], [1, ORANGE]]  # colours for a factor, seen on white and on black
+WRAPPED = "Phase"  # for one that wraps round
 MIDDLE = "#7f7f7f"  # legible on white and on black
 
 

@@ -1,7 +1,7 @@
 """The representation of a subject: a shape that turns, linked to the factor plane, and its measures."""
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,16 +10,18 @@ from dash import Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 from hyperfactor.colours import BLUE, GREEN, GREY
 from hyperfactor.errors import RequestError
 from hyperfactor.explorer import plots
-from hyperfactor.explorer.collection import GIVEN, Collection
+from hyperfactor.explorer.collection import GIVEN, Collection, steps_of
 from hyperfactor.explorer.elements import Query, choice, message, number, one_of, reported, scale, table
-from hyperfactor.explorer.shape import VIEWS, Shape, layers_of, shape
 from hyperfactor.explorer.work import Job, Work
 from hyperfactor.factors.space import Factor
 from hyperfactor.store.store import RUN
-from hyperfactor.subjects.array import ArraySubject
-from hyperfactor.subjects.layout import Layout, laid_out
+
+if TYPE_CHECKING:  # measures take seconds to import, and other pages do not need them
+    from hyperfactor.explorer.shape import Shape
+    from hyperfactor.subjects.layout import Layout
 
 PATH, TITLE = "/representation", ""
+VIEWS = ("PCA", "UMAP", "toroidal")  # coordinates, as `Shape.coordinates` names them
 LOOK = 400  # milliseconds between two looks at a computation
 LANDMARKS = 150  # of persistent homology
 CHOSEN = 2  # number of the trace of the chosen point, in both plots
@@ -27,11 +29,14 @@ CHOSEN = 2  # number of the trace of the chosen point, in both plots
 
 def page(collection: Collection, part: str, query: Query) -> list[Any]:
     """Return the page of a subject. Its state: layer, timestep, step, view and colour."""
+    from hyperfactor.explorer.shape import layers_of
+    from hyperfactor.subjects.array import ArraySubject
+
     name = part if part == GIVEN else collection.store.resolve(part)
     subject = collection.subject(name)
     layers, names = layers_of(subject), subject.space.names
     last = 0 if isinstance(subject, ArraySubject) else getattr(getattr(subject, "model", None), "timesteps", 1) - 1
-    steps = _steps(subject)
+    steps = steps_of(subject)
     step = number(query, "step", steps[-1], 0, steps[-1])
     if step not in steps:
         raise RequestError(f"step: got {step:g}, needs one that the run kept: {', '.join(map(str, steps))}")
@@ -39,7 +44,8 @@ def page(collection: Collection, part: str, query: Query) -> list[Any]:
     default = layers[0] if isinstance(subject, ArraySubject) else next(iter(subject.default_layers()))
     moving = scale("at-step", "training step", 0, len(steps) - 1, steps.index(int(step)), 1, str(int(step)))
     noisy = scale("at-timestep", "timestep (0: the finished picture)", 0, last, timestep, 1, str(timestep))
-    link = [dcc.Link(f"run {name}", href=f"/run/{name}")] if RUN.fullmatch(name) else [repr(subject)]
+    title = f"run {name}" if RUN.fullmatch(name) else repr(subject)
+    link = title if isinstance(subject, ArraySubject) else dcc.Link(title, href=f"/run/{name}")
     return [
         html.H1("Representation"),
         html.P(link),
@@ -140,20 +146,16 @@ def register(app: Dash, collection: Collection) -> None:
 Key = tuple[str, str, int, int | None]  # subject, layer, timestep, training step
 
 
-def _steps(subject: Any) -> list[int]:
-    """Return the training steps that can be chosen; one for a subject that is not a run."""
-    spec = getattr(subject, "spec", None)
-    return [0] if spec is None else sorted({*spec.training.snapshots, spec.training.steps})
-
-
 def _step(collection: Collection, of: dict[str, Any], step: Any) -> int | None:
-    steps = _steps(collection.subject(of["name"]))
+    steps = steps_of(collection.subject(of["name"]))
     at = steps[int(float(step or 0))]
     return None if at == steps[-1] else at
 
 
 def _asked(collection: Collection, work: Work, key: Key, view: str) -> tuple[Job, Job | None]:
     """Return the computation of the shape, and that of its coordinates once the shape is known."""
+    from hyperfactor.explorer.shape import layers_of, shape
+
     name, layer, timestep, step = key
     if layer not in layers_of(collection.subject(name)) or view not in VIEWS:
         raise RequestError(f"layer, coordinates: got {layer[:40]!r} and {view[:40]!r}, needs those of the page")
@@ -193,12 +195,14 @@ def _waits(measures: Any) -> bool:
     return bool(measures) and isinstance(measures, list) and measures[0].get("props", {}).get("id") == "waits"
 
 
-def _measured(found: Shape, job: Job) -> Layout:
+def _measured(found: "Shape", job: Job) -> "Layout":
+    from hyperfactor.subjects.layout import laid_out
+
     job.reach(0.1)
     return laid_out(found.given, landmarks=min(LANDMARKS, len(found.vectors)))
 
 
-def _figures(found: Shape, at: np.ndarray, colour: str, names: tuple[str, str, str]) -> tuple[go.Figure, go.Figure]:
+def _figures(found: "Shape", at: np.ndarray, colour: str, names: tuple[str, str, str]) -> tuple[go.Figure, go.Figure]:
     """Return the shape in three dimensions, and the plane of the first two factors in the same colours."""
     k = [factor.name for factor in found.factors].index(colour) if colour in {f.name for f in found.factors} else 0
     bar = {"title": {"text": found.factors[k].name}, "thickness": 10, "tickfont": {"color": plots.MIDDLE}}
@@ -236,8 +240,8 @@ def _figures(found: Shape, at: np.ndarray, colour: str, names: tuple[str, str, s
     return turned, plane
 
 
-def _scale(factor: Factor) -> str:
-    return plots.WRAPPED if factor.period is not None else "Cividis"
+def _scale(factor: Factor) -> Any:
+    return plots.WRAPPED if factor.period is not None else plots.ALONG
 
 
 def _highlight(collection: Collection, work: Work, target: str, hover: Any, click: Any, of: Any, *chosen: Any) -> Any:
@@ -263,7 +267,7 @@ def _highlight(collection: Collection, work: Work, target: str, hover: Any, clic
 
 
 @reported
-def _table(found: Layout) -> list[Any]:
+def _table(found: "Layout") -> list[Any]:
     """Return the measures: a table, the spectrum, the bars of persistence, and the distances to ideal shapes."""
     parts: list[Any] = [table(["measure", "value"], ((row.measure, row.text) for row in found.table_rows()))]
     if found.spectrum is not None:
@@ -287,7 +291,7 @@ def _table(found: Layout) -> list[Any]:
     return parts
 
 
-def _bars(found: Layout) -> go.Figure:
+def _bars(found: "Layout") -> go.Figure:
     topology = (found.topology or {})[2]
     traces, most = [], 0.0
     for dim, bars in enumerate(topology.diagrams):
@@ -306,7 +310,7 @@ def _bars(found: Layout) -> go.Figure:
     return plots.figure(line, *traces, x="birth (radii of the cloud)", y="death", height=320)
 
 
-def _distances(found: Layout) -> go.Figure:
+def _distances(found: "Layout") -> go.Figure:
     compared = found.comparison
     assert compared is not None
     names = list(compared.total)

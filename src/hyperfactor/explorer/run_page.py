@@ -8,89 +8,99 @@ import plotly.graph_objects as go
 from dash import ALL, Dash, Input, Output, Patch, State, dcc, html, no_update
 from jaxtyping import Float
 
-from hyperfactor.colours import BLUE, GREEN, VERMILION
+from hyperfactor.colours import BLUE, GREEN, GREY, VERMILION
 from hyperfactor.errors import RequestError
 from hyperfactor.explorer import plots
-from hyperfactor.explorer.collection import Collection
-from hyperfactor.explorer.elements import Query, aria, message, number, one_of, picture, reported, scale, table, text
-from hyperfactor.factors.space import FactorSpace
+from hyperfactor.explorer.collection import GIVEN, Collection, steps_of
+from hyperfactor.explorer.elements import (
+    Query,
+    aria,
+    choice,
+    message,
+    number,
+    one_of,
+    picture,
+    reported,
+    scale,
+    table,
+    text,
+)
+from hyperfactor.factors.space import Factor, FactorSpace
 
 PATH, TITLE = "/run", ""
 STATES = 8  # states of a drawing that are shown, from noise to picture
 GRID = 5  # recorded drawings a side
 MOST_SEED = 2**31 - 1
 REFRESH = 2000  # milliseconds between two looks at a run in training
-CHOSEN = 3  # number of the trace of the chosen point
+CHOSEN = 0  # number of the trace of the chosen point
+FAINT = "rgba(127,127,127,0.12)"  # of lattice points, which can be clicked
 
 
 def page(collection: Collection, part: str, query: Query) -> list[Any]:
-    """Return the page of a run. Its state: the factors by name, seed, step, and the factors h and v of the plane."""
+    """Return the page of a run, or of the user's model.
+
+    Its state: the factors by name, seed, step, and the factors h and v of the plane.
+    """
+    if part == GIVEN:
+        return _model(collection, GIVEN, query)
     id = collection.store.resolve(part)
     state = collection.store.entry(id).state
     if state != "finished":
         return [html.H1(f"Run {id}"), *_unfinished(collection, id)]
     run = collection.run(id)
-    space, spec = run.space, run.spec
-    values = [
-        number(query, f.name, run.axes()[k][len(run.axes()[k]) // 2], f.low, f.high)
-        for k, f in enumerate(space.factors)
-    ]
-    seed = int(number(query, "seed", 0, 0, MOST_SEED))
-    steps = sorted({*spec.training.snapshots, spec.training.steps})
-    step = number(query, "step", steps[-1], 0, steps[-1])
-    if step not in steps:
-        raise RequestError(f"step: got {step:g}, needs one that the run kept: {', '.join(map(str, steps))}")
-    h, v = _plane_factors(space, query)
     return [
-        html.H1(f"Run {id}"),
-        html.P(
-            [
-                f"{getattr(spec.data.picture, 'family', 'pictures')}, seed {spec.seed}, {spec.training.steps} steps. ",
-                dcc.Link("Representation", href=f"/representation/{id}"),
-            ]
-        ),
-        dcc.Store(id="run-of", data={"run": id, "h": h, "v": v, "steps": steps}),
-        html.Span(id="run-state", hidden=True),
-        html.Div(
-            [
-                html.Section(
-                    [
-                        html.H2("The factor plane"),
-                        _plane_choice(space, h, v),
-                        dcc.Graph(figure=plane(collection, id, h, v, values), id="plane"),
-                    ],
-                    className="half",
-                ),
-                html.Section(
-                    [
-                        html.H2("Draw here"),
-                        *(
-                            scale(
-                                {"type": "factor", "of": f.name},
-                                f"{f.name}, {f.low:g} to {f.high:g}",
-                                f.low,
-                                f.high,
-                                value,
-                                1 if f.kind == "categorical" else "any",
-                            )
-                            for f, value in zip(space.factors, values, strict=True)
-                        ),
-                        _steps(steps, int(step)),
-                        html.Label(
-                            ["seed ", dcc.Input(id="seed", type="number", value=seed, min=0, max=MOST_SEED, step=1)]
-                        ),
-                        html.Div(id="drawing", className="pictures", **aria(live="polite")),
-                    ],
-                    className="half",
-                ),
-            ],
-            className="columns",
-        ),
+        *_model(collection, id, query),
         html.Section([html.H2("From noise to picture"), html.Div(id="states", className="pictures")]),
         html.Section([html.H2("Training"), dcc.Graph(figure=learning(run.history), id="learning")]),
         html.Section([html.H2("Accuracy"), table(_MEASURES, run.accuracy().select(_MEASURES).iter_rows())]),
         html.Section([html.H2("Recorded drawings"), _grid(run)]),
     ]
+
+
+def _model(collection: Collection, name: str, query: Query) -> list[Any]:
+    """Return the part of the page where a run, or the user's model, draws."""
+    from hyperfactor.subjects.base import Model
+
+    subject = collection.subject(name)
+    if not isinstance(subject, Model):
+        raise RequestError(f"subject: got {subject!r}, which draws nothing, needs a model; see its representation")
+    space = subject.space
+    middle = [axis[len(axis) // 2] for axis in subject.axes()]
+    values = [number(query, f.name, at, f.low, f.high) for f, at in zip(space.factors, middle, strict=True)]
+    seed = int(number(query, "seed", 0, 0, MOST_SEED))
+    steps = steps_of(subject)
+    step = number(query, "step", steps[-1], 0, steps[-1])
+    if step not in steps:
+        raise RequestError(f"step: got {step:g}, needs one that the run kept: {', '.join(map(str, steps))}")
+    h, v = _plane_factors(space, query)
+    shown = [html.H2("The factor plane"), _plane_choice(space, h, v)]
+    shown.append(dcc.Graph(figure=plane(collection, name, h, v, values), id="plane"))
+    noise = dcc.Input(id="seed", type="number", value=seed, min=0, max=MOST_SEED, step=1)
+    drawing = [
+        html.H2("Draw here"),
+        *(_scale(f, value) for f, value in zip(space.factors, values, strict=True)),
+        _steps(steps, int(step)),
+        html.Label(["seed ", noise]),
+        html.Div(id="drawing", className="pictures", **aria(live="polite")),
+    ]
+    return [
+        html.H1("Your model" if name == GIVEN else f"Run {name}"),
+        html.P([*_title(subject), dcc.Link("Representation", href=f"/representation/{name}")]),
+        dcc.Store(id="run-of", data={"run": name, "h": h, "v": v, "steps": steps}),
+        html.Span(id="run-state", hidden=True),
+        html.Div([html.Section(part, className="half") for part in (shown, drawing)], className="columns"),
+    ]
+
+
+def _title(subject: Any) -> list[str]:
+    if (spec := getattr(subject, "spec", None)) is None:
+        return [f"{subject!r}. "]
+    return [f"{getattr(spec.data.picture, 'family', 'pictures')}, seed {spec.seed}, {spec.training.steps} steps. "]
+
+
+def _scale(factor: Factor, value: float) -> html.Div:
+    words, step = f"{factor.name}, {factor.low:g} to {factor.high:g}", 1 if factor.kind == "categorical" else "any"
+    return scale({"type": "factor", "of": factor.name}, words, factor.low, factor.high, value, step)
 
 
 _MEASURES = ("region", "n", "right", "all", "valid", "error")
@@ -183,40 +193,30 @@ def register(app: Dash, collection: Collection) -> None:
     )
 
 
-def plane(collection: Collection, id: str, h: str, v: str, values: Sequence[float]) -> go.Figure:
+def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[float]) -> go.Figure:
     """Show the plane of two factors: lattice points to click, training points, judged drawings, and the chosen point.
 
     Parameters
     ----------
     collection : Collection
         The store.
-    id : str
-        The run.
+    name : str
+        The run, or the user's model.
     h, v : str
         Names of the two factors.
     values : sequence of float
         The chosen point.
     """
-    run = collection.run(id)
-    across, along = run.space.index(h), run.space.index(v)
-    lattice = np.stack(np.meshgrid(run.axes()[across], run.axes()[along], indexing="ij"), -1).reshape(-1, 2)
-    trained = np.unique(run.spec.task.points[:, [across, along]], axis=0)
-    judged, kinds = run.evaluation, []
-    for right, name, colour, symbol in ((True, "right", GREEN, "circle"), (False, "wrong", VERMILION, "x")):
-        of = judged.filter(judged["right"] == right)
-        kinds.append(_dots(of[h].to_numpy(), of[v].to_numpy(), f"drawing {name}", colour, symbol, 6))
+    subject = collection.subject(name)
+    across, along = subject.space.index(h), subject.space.index(v)
+    axes = subject.axes()
+    lattice = np.stack(np.meshgrid(axes[across], axes[along], indexing="ij"), -1).reshape(-1, 2)
+    ring = {"size": 18, "color": BLUE, "symbol": "circle-open", "line": {"width": 4}}
+    at = {"x": [values[across]], "y": [values[along]]}
     found = plots.figure(
-        _dots(trained[:, 0], trained[:, 1], "trained", "rgba(127,127,127,0.45)", "square", 7),
-        *kinds,
-        go.Scatter(
-            x=[values[across]],
-            y=[values[along]],
-            mode="markers",
-            name="chosen",
-            hoverinfo="skip",
-            marker={"size": 18, "color": BLUE, "symbol": "circle-open", "line": {"width": 4}},
-        ),
-        _dots(lattice[:, 0], lattice[:, 1], "lattice", "rgba(127,127,127,0.01)", "square", 12, legend=False),
+        go.Scatter(**at, mode="markers", name="chosen", hoverinfo="skip", marker=ring),
+        *(_trained_and_judged(subject, h, v) if name != GIVEN else []),
+        _dots(lattice[:, 0], lattice[:, 1], "lattice", FAINT if name != GIVEN else GREY, "square", 12, name == GIVEN),
         x=h,
         y=v,
         height=460,
@@ -224,6 +224,17 @@ def plane(collection: Collection, id: str, h: str, v: str, values: Sequence[floa
         dragmode=False,
     )
     found.update_yaxes(scaleanchor="x")
+    return found
+
+
+def _trained_and_judged(run: Any, h: str, v: str) -> list[go.Scatter]:
+    """Return the points that a run was trained on, and the drawings that were judged."""
+    across, along = run.space.index(h), run.space.index(v)
+    trained = np.unique(run.spec.task.points[:, [across, along]], axis=0)
+    found = [_dots(trained[:, 0], trained[:, 1], "trained", "rgba(127,127,127,0.45)", "square", 7)]
+    for right, name, colour, symbol in ((True, "right", GREEN, "circle"), (False, "wrong", VERMILION, "x")):
+        of = run.evaluation.filter(run.evaluation["right"] == right)
+        found.append(_dots(of[h].to_numpy(), of[v].to_numpy(), f"drawing {name}", colour, symbol, 6))
     return found
 
 
@@ -300,22 +311,27 @@ def _chosen(of: dict[str, Any], seed: Any, step: Any) -> tuple[int, int]:
 
 
 def _drawing(collection: Collection, of: dict[str, Any], values: list[Any], seed: Any, step: Any) -> list[Any]:
-    run = collection.run(of["run"])
-    (seed, step), point = _chosen(of, seed, step), _point(run.space, values)
-    drawn = collection.draw(of["run"], point, seed, step)
-    true = run.spec.task.family.render(point)
-    told = run.assess(drawn, point)
-    read = ", ".join(f"{name} {value:.2f}" for name, value in zip(run.space.names, told.read[0], strict=True))
-    at = ", ".join(f"{name} {value:.2f}" for name, value in zip(run.space.names, point[0], strict=True))
-    verdict = "right" if told.right[0] else "at the right place, not a clean picture" if told.all[0] else "wrong"
-    return [
-        picture(drawn[0], f"drawing of the model at {at}", "the model draws"),
-        picture(true[0], f"true picture at {at}", "the truth"),
-        html.P(
-            f"Read from the drawing: {read}. {verdict.capitalize()}; squared error {told.error[0]:.3f} of that of "
-            "a blank picture."
-        ),
-    ]
+    subject = collection.subject(of["run"])
+    (seed, step), point = _chosen(of, seed, step), _point(subject.space, values)
+    drawn = collection.draw(of["run"], point, seed, step if of["run"] != GIVEN else None)
+    at = ", ".join(f"{name} {value:.2f}" for name, value in zip(subject.space.names, point[0], strict=True))
+    shown: list[Any] = [picture(drawn[0], f"drawing of the model at {at}", "the model draws")]
+    if of["run"] != GIVEN:
+        true = subject.spec.task.family.render(point)
+        shown.append(picture(true[0], f"true picture at {at}", "the truth"))
+    return [*shown, html.P(_read(subject, drawn, point))]
+
+
+def _read(subject: Any, drawn: Float[np.ndarray, "1 c h w"], point: Float[np.ndarray, "1 k"]) -> str:
+    """Say what is read from a drawing, and whether it is right."""
+    try:
+        told = subject.assess(drawn, point)
+    except RequestError as error:
+        return f"Not judged: {error}."
+    read = ", ".join(f"{name} {value:.2f}" for name, value in zip(subject.space.names, told.read[0], strict=True))
+    verdict = "Right" if told.right[0] else "At the right place, not a clean picture" if told.all[0] else "Wrong"
+    error = f"; squared error {told.error[0]:.3f} of that of a blank picture" if np.isfinite(told.error[0]) else ""
+    return f"Read from the drawing: {read}. {verdict}{error}."
 
 
 def _states(collection: Collection, of: dict[str, Any], values: list[Any], seed: Any, step: Any) -> list[Any]:
@@ -336,10 +352,7 @@ def _plane_factors(space: FactorSpace, query: Query) -> tuple[str, str]:
 
 def _plane_choice(space: FactorSpace, h: str, v: str) -> html.Div:
     """Return the choice of two factors, which is hidden if there are no others."""
-    chosen = [
-        html.Label(["across ", dcc.RadioItems(list(space.names), h, id="h", inline=True)]),
-        html.Label(["up ", dcc.RadioItems(list(space.names), v, id="v", inline=True)]),
-    ]
+    chosen = [choice("h", "across", space.names, h), choice("v", "up", space.names, v)]
     return html.Div(chosen, className="row", hidden=len(space) <= 2)
 
 

@@ -1,7 +1,6 @@
 """The explorer's server."""
 
 import socket
-import threading
 from collections.abc import Callable
 from ipaddress import ip_address
 
@@ -80,11 +79,6 @@ def _protect(app: Flask, local: bool) -> None:
         return response
 
 
-def _warm() -> None:
-    """Import what the list of runs does not need and every other page does, which takes seconds."""
-    import hyperfactor.runs.run  # noqa: F401
-
-
 def serve(collection: Collection, host: str, port: int, tell: Callable[[str], None]) -> None:
     """Serve until the process is interrupted.
 
@@ -100,7 +94,6 @@ def serve(collection: Collection, host: str, port: int, tell: Callable[[str], No
         tell(f"warning: {host} can be reached from other machines, and there is no password")
     shown = f"[{host}]" if ":" in host else host
     tell(f"explorer: http://{shown}:{server.port}/ (Ctrl-C ends it)")
-    threading.Thread(target=_warm, daemon=True).start()
     try:
         server.serve_forever()
     finally:

@@ -18,7 +18,6 @@ from hyperfactor.subjects.sampled import Sampled
 
 VALUES = 16  # of a factor, at most
 POINTS = 600  # at most, for all factors together
-VIEWS = ("PCA", "UMAP", "toroidal")
 RING = 2.2  # radius of the ring of toroidal coordinates, whose tube has radius 1
 
 
@@ -51,7 +50,7 @@ class Shape:
         Parameters
         ----------
         view : str
-            One of VIEWS. "toroidal": for each of the first two factors, the angle in the plane of the first two
+            "PCA", "UMAP", or "toroidal": for each of the first two factors, the angle in the plane of the first two
             principal components of its mean curve; the angles are those of a ring and of its tube.
 
         Raises

@@ -6,7 +6,7 @@ from dash import ALL, Dash, Input, Output, State, dcc, html
 
 from hyperfactor.errors import RequestError
 from hyperfactor.explorer.collection import GIVEN, Collection
-from hyperfactor.explorer.elements import Query, address, aria, message, number, reported, text
+from hyperfactor.explorer.elements import Query, address, aria, message, named, number, reported, text
 from hyperfactor.store.table import COLUMNS, column_names, table
 
 PATH, TITLE = "/", "Store"
@@ -15,7 +15,7 @@ ROWS = 50  # runs of a page
 
 def page(collection: Collection, _part: str, query: Query) -> list[Any]:
     """Return the page. Its state: where, columns, sort ("-" first for a falling order), page."""
-    given = [html.P(["Your subject: ", dcc.Link("look at it", href=f"/representation/{GIVEN}")])]
+    given = [html.P(["Your subject: ", dcc.Link(repr(collection.given), href=f"/representation/{GIVEN}")])]
     where, columns = query.get("where", ""), query.get("columns", "")
     found = reported(_table)(collection, query)
     return [
@@ -113,7 +113,7 @@ def _cells(row: dict[str, Any]) -> list[html.Td]:
         [{"label": html.Span(f"pick {run}", className="unseen"), "value": run}], [], id={"type": "pick", "of": run}
     )
     rest = [html.Td(text(value)) for name, value in row.items() if name != "id"]
-    return [html.Td(pick), html.Td(dcc.Link(run, href=f"/run/{run}")), *rest]
+    return [html.Td(pick, **named(f"pick {run}")), html.Td(dcc.Link(run, href=f"/run/{run}")), *rest]
 
 
 def _pages(at: int, pages: int, query: Query) -> html.Nav:

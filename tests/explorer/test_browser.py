@@ -1,0 +1,195 @@
+"""The explorer as a visitor sees it."""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperfactor import RunSpec
+from hyperfactor.store.store import Store
+
+SIZES = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
+LONG = 30_000  # milliseconds that anything may take on a busy machine
+NOISE = ("GPU stall", "willReadFrequently")  # remarks of the browser about drawing without a GPU
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def visit(browser: Any, site: str) -> Iterator[Open]:
+    """Open an address. At the end: nothing was asked of another host, and the console has no error."""
+    asked, said, contexts = [], [], []
+
+    def guard(route: Any) -> None:
+        if route.request.url.startswith((site, "data:", "blob:")):
+            route.continue_()
+        else:
+            asked.append(route.request.url)
+            route.abort()
+
+    def opened(address: str, size: str = "wide", scheme: str = "light") -> Any:
+        context = browser.new_context(viewport=SIZES[size], color_scheme=scheme)
+        contexts.append(context)
+        context.route("**/*", guard)
+        page = context.new_page()
+        page.set_default_timeout(LONG)
+        page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(site + address)
+        page.wait_for_selector("main h1")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert asked == []
+    assert [line for line in said if not any(noise in line for noise in NOISE)] == []
+
+
+def drawing(page: Any) -> str:
+    return page.locator("#drawing img").first.get_attribute("src")
+
+
+def click(page: Any, plot: str, x: float, y: float) -> None:
+    """Click at a point of a plot of two axes."""
+    page.wait_for_selector(f"{plot} .scatterlayer")
+    dx, dy = page.evaluate(
+        """([plot, x, y]) => {
+            const of = document.querySelector(plot + ' .js-plotly-plot')._fullLayout;
+            return [of.xaxis._offset + of.xaxis.d2p(x), of.yaxis._offset + of.yaxis.d2p(y)];
+        }""",
+        [plot, x, y],
+    )
+    page.locator(plot).scroll_into_view_if_needed()
+    box = page.locator(f"{plot} .js-plotly-plot").bounding_box()
+    page.mouse.move(box["x"] + dx - 3, box["y"] + dy)
+    page.mouse.move(box["x"] + dx, box["y"] + dy)
+    page.mouse.click(box["x"] + dx, box["y"] + dy)
+
+
+def changed(page: Any, selector: str, before: str) -> None:
+    """Wait until a picture is another one."""
+    page.wait_for_function("([at, src]) => document.querySelector(at)?.src !== src", arg=[selector, before])
+
+
+def test_a_click_in_the_plane_draws_there_and_the_address_can_be_shared(visit: Open, tiny: RunSpec):
+    page = visit(f"/run/{tiny.id}")
+    page.wait_for_selector("#drawing img")
+    before = drawing(page)
+    click(page, "#plane", 5, 9)
+    changed(page, "#drawing img", before)
+    clicked, address = drawing(page), page.url
+    assert "?x=5&y=9&seed=0" in address
+    caption = page.locator("#drawing img").first.get_attribute("alt")
+    assert caption == "drawing of the model at x 5.00, y 9.00"
+    again = visit(address.removeprefix(address.split("/run")[0]))
+    again.wait_for_selector("#drawing img")
+    assert drawing(again) == clicked
+    assert again.locator("#drawing img").first.get_attribute("alt") == caption
+
+
+def test_keys_move_a_factor_and_the_training_step(visit: Open, tiny: RunSpec):
+    page = visit(f"/run/{tiny.id}?x=3&y=4")
+    page.wait_for_selector("#drawing img")
+    before = drawing(page)
+    page.get_by_label("training step").focus()
+    page.keyboard.press("ArrowLeft")
+    changed(page, "#drawing img", before)
+    assert "step=5" in page.url
+    page.get_by_label(re.compile("^x,")).focus()
+    before = drawing(page)
+    page.keyboard.press("End")
+    changed(page, "#drawing img", before)
+    assert "x=18" in page.url
+
+
+def test_the_shape_turns_and_is_linked_to_the_plane(visit: Open, tiny: RunSpec):
+    page = visit(f"/representation/{tiny.id}")
+    page.wait_for_function("document.querySelector('#working')?.textContent.includes('points in')")
+    page.wait_for_function("document.querySelector('#shape .js-plotly-plot')?._fullLayout?.scene?._scene")
+    plot = "document.querySelector('#shape .js-plotly-plot')"
+    eye = f"() => JSON.stringify({plot}._fullLayout.scene._scene.getCamera().eye)"
+    before = page.evaluate(eye)
+    box = page.locator("#shape").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 120, y + 40, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"({eye})() !== {before!r}")
+    click(page, "#map", 5, 9)
+    page.wait_for_function("document.querySelector('#shape .js-plotly-plot').data[2].x.length === 1")
+    page.get_by_label("toroidal").check()
+    page.wait_for_function("location.search.includes('view=toroidal')")
+    page.get_by_text("Measure", exact=True).last.click()
+    page.wait_for_selector("#measures table")
+    assert "participation ratio" in page.locator("#measures").inner_text()
+
+
+def test_runs_are_filtered_and_compared(visit: Open, shown: Path):
+    page = visit("/")
+    assert f"{len(Store(shown).ids())} runs" in page.locator("main").inner_text()
+    page.get_by_label("Condition").fill("seed = 1")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('main').innerText.includes('1 runs')")
+    assert "where=seed" in page.url
+    page = visit("/?sort=-seed")
+    boxes = page.locator("#runs input[type=checkbox]")
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    page.get_by_text("Compare (2)").click()
+    page.wait_for_selector("text=Keys of the spec that differ")
+    page.wait_for_selector("#losses .scatterlayer .trace >> nth=1")
+
+
+def test_a_claim_leads_to_its_run(visit: Open):
+    page = visit("/")
+    page.get_by_role("link", name="Claims").click()
+    page.get_by_role("link", name="composition").click()
+    page.wait_for_selector(".card")
+    page.get_by_role("link", name=re.compile("^[0-9a-f]{16}$")).first.click()
+    page.wait_for_selector("#drawing img")
+
+
+def test_percolation_moves(visit: Open):
+    page = visit("/percolation")
+    page.wait_for_selector("#clusters img")
+    before = page.locator("#clusters img").get_attribute("src")
+    page.get_by_label(re.compile("lambda")).focus()
+    page.keyboard.press("End")
+    changed(page, "#clusters img", before)
+    page.wait_for_function("document.querySelector('#clusters').innerText.includes('has 100% of them')")
+    assert "lambda=1" in page.url
+
+
+def test_a_run_that_is_not_there_gives_a_message(visit: Open):
+    page = visit("/run/0123456789abcdef")
+    assert "names no run" in page.get_by_role("alert").inner_text()
+
+
+PAGES = {"store": "/", "run": "/run/{run}", "representation": "/representation/{run}", "claims": "/claims/{result}",
+         "percolation": "/percolation"}  # fmt: skip
+READY = {"store": "#runs", "run": "#states img", "representation": "#map .scatterlayer", "claims": ".paper img",
+         "percolation": "#curve .scatterlayer"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_fits_and_is_accessible(
+    visit: Open, shown: Path, tiny: RunSpec, name: str, request: pytest.FixtureRequest
+):
+    """No page scrolls sideways, axe has no serious finding; pictures of all are kept in pytest's cache."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(PAGES[name].format(run=tiny.id, result=Store(shown).results()[-1].key))
+    page.wait_for_selector(READY[name])
+    folder = request.config.cache.mkdir("screenshots")  # pyright: ignore[reportOptionalMemberAccess]
+    for size, scheme in product(SIZES, ("light", "dark")):
+        page.set_viewport_size(SIZES[size])
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(300)  # plots follow the width
+        page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
+        found = [v for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
+        assert [(v["id"], [node["html"][:150] for node in v["nodes"][:3]]) for v in found] == []

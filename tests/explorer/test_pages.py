@@ -1,0 +1,270 @@
+"""What pages say, without a browser."""
+
+import json
+import socket
+import threading
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+from dash.development.base_component import Component
+
+from hyperfactor import ArraySubject, Run, RunSpec
+from hyperfactor.errors import BusyError, RequestError
+from hyperfactor.explorer import percolation_page, run_page
+from hyperfactor.explorer.app import _page
+from hyperfactor.explorer.collection import GIVEN, Collection
+from hyperfactor.explorer.elements import picture
+from hyperfactor.explorer.server import is_loopback, open_server
+from hyperfactor.explorer.shape import RING, Shape, shape
+from hyperfactor.explorer.work import THREADS, WAITING, Work
+from hyperfactor.measures.geometry import clifford_torus
+from hyperfactor.percolation.lattice import site_percolation
+from hyperfactor.percolation.overlap import reach
+from hyperfactor.store.store import Store
+
+
+def source(shown: Any) -> str:
+    """The address of the picture in a figure."""
+    return shown.children[0].src
+
+
+def words(found: Any) -> str:
+    """All text of a page."""
+    if isinstance(found, Component):
+        return words(getattr(found, "children", None))
+    return " ".join(map(words, found)) if isinstance(found, list | tuple) else "" if found is None else str(found)
+
+
+# ---- addresses ----
+
+
+@pytest.mark.parametrize(("path", "search", "said"), [
+    ("/run/zzz", "", "names no run"),
+    ("/run/../../etc/passwd", "", "names no run"),
+    ("/claims/../x", "", "needs a key, which has 16 hexadecimal digits"),
+    ("/claims/0000000000000000", "", "0000000000000000"),
+    ("/percolation", "?sigma=a", "sigma: got 'a', needs a number in 0.3..3"),
+    ("/percolation", "?lambda=nan", "lambda: got 'nan', needs a number in 0..1"),
+    ("/compare", "", "runs: got 0, needs 1 to 12"),
+    ("/compare", "?runs=7,7", "runs: got 2, needs 1 to 12 different"),
+    ("/representation/subject", "", "subject: got none, needs one: hyperfactor explore MODEL.py:NAME"),
+    ("/" + "a" * 3000, "", "address: got 3001 characters"),
+])  # fmt: skip
+def test_an_address_that_names_nothing_gives_one_line(collection: Collection, path: str, search: str, said: str):
+    with pytest.raises(RequestError) as error:
+        _page(collection, path, search)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("search", "said"), [
+    ("?where=nothing+%3D+1", "where: got"),
+    ("?where=%27", "where: got"),
+    ("?where=seed+%3D+9", "no run meets the condition"),
+    ("?sort=no", "sort: got 'no', needs one of id"),
+    ("?page=9", "page: got '9', needs a number in 1..1"),
+    ("?columns=a,b", "columns: got 'a', needs one of"),
+])  # fmt: skip
+def test_a_wrong_condition_is_told_below_the_condition(collection: Collection, search: str, said: str):
+    assert said in words(_page(collection, "/", search))
+
+
+def test_an_unknown_page_is_said_so(collection: Collection):
+    assert "got '/nowhere'" in words(_page(collection, "/nowhere", ""))
+
+
+@pytest.mark.parametrize(("search", "said"), [
+    ("?x=99", "x: got '99', needs a number in -3..18"),
+    ("?step=3", "step: got 3, needs one that the run kept: 0, 5, 12"),
+    ("?seed=-1", "seed: got '-1'"),
+    ("?h=q", "h: got 'q', needs one of x, y"),
+])  # fmt: skip
+def test_the_state_of_a_run_s_page_is_checked(collection: Collection, tiny: RunSpec, search: str, said: str):
+    with pytest.raises(RequestError, match=said.replace("(", r"\(")):
+        _page(collection, f"/run/{tiny.id}", search)
+
+
+def test_the_store_page_has_what_the_store_has(collection: Collection, shown: Path):
+    ids = Store(shown).ids()
+    text = words(_page(collection, "/", ""))
+    assert all(id in text for id in ids)
+    assert f"{len(ids)} runs" in text
+    few = words(_page(collection, "/", "?where=seed+%3D+1"))
+    assert "1 runs" in few
+
+
+def test_a_result_leads_to_its_runs(collection: Collection, shown: Path):
+    kept = Store(shown).results()[-1]
+    text = words(_page(collection, f"/claims/{kept.key}", ""))
+    assert "not measured" in text
+    for ids in kept.question.runs.values():
+        assert all(id in text for id in ids)
+
+
+def test_a_damaged_run_gives_one_line(tmp_path: Path, tiny: RunSpec, run: Run):
+    import shutil
+
+    shutil.copytree(run._store.folder(run.id), tmp_path / run.id)
+    (tmp_path / run.id / "weights.safetensors").write_bytes(b"no weights")
+    other = Collection(tmp_path)
+    _page(other, "/", "")
+    of = {"run": run.id, "steps": [0, 5, 12]}
+    with pytest.raises(RequestError, match="weights"):
+        run_page._drawing(other, of, [3.0, 4.0], 0, 2)
+
+
+# ---- drawings ----
+
+
+def test_the_drawing_is_that_of_the_run(collection: Collection, tiny: RunSpec, run: Run):
+    of = {"run": tiny.id, "steps": [0, 5, 12]}
+    drawn, true, told = run_page._drawing(collection, of, [3.0, "4.5"], 7, "1")
+    point = np.array([[3.0, 4.5]])
+    assert source(drawn) == source(picture(run.sample(point, 7, step=5)[0], ""))
+    assert source(true) == source(picture(tiny.task.family.render(point)[0], ""))
+    assert "Read from the drawing: x" in words(told)
+
+
+def test_the_last_state_is_the_drawing(collection: Collection, tiny: RunSpec, run: Run):
+    of = {"run": tiny.id, "steps": [0, 5, 12]}
+    states = run_page._states(collection, of, [3.0, 4.0], 0, 2)
+    assert len(states) == run_page.STATES
+    drawn = run_page._drawing(collection, of, [3.0, 4.0], 0, 2)[0]
+    assert source(states[-1]) == source(drawn)
+
+
+@pytest.mark.parametrize(("values", "seed", "step", "said"), [
+    ([3.0], 0, 2, "needs one for each factor"),
+    ([3.0, None], 0, 2, "needs one for each factor"),
+    ([3.0, "up"], 0, 2, "up"),
+    ([3.0, 400.0], 0, 2, "y: got 400"),
+    ([3.0, 4.0], None, 2, "seed: got None"),
+    ([3.0, 4.0], -1, 2, "seed: got -1"),
+    ([3.0, 4.0], 0, 3, "step: got 3"),
+])  # fmt: skip
+def test_what_a_visitor_sends_is_checked(collection: Collection, tiny: RunSpec, values, seed, step, said):
+    of = {"run": tiny.id, "steps": [0, 5, 12]}
+    with pytest.raises(RequestError, match=said):
+        run_page._drawing(collection, of, values, seed, step)
+
+
+# ---- shapes ----
+
+
+def on_a_torus(n: int, m: int) -> Shape:
+    subject = ArraySubject(clifford_torus((n, m)))
+    return shape(Collection("none", subject), GIVEN, "values", 0, None, lambda _: None)
+
+
+def test_toroidal_coordinates_of_a_clifford_torus_are_its_angles():
+    n, m = 12, 10
+    found = on_a_torus(n, m)
+    x, y, z = found.coordinates("toroidal").reshape(n, m, 3).transpose(2, 0, 1)
+    ring, away = np.arctan2(y, x), np.hypot(x, y) - RING
+    assert away**2 + z**2 == pytest.approx(np.ones((n, m)))
+    tube = np.arctan2(z, away)
+    for angle, count, axis in ((ring, n, 0), (tube, m, 1)):
+        steps = np.diff(np.unwrap(angle, axis=axis), axis=axis)
+        assert np.abs(steps) == pytest.approx(np.full(steps.shape, 2 * np.pi / count))
+        assert np.ptp(np.cos(angle), axis=1 - axis) == pytest.approx(0, abs=1e-9)
+
+
+def test_neighbours_on_a_torus():
+    edges = on_a_torus(6, 5).edges()
+    assert len(edges) == 2 * 6 * 5
+    assert len({frozenset(edge) for edge in edges}) == len(edges)
+    degree = np.bincount(np.array(edges).ravel())
+    assert (degree == 4).all()
+
+
+def test_the_shape_of_a_run_is_its_activations(collection: Collection, tiny: RunSpec, run: Run):
+    shares = []
+    found = shape(collection, tiny.id, "up1", 0, 5, shares.append)
+    assert found.vectors == pytest.approx(run.activations("up1", 0, found.points, 5)["up1"], abs=1e-6)
+    assert shares[-1] == 1
+
+
+# ---- percolation ----
+
+
+@pytest.mark.parametrize(("sigma", "threshold", "share"), [(1.0, 0.2, 0.15), (1.0, 0.6, 0.4), (2.0, 0.3, 0.05)])
+def test_the_largest_cluster_is_that_of_the_simulation(sigma: float, threshold: float, share: float):
+    size, steps = 48, reach(sigma, threshold)
+    labels = percolation_page.clusters(steps, share, size, seed=3)
+    curve = site_percolation((size, size), steps, 3)
+    occupied = round(share * size * size)
+    at = np.flatnonzero(curve.occupied == occupied)
+    assert (labels >= 0).sum() == occupied
+    assert np.bincount(labels[labels >= 0]).max() == curve.largest[at[0]]
+
+
+# ---- work ----
+
+
+def test_equal_requests_share_a_computation_and_a_stopped_one_starts_again():
+    work, ready, calls = Work(), threading.Event(), []
+
+    def slow(job):
+        calls.append(job)
+        while not ready.wait(0.01):
+            job.reach(0.5)
+        return len(calls)
+
+    first = work.ask("a", slow)
+    assert work.ask("a", slow) is first
+    work.stop("a")
+    with pytest.raises(CancelledError):
+        first.future.result(10)
+    ready.set()
+    assert work.ask("a", slow).future.result(10) == 2
+    assert work.ask("a", slow).future.result(10) == 2
+
+
+def test_too_much_work_is_refused():
+    work, ready = Work(), threading.Event()
+    for number in range(THREADS + WAITING):
+        work.ask(number, lambda _: ready.wait(30))
+    with pytest.raises(BusyError, match="needs fewer visitors"):
+        work.ask("one more", lambda _: None)
+    ready.set()
+
+
+# ---- the server ----
+
+
+def test_only_local_names_are_answered_and_nothing_loads_from_elsewhere(site: str):
+    with urlopen(site + "/") as answer:
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        page = answer.read().decode()
+    assert "http://" not in page
+    assert "https://" not in page
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(Request(site + "/", headers={"Host": "elsewhere.example"}))
+    with pytest.raises(HTTPError, match="404|400"):
+        urlopen(site + "/assets/../app.py")
+
+
+def test_a_port_in_use_is_told_in_one_line(collection: Collection):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(RequestError, match="port .* needs an address that is free"):
+            open_server(collection, port=taken.getsockname()[1])
+
+
+def test_loopback():
+    assert [is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "192.168.1.2")] == [
+        True, True, True, False, False,
+    ]  # fmt: skip
+
+
+def test_the_callback_answers_over_http(site: str, tiny: RunSpec):
+    """The drawing of one click, as a browser asks for it."""
+    with urlopen(site + "/_dash-dependencies") as answer:
+        outputs = [one["output"] for one in json.load(answer)]
+    assert any("drawing.children" in output for output in outputs)
