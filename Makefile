@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
-.PHONY: demo test test-all check results bench growth format clean
+.PHONY: demo explore test test-all check results bench growth format clean
 
 # Python compiles what it imports; compiling all that is installed would take longer than installing it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
@@ -26,6 +26,13 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -
 
 demo: .venv/.ready  ## the composition experiment, with a page to read
 	$(BIN)/hyperfactor reproduce composition
+
+.venv/.explore: .venv/.ready
+	$(INSTALL) -e ".[explore]"
+	touch $@
+
+explore: .venv/.explore  ## runs, representations and claims in a browser
+	$(BIN)/hyperfactor explore
 
 test: .venv/.dev  ## the quick tests, in two processes of one thread each
 	$(BIN)/python -m pytest $(PARALLEL)

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -26,6 +28,8 @@ from hyperfactor.measures.geometry import clifford_torus
 from hyperfactor.percolation.lattice import site_percolation
 from hyperfactor.percolation.overlap import reach
 from hyperfactor.store.store import Store
+
+from ..shell import hyperfactor
 
 
 def source(shown: Any) -> str:
@@ -268,3 +272,23 @@ def test_the_callback_answers_over_http(site: str, tiny: RunSpec):
     with urlopen(site + "/_dash-dependencies") as answer:
         outputs = [one["output"] for one in json.load(answer)]
     assert any("drawing.children" in output for output in outputs)
+
+
+def test_the_first_page_needs_nothing_heavy():
+    code = (
+        "import sys, hyperfactor.explorer.server; "
+        "print([name for name in ('torch', 'scipy', 'numba', 'gudhi', 'matplotlib', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_missing_extra_and_a_wrong_request_are_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    done = hyperfactor("explore", "--factors", "x:open", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "hyperfactor: factors: got x:open without an array, needs ARRAY.npy\n")
+    for name in [name for name in sys.modules if name.startswith(("dash", "hyperfactor.explorer"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "dash", None)
+    done = hyperfactor("explore", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "hyperfactor: explore: got no dash, needs it: pip install 'hyperfactor[explore]'\n"

@@ -236,6 +236,19 @@ def test_snapshots_are_the_model_of_their_step(run: Run, tiny: RunSpec):
         run.sample(POINTS, step=3)
 
 
+def test_states_lead_from_noise_to_the_drawing(run: Run):
+    points = np.array([[3.0, 4.0], [8.0, 1.5]])
+    found = run.states(points, [0, 999, 400], 7)
+    assert list(found) == [999, 400, 0]
+    assert np.array_equal(found[0], run.sample(points, 7))
+    assert np.array_equal(run.states(points, [0], 7, step=5)[0], run.sample(points, 7, step=5))
+    noise = 2 * found[999] - 1
+    assert abs(noise.mean()) < 0.2
+    assert noise.std() == pytest.approx(1, abs=0.1)
+    with pytest.raises(RequestError, match="timestep: got 1000"):
+        run.states(points, [1000])
+
+
 def test_activations_are_those_of_the_drawing(run: Run, tiny: RunSpec):
     found = run.activations(("up1", "head"), factors=POINTS)
     assert found["up1"].shape == (5, 8 * 4 * 4)
