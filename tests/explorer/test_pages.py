@@ -13,9 +13,10 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
+import torch
 from dash.development.base_component import Component
 
-from hyperfactor import ArraySubject, Run, RunSpec
+from hyperfactor import ArraySubject, Run, RunSpec, TorchSubject, train
 from hyperfactor.errors import BusyError, RequestError
 from hyperfactor.explorer import percolation_page, run_page
 from hyperfactor.explorer.app import _page
@@ -24,6 +25,7 @@ from hyperfactor.explorer.elements import picture
 from hyperfactor.explorer.server import is_loopback, open_server
 from hyperfactor.explorer.shape import RING, Shape, shape
 from hyperfactor.explorer.work import THREADS, WAITING, Work
+from hyperfactor.factors import Factor, FactorSpace
 from hyperfactor.measures.geometry import clifford_torus
 from hyperfactor.percolation.lattice import site_percolation
 from hyperfactor.percolation.overlap import reach
@@ -35,6 +37,10 @@ from ..shell import hyperfactor
 def source(shown: Any) -> str:
     """The address of the picture in a figure."""
     return shown.children[0].src
+
+
+def trace(figure: Any, name: str) -> Any:
+    return next(figure.select_traces({"name": name}))
 
 
 def words(found: Any) -> str:
@@ -87,6 +93,7 @@ def test_an_unknown_page_is_said_so(collection: Collection):
     ("?step=3", "step: got 3, needs one that the run kept: 0, 5, 12"),
     ("?seed=-1", "seed: got '-1'"),
     ("?h=q", "h: got 'q', needs one of x, y"),
+    ("?by=luck", "by: got 'luck', needs one of right, error"),
 ])  # fmt: skip
 def test_the_state_of_a_run_s_page_is_checked(collection: Collection, tiny: RunSpec, search: str, said: str):
     with pytest.raises(RequestError, match=said.replace("(", r"\(")):
@@ -122,6 +129,25 @@ def test_a_damaged_run_gives_one_line(tmp_path: Path, tiny: RunSpec, run: Run):
         run_page._drawing(other, of, [3.0, 4.0], 0, 2)
 
 
+def test_a_run_in_training_shows_its_history_and_then_that_it_is_finished(tmp_path: Path, tiny: RunSpec):
+    class StopError(Exception):
+        pass
+
+    def stop(step: int) -> None:
+        if step == 8:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(tiny, tmp_path, report=stop)
+    other = Collection(tmp_path)
+    page = _page(other, f"/run/{tiny.id}", "")
+    assert "unfinished, step 8 of 12" in words(page)
+    (plotted,) = [part for part in run_page._progress(other, tiny.id) if hasattr(part, "figure")]
+    assert plotted.figure.data[0].x == (2, 4, 6, 8)
+    train(tiny, tmp_path)
+    assert "The run is finished" in words(run_page._progress(other, tiny.id))
+
+
 # ---- drawings ----
 
 
@@ -132,6 +158,17 @@ def test_the_drawing_is_that_of_the_run(collection: Collection, tiny: RunSpec, r
     assert source(drawn) == source(picture(run.sample(point, 7, step=5)[0], ""))
     assert source(true) == source(picture(tiny.task.family.render(point)[0], ""))
     assert "Read from the drawing: x" in words(told)
+
+
+def test_the_plane_has_what_was_judged(collection: Collection, tiny: RunSpec, run: Run):
+    by_verdict = run_page.plane(collection, tiny.id, "x", "y", [8, 8])
+    by_error = run_page.plane(collection, tiny.id, "y", "x", [8, 8], "error")
+    judged = run.evaluation
+    wrong = trace(by_verdict, "drawing wrong")
+    assert sorted(zip(wrong.x, wrong.y, strict=True)) == sorted(judged.filter(~judged["right"]).select("x", "y").rows())
+    error = trace(by_error, "squared error")
+    assert list(zip(error.y, error.x, strict=True)) == judged.select("x", "y").rows()
+    assert list(error.marker.color) == judged["error"].to_list()
 
 
 def test_the_last_state_is_the_drawing(collection: Collection, tiny: RunSpec, run: Run):
@@ -155,6 +192,28 @@ def test_what_a_visitor_sends_is_checked(collection: Collection, tiny: RunSpec, 
     of = {"run": tiny.id, "steps": [0, 5, 12]}
     with pytest.raises(RequestError, match=said):
         run_page._drawing(collection, of, values, seed, step)
+
+
+def test_a_model_of_the_user_draws_and_is_read(tmp_path: Path):
+    space = FactorSpace((Factor("x", 0, 4, "periodic"), Factor("size", 1, 3)))
+    module = torch.nn.Sequential(torch.nn.Linear(2, 5), torch.nn.ReLU(), torch.nn.Linear(5, 16))
+
+    def call(module: torch.nn.Module, points: np.ndarray) -> torch.Tensor:
+        return module(torch.tensor(points, dtype=torch.float32)).reshape(-1, 1, 4, 4)
+
+    subject = TorchSubject(module, space, call)
+    mine = Collection(tmp_path, subject)
+    text = words(_page(mine, f"/run/{GIVEN}", "?x=1&size=2.5"))
+    assert "Your model" in text
+    assert "the truth" not in text
+    drawn, told = run_page._drawing(mine, {"run": GIVEN, "steps": [0]}, [1, 2.5], 0, 0)
+    assert source(drawn) == source(picture(subject.sample(np.array([[1, 2.5]]))[0], ""))
+    assert "Not judged" in words(told)
+    assert "module Sequential" in words(_page(mine, f"/representation/{GIVEN}", "?layer=1"))
+    found = shape(mine, GIVEN, "1", 0, None, lambda _: None)
+    assert found.vectors == pytest.approx(subject.activations("1", factors=found.points)["1"])
+    with pytest.raises(RequestError, match="which draws nothing, needs a model"):
+        _page(Collection(tmp_path, ArraySubject(clifford_torus(4))), f"/run/{GIVEN}", "")
 
 
 # ---- shapes ----

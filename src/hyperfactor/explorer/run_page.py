@@ -32,6 +32,7 @@ STATES = 8  # states of a drawing that are shown, from noise to picture
 GRID = 5  # recorded drawings a side
 MOST_SEED = 2**31 - 1
 REFRESH = 2000  # milliseconds between two looks at a run in training
+BY = ("right", "error")  # what colours the judged drawings
 CHOSEN = 0  # number of the trace of the chosen point
 FAINT = "rgba(127,127,127,0.12)"  # of lattice points, which can be clicked
 
@@ -39,7 +40,7 @@ FAINT = "rgba(127,127,127,0.12)"  # of lattice points, which can be clicked
 def page(collection: Collection, part: str, query: Query) -> list[Any]:
     """Return the page of a run, or of the user's model.
 
-    Its state: the factors by name, seed, step, and the factors h and v of the plane.
+    Its state: the factors by name, seed, step, the factors h and v of the plane, and what colours it (by).
     """
     if part == GIVEN:
         return _model(collection, GIVEN, query)
@@ -72,9 +73,10 @@ def _model(collection: Collection, name: str, query: Query) -> list[Any]:
     step = number(query, "step", steps[-1], 0, steps[-1])
     if step not in steps:
         raise RequestError(f"step: got {step:g}, needs one that the run kept: {', '.join(map(str, steps))}")
-    h, v = _plane_factors(space, query)
-    shown = [html.H2("The factor plane"), _plane_choice(space, h, v)]
-    shown.append(dcc.Graph(figure=plane(collection, name, h, v, values), id="plane"))
+    (h, v), by = _plane_factors(space, query), one_of(query, "by", BY, BY[0])
+    colours = html.Div(choice("by", "colour", BY, by), hidden=name == GIVEN)
+    shown = [html.H2("The factor plane"), _plane_choice(space, h, v), colours]
+    shown.append(dcc.Graph(figure=plane(collection, name, h, v, values, by), id="plane"))
     noise = dcc.Input(id="seed", type="number", value=seed, min=0, max=MOST_SEED, step=1)
     drawing = [
         html.H2("Draw here"),
@@ -86,7 +88,7 @@ def _model(collection: Collection, name: str, query: Query) -> list[Any]:
     return [
         html.H1("Your model" if name == GIVEN else f"Run {name}"),
         html.P([*_title(subject), dcc.Link("Representation", href=f"/representation/{name}")]),
-        dcc.Store(id="run-of", data={"run": name, "h": h, "v": v, "steps": steps}),
+        dcc.Store(id="run-of", data={"run": name, "h": h, "v": v, "by": by, "steps": steps}),
         html.Span(id="run-state", hidden=True),
         html.Div([html.Section(part, className="half") for part in (shown, drawing)], className="columns"),
     ]
@@ -154,15 +156,16 @@ def register(app: Dash, collection: Collection) -> None:
         Output("run-of", "data"),
         Input("h", "value"),
         Input("v", "value"),
+        Input("by", "value"),
         State("run-of", "data"),
         State(factors, "value"),
         prevent_initial_call=True,
     )
-    def turned(h: str, v: str, of: dict[str, Any], values: list[float]):
-        space = collection.run(of["run"]).space
-        if h == v or not {h, v} <= set(space.names):
+    def turned(h: str, v: str, by: str, of: dict[str, Any], values: list[float]):
+        space = collection.subject(of["run"]).space
+        if h == v or not {h, v} <= set(space.names) or by not in BY:
             return no_update, no_update
-        return plane(collection, of["run"], h, v, values), {**of, "h": h, "v": v}
+        return plane(collection, of["run"], h, v, values, by), {**of, "h": h, "v": v, "by": by}
 
     @app.callback(Output("learning-now", "children"), Input("again", "n_intervals"), State("unfinished", "data"))
     def again(_count: int | None, id: str):
@@ -175,6 +178,7 @@ def register(app: Dash, collection: Collection) -> None:
             query.set('seed', seed ?? 0);
             if (steps[step] !== steps[steps.length - 1]) query.set('step', steps[step]);
             if (ids.length > 2) { query.set('h', of.h); query.set('v', of.v); }
+            if (of.by !== 'right') query.set('by', of.by);
             history.replaceState(history.state, '', '?' + query);
             ids.forEach((id, k) => {
                 const told = document.getElementById('factor-' + id.of + '-value');
@@ -193,7 +197,7 @@ def register(app: Dash, collection: Collection) -> None:
     )
 
 
-def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[float]) -> go.Figure:
+def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[float], by: str = BY[0]) -> go.Figure:
     """Show the plane of two factors: lattice points to click, training points, judged drawings, and the chosen point.
 
     Parameters
@@ -206,6 +210,8 @@ def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[fl
         Names of the two factors.
     values : sequence of float
         The chosen point.
+    by : str
+        What colours the judged drawings: one of BY.
     """
     subject = collection.subject(name)
     across, along = subject.space.index(h), subject.space.index(v)
@@ -215,7 +221,7 @@ def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[fl
     at = {"x": [values[across]], "y": [values[along]]}
     found = plots.figure(
         go.Scatter(**at, mode="markers", name="chosen", hoverinfo="skip", marker=ring),
-        *(_trained_and_judged(subject, h, v) if name != GIVEN else []),
+        *(_trained_and_judged(subject, h, v, by) if name != GIVEN else []),
         _dots(lattice[:, 0], lattice[:, 1], "lattice", FAINT if name != GIVEN else GREY, "square", 12, name == GIVEN),
         x=h,
         y=v,
@@ -227,13 +233,20 @@ def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[fl
     return found
 
 
-def _trained_and_judged(run: Any, h: str, v: str) -> list[go.Scatter]:
+def _trained_and_judged(run: Any, h: str, v: str, by: str) -> list[go.Scatter]:
     """Return the points that a run was trained on, and the drawings that were judged."""
     across, along = run.space.index(h), run.space.index(v)
     trained = np.unique(run.spec.task.points[:, [across, along]], axis=0)
     found = [_dots(trained[:, 0], trained[:, 1], "trained", "rgba(127,127,127,0.45)", "square", 7)]
+    judged = run.evaluation
+    if by == "error":
+        dots = _dots(judged[h].to_numpy(), judged[v].to_numpy(), "squared error", BLUE, "circle", 8)
+        error = judged["error"].to_numpy()
+        dots.update(marker={"color": error.tolist(), "colorscale": plots.ALONG, "cmin": 0, "showscale": True})
+        dots.update(text=[f"{value:.3f}" for value in error], hovertemplate="%{x:.3g}, %{y:.3g}: error %{text}")
+        return [*found, dots]
     for right, name, colour, symbol in ((True, "right", GREEN, "circle"), (False, "wrong", VERMILION, "x")):
-        of = run.evaluation.filter(run.evaluation["right"] == right)
+        of = judged.filter(judged["right"] == right)
         found.append(_dots(of[h].to_numpy(), of[v].to_numpy(), f"drawing {name}", colour, symbol, 6))
     return found
 

@@ -8,7 +8,7 @@ the pictures of any family, with any number of factors.
 from typing import cast
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import sparse
 
 from hyperfactor import arrays
@@ -17,6 +17,7 @@ from hyperfactor.percolation.lattice import EMPTY, PercolationCurve, compiled, f
 
 FAINT = 1e-3  # norm of the faint pixels that the search for candidates leaves out; a picture has norm 1
 ROWS = 512  # pictures whose candidates are searched for at once
+NUMBERS = 2**22  # pixels that are multiplied at once, to limit memory
 
 
 def overlap_graph(images: Float[np.ndarray, "n ..."], threshold: float) -> sparse.csr_array:
@@ -61,10 +62,20 @@ def overlap_graph(images: Float[np.ndarray, "n ..."], threshold: float) -> spars
         kept = near.data >= share - 2 * FAINT
         rows, columns = near.row[kept] + first, near.col[kept]
         rows, columns = rows[rows != columns], columns[rows != columns]
-        exact = np.einsum("ij,ij->i", flat[rows], flat[columns])
+        exact = _inner(flat, rows, columns)
         found.append((rows[exact >= share], columns[exact >= share], exact[exact >= share]))
     rows, columns, exact = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return sparse.csr_array((exact, (rows, columns)), shape=(len(flat), len(flat)))
+
+
+def _inner(
+    flat: Float[np.ndarray, "n p"], rows: Int[np.ndarray, " m"], columns: Int[np.ndarray, " m"]
+) -> Float[np.ndarray, " m"]:
+    """Return the inner product of each pair of pictures."""
+    found, some = np.empty(len(rows)), max(1, NUMBERS // flat.shape[1])
+    for i in range(0, len(rows), some):
+        np.einsum("ij,ij->i", flat[rows[i : i + some]], flat[columns[i : i + some]], out=found[i : i + some])
+    return found
 
 
 def _bright(flat: Float[np.ndarray, "n p"]) -> sparse.csr_array:
