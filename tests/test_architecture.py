@@ -170,6 +170,7 @@ def mentions(path: Path, wanted: str) -> list[str]:
                 "images/dsprites.py",
                 "experiments/",
                 "figures/",
+                "explorer/",  # of the axes of plots
             ),
         ),
         (".*UNet.*", ("networks/", "generators/")),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, dcc, html
 from jaxtyping import Float, Int
 
 from hyperfactor.colours import BLUE, ORANGE
@@ -59,16 +59,7 @@ def register(app: Dash, _collection: Collection) -> None:
         return reported(_shown)(*values)
 
     app.clientside_callback(
-        """(...values) => {
-            const names = ['sigma', 'threshold', 'lambda'], query = new URLSearchParams();
-            names.forEach((name, k) => {
-                query.set(name, +(+values[k]).toFixed(3));
-                const told = document.getElementById('percolation-' + name + '-value');
-                if (told) told.textContent = (+values[k]).toFixed(3);
-            });
-            history.replaceState(history.state, '', '?' + query);
-            return '';
-        }""",
+        ClientsideFunction("address", "percolation"),
         Output("percolation-state", "children"),
         *inputs,
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
 from hyperfactor.colours import BLUE, GREEN, GREY
 from hyperfactor.errors import RequestError
@@ -29,58 +29,50 @@ CHOSEN = 2  # number of the trace of the chosen point, in both plots
 
 def page(collection: Collection, part: str, query: Query) -> list[Any]:
     """Return the page of a subject. Its state: layer, timestep, step, view and colour."""
-    from hyperfactor.explorer.shape import layers_of
     from hyperfactor.subjects.array import ArraySubject
 
     name = part if part == GIVEN else collection.store.resolve(part)
     subject = collection.subject(name)
-    layers, names = layers_of(subject), subject.space.names
-    last = 0 if isinstance(subject, ArraySubject) else getattr(getattr(subject, "model", None), "timesteps", 1) - 1
-    steps = steps_of(subject)
+    title = f"run {name}" if RUN.fullmatch(name) else repr(subject)
+    shown = {
+        "Shape": dcc.Graph(id="shape", figure=plots.space(names=("1", "2", "3"))),
+        "Factor plane": dcc.Graph(id="map", figure=plots.figure(height=460)),
+    }
+    halves = [html.Section([html.H2(words), plot], className="half") for words, plot in shown.items()]
+    stop = html.Button("Stop", id="stop", className="button", hidden=True)
+    measure = html.Button("Measure", id="measure", className="button")
+    return [
+        html.H1("Representation"),
+        html.P(title if isinstance(subject, ArraySubject) else dcc.Link(title, href=f"/run/{name}")),
+        dcc.Store(id="shape-of", data={"name": name, "steps": steps_of(subject)}),
+        html.Span(id="shape-state", hidden=True),
+        html.Div(_controls(subject, query), className="controls"),
+        dcc.Interval(id="look", interval=LOOK, disabled=True),
+        html.Div([html.Span(id="working", role="status"), stop], className="row"),
+        html.Div(halves, className="columns"),
+        html.Section([html.H2("Measures"), measure, html.Div(id="measures")]),
+    ]
+
+
+def _controls(subject: Any, query: Query) -> list[html.Div]:
+    """Return the choices of a subject. Raises `RequestError` if the address has one that the subject does not allow."""
+    from hyperfactor.explorer.shape import layers_of, timesteps_of
+
+    layers, names, steps, timesteps = layers_of(subject), subject.space.names, steps_of(subject), timesteps_of(subject)
     step = number(query, "step", steps[-1], 0, steps[-1])
     if step not in steps:
         raise RequestError(f"step: got {step:g}, needs one that the run kept: {', '.join(map(str, steps))}")
-    timestep = int(number(query, "timestep", 0, 0, last))
-    default = layers[0] if isinstance(subject, ArraySubject) else next(iter(subject.default_layers()))
+    timestep = int(number(query, "timestep", 0, 0, timesteps - 1))
     moving = scale("at-step", "training step", 0, len(steps) - 1, steps.index(int(step)), 1, str(int(step)))
-    noisy = scale("at-timestep", "timestep (0: the finished picture)", 0, last, timestep, 1, str(timestep))
-    title = f"run {name}" if RUN.fullmatch(name) else repr(subject)
-    link = title if isinstance(subject, ArraySubject) else dcc.Link(title, href=f"/run/{name}")
+    words = "timestep (0: the finished picture)"
+    noisy = scale("at-timestep", words, 0, timesteps - 1, timestep, 1, str(timestep))
+    usual = next((name for name in getattr(subject, "default_layers", tuple)() if name in layers), layers[0])
     return [
-        html.H1("Representation"),
-        html.P(link),
-        dcc.Store(id="shape-of", data={"name": name, "steps": steps}),
-        html.Span(id="shape-state", hidden=True),
-        html.Div(
-            [
-                choice("layer", "layer", layers, one_of(query, "layer", layers, default)),
-                choice("view", "coordinates", VIEWS, one_of(query, "view", VIEWS, VIEWS[0])),
-                choice("colour", "colour", names, one_of(query, "colour", names, names[0])),
-                html.Div(moving, hidden=len(steps) == 1),
-                html.Div(noisy, hidden=last == 0),
-            ],
-            className="controls",
-        ),
-        dcc.Interval(id="look", interval=LOOK, disabled=True),
-        html.Div(
-            [html.Span(id="working", role="status"), html.Button("Stop", id="stop", className="button", hidden=True)],
-            className="row",
-        ),
-        html.Div(
-            [
-                html.Section(
-                    [html.H2("Shape"), dcc.Graph(id="shape", figure=plots.space(names=("1", "2", "3")))],
-                    className="half",
-                ),
-                html.Section(
-                    [html.H2("Factor plane"), dcc.Graph(id="map", figure=plots.figure(height=460))], className="half"
-                ),
-            ],
-            className="columns",
-        ),
-        html.Section(
-            [html.H2("Measures"), html.Button("Measure", id="measure", className="button"), html.Div(id="measures")]
-        ),
+        choice("layer", "layer", layers, one_of(query, "layer", layers, usual)),
+        choice("view", "coordinates", VIEWS, one_of(query, "view", VIEWS, VIEWS[0])),
+        choice("colour", "colour", names, one_of(query, "colour", names, names[0])),
+        html.Div(moving, hidden=len(steps) == 1),
+        html.Div(noisy, hidden=timesteps == 1),
     ]
 
 
@@ -112,6 +104,19 @@ def register(app: Dash, collection: Collection) -> None:
         except (RequestError, LookupError, ValueError) as error:
             return no_update, no_update, message(str(error)), True, True, no_update
 
+    _link(app, collection, work, chosen)
+    app.clientside_callback(
+        ClientsideFunction("address", "representation"),
+        Output("shape-state", "children"),
+        *chosen,
+        Input("view", "value"),
+        Input("colour", "value"),
+        State("shape-of", "data"),
+    )
+
+
+def _link(app: Dash, collection: Collection, work: Work, chosen: list[Input]) -> None:
+    """Ring a point of one plot in the other."""
     for source, target in (("shape", "map"), ("map", "shape")):
         app.callback(
             Output(target, "figure", allow_duplicate=True),
@@ -122,25 +127,6 @@ def register(app: Dash, collection: Collection) -> None:
             State("view", "value"),
             prevent_initial_call=True,
         )(partial(_highlight, collection, work, target))
-
-    app.clientside_callback(
-        """(layer, timestep, step, view, colour, of) => {
-            const steps = of.steps, query = new URLSearchParams({layer, view, colour});
-            if (+timestep) query.set('timestep', timestep);
-            if (steps[step] !== steps[steps.length - 1]) query.set('step', steps[step]);
-            history.replaceState(history.state, '', '?' + query);
-            for (const [id, told] of [['at-step-value', steps[step]], ['at-timestep-value', timestep]]) {
-                const place = document.getElementById(id);
-                if (place) place.textContent = told;
-            }
-            return '';
-        }""",
-        Output("shape-state", "children"),
-        *chosen,
-        Input("view", "value"),
-        Input("colour", "value"),
-        State("shape-of", "data"),
-    )
 
 
 Key = tuple[str, str, int, int | None]  # subject, layer, timestep, training step

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from dash import ALL, Dash, Input, Output, Patch, State, dcc, html, no_update
+from dash import ALL, ClientsideFunction, Dash, Input, Output, Patch, State, dcc, html, no_update
 from jaxtyping import Float
 
 from hyperfactor.colours import BLUE, GREEN, GREY, VERMILION
@@ -33,6 +33,7 @@ GRID = 5  # recorded drawings a side
 MOST_SEED = 2**31 - 1
 REFRESH = 2000  # milliseconds between two looks at a run in training
 BY = ("right", "error")  # what colours the judged drawings
+FACTORS = {"type": "factor", "of": ALL}  # the scales of all factors
 CHOSEN = 0  # number of the trace of the chosen point
 FAINT = "rgba(127,127,127,0.12)"  # of lattice points, which can be clicked
 
@@ -110,30 +111,16 @@ _MEASURES = ("region", "n", "right", "all", "valid", "error")
 
 def register(app: Dash, collection: Collection) -> None:
     """Add the callbacks of the page."""
-    factors = {"type": "factor", "of": ALL}
-
-    @app.callback(
-        Output(factors, "value"),
-        Input("plane", "clickData"),
-        State("run-of", "data"),
-        State(factors, "id"),
-        State(factors, "value"),
-        prevent_initial_call=True,
-    )
-    def clicked(click: dict[str, Any] | None, of: dict[str, Any], ids: list[dict[str, str]], values: list[float]):
-        if not click:
-            return [no_update] * len(ids)
-        at = {of["h"]: click["points"][0]["x"], of["v"]: click["points"][0]["y"]}
-        return [at.get(id["of"], value) for id, value in zip(ids, values, strict=True)]
+    _register_plane(app, collection)
 
     @app.callback(
         Output("drawing", "children"),
         Output("plane", "figure"),
-        Input(factors, "value"),
+        Input(FACTORS, "value"),
         Input("seed", "value"),
         Input("step", "value"),
         State("run-of", "data"),
-        State(factors, "id"),
+        State(FACTORS, "id"),
     )
     def draw(values: list[Any], seed: Any, step: Any, of: dict[str, Any], ids: list[dict[str, str]]):
         at = dict(zip((id["of"] for id in ids), values, strict=True))
@@ -143,13 +130,45 @@ def register(app: Dash, collection: Collection) -> None:
 
     @app.callback(
         Output("states", "children"),
-        Input(factors, "value"),
+        Input(FACTORS, "value"),
         Input("seed", "value"),
         Input("step", "value"),
         State("run-of", "data"),
     )
     def denoise(values: list[Any], seed: Any, step: Any, of: dict[str, Any]):
         return reported(_states)(collection, of, values, seed, step)
+
+    @app.callback(Output("learning-now", "children"), Input("again", "n_intervals"), State("unfinished", "data"))
+    def again(_count: int | None, id: str):
+        return reported(_progress)(collection, id)
+
+    app.clientside_callback(
+        ClientsideFunction("address", "run"),
+        Output("run-state", "children"),
+        Input(FACTORS, "value"),
+        Input("seed", "value"),
+        Input("step", "value"),
+        Input("run-of", "data"),
+        State(FACTORS, "id"),
+    )
+
+
+def _register_plane(app: Dash, collection: Collection) -> None:
+    """Add the callbacks of the factor plane."""
+
+    @app.callback(
+        Output(FACTORS, "value"),
+        Input("plane", "clickData"),
+        State("run-of", "data"),
+        State(FACTORS, "id"),
+        State(FACTORS, "value"),
+        prevent_initial_call=True,
+    )
+    def clicked(click: dict[str, Any] | None, of: dict[str, Any], ids: list[dict[str, str]], values: list[float]):
+        if not click:
+            return [no_update] * len(ids)
+        at = {of["h"]: click["points"][0]["x"], of["v"]: click["points"][0]["y"]}
+        return [at.get(id["of"], value) for id, value in zip(ids, values, strict=True)]
 
     @app.callback(
         Output("plane", "figure", allow_duplicate=True),
@@ -158,7 +177,7 @@ def register(app: Dash, collection: Collection) -> None:
         Input("v", "value"),
         Input("by", "value"),
         State("run-of", "data"),
-        State(factors, "value"),
+        State(FACTORS, "value"),
         prevent_initial_call=True,
     )
     def turned(h: str, v: str, by: str, of: dict[str, Any], values: list[float]):
@@ -166,35 +185,6 @@ def register(app: Dash, collection: Collection) -> None:
         if h == v or not {h, v} <= set(space.names) or by not in BY:
             return no_update, no_update
         return plane(collection, of["run"], h, v, values, by), {**of, "h": h, "v": v, "by": by}
-
-    @app.callback(Output("learning-now", "children"), Input("again", "n_intervals"), State("unfinished", "data"))
-    def again(_count: int | None, id: str):
-        return reported(_progress)(collection, id)
-
-    app.clientside_callback(
-        """(values, seed, step, of, ids) => {
-            const steps = of.steps, query = new URLSearchParams();
-            ids.forEach((id, k) => query.set(id.of, +(+values[k]).toFixed(3)));
-            query.set('seed', seed ?? 0);
-            if (steps[step] !== steps[steps.length - 1]) query.set('step', steps[step]);
-            if (ids.length > 2) { query.set('h', of.h); query.set('v', of.v); }
-            if (of.by !== 'right') query.set('by', of.by);
-            history.replaceState(history.state, '', '?' + query);
-            ids.forEach((id, k) => {
-                const told = document.getElementById('factor-' + id.of + '-value');
-                if (told) told.textContent = (+values[k]).toFixed(2);
-            });
-            const told = document.getElementById('step-value');
-            if (told) told.textContent = steps[step];
-            return '';
-        }""",
-        Output("run-state", "children"),
-        Input(factors, "value"),
-        Input("seed", "value"),
-        Input("step", "value"),
-        Input("run-of", "data"),
-        State(factors, "id"),
-    )
 
 
 def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[float], by: str = BY[0]) -> go.Figure:

@@ -108,6 +108,11 @@ def layers_of(subject: Any) -> tuple[str, ...]:
     return tuple(subject.default_layers())
 
 
+def timesteps_of(subject: Any) -> int:
+    """Return the number of timesteps at which a layer can be read."""
+    return 1 if isinstance(subject, ArraySubject) else getattr(getattr(subject, "model", None), "timesteps", 1)
+
+
 def _layers(network: Any) -> Iterator[str]:
     """Yield the names of a network's parts, and of the parts of a list or dict of them."""
     from torch.nn import ModuleDict, ModuleList
