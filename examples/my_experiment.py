@@ -26,7 +26,7 @@ def analyse(runs):
     """Claims, tables and arrays, of the runs of each role."""
     held_out = claim(
         "gratings.hole", "1", "right in the hole", Bound(">=", 0.9), lambda: share(runs["model"], "hole", "right"),
-        unless=unmet(runs, ["model"], "hole"),
+        roles=["model"], unless=unmet(runs, ["model"], "hole"),
     )  # fmt: skip
     accuracy = pl.concat(run.accuracy().with_columns(seed=run.spec.seed) for run in runs["model"])
     return [held_out], {"accuracy": accuracy}, {}

@@ -342,3 +342,17 @@ def test_what_the_untrained_network_has_too_is_not_ascribed_to_learning(noise: t
     assert claims["torus.dimension"].verdict == claims["torus.within.x"].verdict == "not measured"
     assert "does not differ from that of the untrained network" in claims["torus.dimension"].reason
     assert claims["torus.betti.end"].verdict == claims["torus.interaction"].verdict == "fails"
+
+
+@pytest.mark.parametrize(
+    ("experiment", "specs"),
+    [(composition, COMPOSITION), (interpolation, INTERPOLATION), (exterior, EXTERIOR)],
+    ids=["composition", "interpolation", "exterior"],
+)
+def test_a_claim_names_the_models_that_it_is_about(experiment: Any, specs: list[dict[str, Any]]):
+    """If one model draws nothing, the claims about it are not measured, and the others are."""
+    learnt, spoilt = stand_in(specs, interpolates), stand_in(specs, fails)
+    for role in list(learnt)[:4]:
+        for claim in experiment._claims({**learnt, role: spoilt[role]}):
+            assert claim.roles
+            assert (claim.verdict == "not measured") == (role in claim.roles), (role, claim.id)

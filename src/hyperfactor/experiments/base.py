@@ -201,7 +201,8 @@ def _analysis(content: Content) -> Analysis:
 
 def _claim(data: dict[str, Any]) -> Claim:
     interval = None if data["interval"] is None else tuple(data["interval"])
-    return Claim(**{**data, "interval": interval, "seeds": tuple(data["seeds"]), "bound": Bound(**data["bound"])})
+    lists = {name: tuple(data.get(name, ())) for name in ("seeds", "roles")}
+    return Claim(**{**data, **lists, "interval": interval, "bound": Bound(**data["bound"])})
 
 
 def _seconds(notes: Sequence[RunNote]) -> float:

@@ -94,6 +94,8 @@ class Claim:
         The verdict.
     reason : str
         Why the claim was not measured; empty otherwise.
+    roles : tuple of str
+        Roles of the models that it is about; empty if it is about all models of the experiment.
     """
 
     id: str
@@ -107,6 +109,7 @@ class Claim:
     seeds: tuple[float, ...]
     verdict: Verdict
     reason: str
+    roles: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool | None:
@@ -133,6 +136,7 @@ def claim(
     values: Callable[[], Sequence[Estimate]],
     *,
     terms: Terms = "ours",
+    roles: Sequence[str] = (),
     unless: Sequence[str | None] = (),
     of_all: bool = False,
 ) -> Claim:
@@ -144,12 +148,15 @@ def claim(
         As for `Claim`.
     values : function
         Returns the estimate of each seed. It is called only if nothing stands against measuring.
+    roles : sequence of str
+        Roles of the models that it is about. Default: all models of the experiment.
     unless : sequence of str or None
         Reasons against measuring the claim; None for a precondition that is met.
     of_all : bool
         Whether `values` returns one estimate, which belongs to all seeds together.
     """
-    about = {"id": id, "figure": figure, "statement": statement, "terms": terms, "bound": bound}
+    about: dict[str, Any] = {"id": id, "figure": figure, "statement": statement, "terms": terms, "bound": bound}
+    about["roles"] = tuple(roles)
     reasons = [reason for reason in unless if reason]
     estimates = [] if reasons else list(values())
     found = over_seeds(estimates) if estimates else None

@@ -130,32 +130,36 @@ def _claims(runs: Runs) -> list[Claim]:
     for region, held_out, other in (("vertical", "x", "y"), ("horizontal", "y", "x")):
         claims += [
             claim(f"2d.{region}.{other}", "4", f"2D model, {held_out} held out: right in {other}", most,
-                  shares("2d", region, f"{other}_correct"), terms="paper", unless=unmet(runs, ["2d"], region)),
+                  shares("2d", region, f"{other}_correct"), terms="paper", roles=["2d"],
+                  unless=unmet(runs, ["2d"], region)),
             claim(f"2d.{region}.{held_out}", "4", f"2D model, {held_out} held out: right in {held_out}", half,
-                  shares("2d", region, f"{held_out}_correct"), terms="paper", unless=unmet(runs, ["2d"], region)),
+                  shares("2d", region, f"{held_out}_correct"), terms="paper", roles=["2d"],
+                  unless=unmet(runs, ["2d"], region)),
         ]  # fmt: skip
     claims.append(
         claim("2d.intersection", "4", "2D model, both held out: right in both", few,
-              shares("2d", "intersection", "all"), terms="paper", unless=unmet(runs, ["2d"], "intersection"))
+              shares("2d", "intersection", "all"), terms="paper", roles=["2d"],
+              unless=unmet(runs, ["2d"], "intersection"))
     )  # fmt: skip
     for region in HELD_OUT_REGIONS:
         statement, about = f"2D+1D model, pairs of the {region} region", unmet(runs, ["2d+1d"], region)
         claims += [
             claim(f"2d+1d.{region}.both", "4", f"{statement}: right in both", most, shares("2d+1d", region, "all"),
-                  terms="paper", unless=about),
+                  terms="paper", roles=["2d+1d"], unless=about),
             claim(f"2d+1d.{region}.valid", "4", f"{statement}: valid", most, shares("2d+1d", region, "valid"),
-                  unless=about),
+                  roles=["2d+1d"], unless=about),
         ]  # fmt: skip
     return [
         *claims,
         claim("1d.right", "10", "1D model asked for pairs: right", half, shares("1d", "core", "right"), terms="paper",
-              unless=unmet(runs, ["1d"], "core")),
+              roles=["1d"], unless=unmet(runs, ["1d"], "core")),
         claim("1d+rim.right", "10", "1D model with a rim of pairs, asked for pairs out of reach of copying: right",
-              Bound(">=", 0.5), lambda: inner("1d+rim"), terms="paper", unless=unmet(runs, ["1d+rim"], "core")),
+              Bound(">=", 0.5), lambda: inner("1d+rim"), terms="paper", roles=["1d+rim"],
+              unless=unmet(runs, ["1d+rim"], "core")),
         claim("1d.rim", "10", "pairs out of reach of copying, right: 1D model with a rim of pairs less 1D model",
-              Bound(">", 0), gain, terms="paper", unless=unmet(runs, ["1d", "1d+rim"], "core")),
+              Bound(">", 0), gain, terms="paper", roles=["1d", "1d+rim"], unless=unmet(runs, ["1d", "1d+rim"], "core")),
         claim("1d.valid", "10", "1D model asked for pairs: a valid SOS", half, shares("1d", "core", "valid"),
-              unless=unmet(runs, ["1d"], "core")),
+              roles=["1d"], unless=unmet(runs, ["1d"], "core")),
     ]  # fmt: skip
 
 

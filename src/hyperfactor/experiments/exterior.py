@@ -63,17 +63,20 @@ def _claims(runs: Runs) -> list[Claim]:
         small, large = f"{family} interior {least}", f"{family} interior {most}"
         claims += [
             claim(f"exterior.{family}.small", "12", f"{name}, interior of {least} x {least}: right in both",
-                  Bound(">=", 0.9), partial(shares, small), terms="paper", unless=unmet(runs, [small], "held out")),
+                  Bound(">=", 0.9), partial(shares, small), terms="paper", roles=[small],
+                  unless=unmet(runs, [small], "held out")),
             claim(f"exterior.{family}.width", "12",
                   f"{name}, interior: right in both, width {least} less width {most}", Bound(">", 0),
-                  partial(apart, small, large), terms="paper", unless=unmet(runs, [small, large], "held out")),
+                  partial(apart, small, large), terms="paper", roles=[small, large],
+                  unless=unmet(runs, [small, large], "held out")),
         ]  # fmt: skip
         for width in WIDTHS:
             inside, outside = f"{family} interior {width}", f"{family} corner {width}"
             claims.append(
                 claim(f"exterior.{family}.place.{width}", "12",
                       f"{name}, width {width}: right in both, interior less corner", Bound(">", 0),
-                      partial(apart, inside, outside), unless=unmet(runs, [inside, outside], "held out"))
+                      partial(apart, inside, outside), roles=[inside, outside],
+                      unless=unmet(runs, [inside, outside], "held out"))
             )  # fmt: skip
     return claims
 

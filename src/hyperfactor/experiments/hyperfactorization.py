@@ -490,16 +490,17 @@ def _claims(found: Mapping[str, Sequence[Examined]]) -> list[Claim]:
                     f"{role}, {words}: {test} of x-on-x and y-on-y, distance to the Clifford torus's less distance to "
                     "the 3D torus's x-on-y",
                     Bound(">", 0), lambda shapes=shapes, test=test: [shape.margins[test] for shape in shapes],
-                    terms="paper", unless=unless,
+                    terms="paper", roles=[role], unless=unless,
                 ))  # fmt: skip
             claims.append(claim(
                 f"{slug}.{kind}.dimension", "3", f"{role}, {words}: effective dimension (participation ratio)",
                 Bound(">", 4), lambda shapes=shapes: [shape.dimension for shape in shapes], terms="paper",
-                unless=unless,
+                roles=[role], unless=unless,
             ))  # fmt: skip
         claims.append(claim(
             f"{slug}.left", "8", f"{role}: share of the paper's signature that is left without noise", Bound(">=", 0.5),
-            lambda ones=ones: [one.corrected.signature for one in ones if one.corrected], unless=unless,
+            lambda ones=ones: [one.corrected.signature for one in ones if one.corrected], roles=[role],
+            unless=unless,
         ))  # fmt: skip
         missing = [
             f"model {role!r} of seed {one.seed} has no step with noise of at most {CORRECTS:g} of the variance"
@@ -510,7 +511,7 @@ def _claims(found: Mapping[str, Sequence[Examined]]) -> list[Claim]:
             f"{slug}.noise", "noise",
             f"{role}, at the noisiest step of training: signature of one drawing a point less that without noise",
             Bound(">", 0), lambda ones=ones: [one.noisiest for one in ones if one.noisiest],
-            unless=[*unless, *missing],
+            roles=[role], unless=[*unless, *missing],
         ))  # fmt: skip
     return claims
 

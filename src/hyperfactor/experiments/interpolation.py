@@ -67,13 +67,15 @@ def _claims(runs: Runs) -> list[Claim]:
     for w in CLAIMED:
         claims += [
             claim(f"interpolation.falls.{w}", "11", f"right in the held-out x: lesion of {narrow} less lesion of {w}",
-                  Bound(">", 0), partial(falls, w), terms="paper", unless=unmet(runs, [str(narrow), str(w)], "lesion")),
+                  Bound(">", 0), partial(falls, w), terms="paper", roles=[str(narrow), str(w)],
+                  unless=unmet(runs, [str(narrow), str(w)], "lesion")),
             claim(f"interpolation.weak.{w}", "11", f"lesion of {w}: right in the held-out x", Bound("<=", 0.5),
-                  partial(shares, w, "x_correct"), terms="paper", unless=unmet(runs, [str(w)], "lesion")),
+                  partial(shares, w, "x_correct"), terms="paper", roles=[str(w)],
+                  unless=unmet(runs, [str(w)], "lesion")),
         ]  # fmt: skip
     return claims + [
         claim(f"interpolation.other.{w}", "11", f"lesion of {w}: right in y, which was not held out", Bound(">=", 0.95),
-              partial(shares, w, "y_correct"), unless=unmet(runs, [str(w)], "lesion"))
+              partial(shares, w, "y_correct"), roles=[str(w)], unless=unmet(runs, [str(w)], "lesion"))
         for w in map(int, runs)
     ]  # fmt: skip
 

@@ -292,13 +292,16 @@ def _of_growth(runs: Runs, counts: pl.DataFrame, clusters: pl.DataFrame) -> list
         unless: list[str | None] = [*unmet(runs, roles)]
         if (several := of_set["factors"].n_unique()) < least:
             unless.append(f"{of}: got the pictures needed for {several} numbers of factors, needs {least}")
+        about = [role for role in runs if role in roles or search(role).startswith(f"{of} | ")]
         claims += [
             claim(f"many.share.{of}", "many_factors",
                   f"{of}: exponent of the pictures needed in the number of combinations (1: a constant share of them)",
-                  Bound("<=", 0.5), lambda k=factors, n=pictures: [exponent(VALUES**k, n)], unless=unless, of_all=True),
+                  Bound("<=", 0.5), lambda k=factors, n=pictures: [exponent(VALUES**k, n)],
+                  roles=about, unless=unless, of_all=True),
             claim(f"many.power.{of}", "many_factors",
                   f"{of}: exponent of the pictures needed in the number of factors (1: each value as often)",
-                  Bound("<=", 2), lambda k=factors, n=pictures: [exponent(k, n)], unless=unless, of_all=True),
+                  Bound("<=", 2), lambda k=factors, n=pictures: [exponent(k, n)],
+                  roles=about, unless=unless, of_all=True),
         ]  # fmt: skip
     claims.append(_of_percolation(known, clusters, unmet(runs, roles)))
     return claims
@@ -335,14 +338,14 @@ def _of_findings(runs: Runs, read_of: Mapping[int, list[tuple[int, Representatio
         claims += [
             claim(f"many.composition.{count}", "many_factors", f"{about}, upper values of all held out: right in all",
                   Bound(">=", 0.95), lambda role=roles["composition"]: share(runs[role], "held out", "all"),
-                  unless=unmet(runs, [roles["composition"]], "held out")),
+                  roles=[roles["composition"]], unless=unmet(runs, [roles["composition"]], "held out")),
             claim(f"many.interpolation.{count}", "many_factors", f"{about}, values in between left out: right in all",
                   Bound("<=", 0.5), lambda role=roles["interpolation"]: share(runs[role], "held out", "all"),
-                  unless=unmet(runs, [roles["interpolation"]], "held out")),
+                  roles=[roles["interpolation"]], unless=unmet(runs, [roles["interpolation"]], "held out")),
             claim(f"many.interaction.{count}", "many_factors",
                   f"{about}: share of the variance that they explain only together", Bound("<=", 0.1),
                   lambda of=of_count: [interaction(R, seed) for seed, R in of],
-                  unless=unmet(runs, [f"whole | {count}"])),
+                  roles=[f"whole | {count}"], unless=unmet(runs, [f"whole | {count}"])),
         ]  # fmt: skip
     return claims
 

@@ -141,7 +141,7 @@ class Matrix:
         claims, rows = [], []
         for (name, test), of_group in groups.items():
             for found in self.tested[test].analyse(of_group)[0]:
-                claims.append(self._named(found, name))
+                claims.append(self._named(found, name, test, of_group))
                 low, high = found.interval or (None, None)
                 rows.append(
                     {
@@ -157,8 +157,11 @@ class Matrix:
         name, test, inner = role.split(BETWEEN, 2)
         return next(choice for choice in self.choices if choice.name == name), test, inner
 
-    def _named(self, found: Claim, choice: str) -> Claim:
-        return replace(found, id=f"{choice}: {found.id}", statement=f"{choice}: {found.statement}", figure=self.name)
+    def _named(self, found: Claim, choice: str, test: str, runs: Runs) -> Claim:
+        roles = tuple(BETWEEN.join((choice, test, inner)) for inner in found.roles or runs)
+        return replace(
+            found, id=f"{choice}: {found.id}", statement=f"{choice}: {found.statement}", figure=self.name, roles=roles
+        )
 
 
 def _outer(choice: Choice, test: str, specs: Mapping[str, RunSpec]) -> dict[str, RunSpec]:

@@ -279,7 +279,7 @@ def _made_by(torus: Sequence[Trained]) -> Made:
         last = [] if unless else [measure(trained.last) for trained in torus]
         if last and bound.verdict(*over_seeds(last).interval) != "fails":
             unless = [unlike(last, [measure(trained.first) for trained in torus])]
-        return claim(id, figure, statement, bound, lambda: last, terms=terms, unless=unless)
+        return claim(id, figure, statement, bound, lambda: last, terms=terms, roles=["torus"], unless=unless)
 
     return made
 
@@ -293,12 +293,12 @@ def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
     made, most, half = _made_by(torus), Bound(">", 0.5), Bound("<=", 0.5)
     return [
         claim("torus.accuracy", "2", "drawings of the lattice that are right", Bound(">=", 0.98),
-              lambda: [proportion(t.last.right) for t in torus]),
+              lambda: [proportion(t.last.right) for t in torus], roles=["torus"]),
         made("torus.betti.end", "2",
              "trained: readings that show a torus, Betti numbers (1, 2, 1) over the fields of 2 and of 3", most,
              lambda view: view.tori, "paper"),
         claim("torus.betti.start", "2", "untrained: readings that show a torus", half,
-              lambda: [t.first.tori for t in torus], terms="paper"),
+              lambda: [t.first.tori for t in torus], terms="paper", roles=["torus"]),
         made("torus.dimension", "2", "effective dimension (participation ratio)", Bound(">", 4), View.dimension,
              "paper"),
         *_of_figure_3(made),
@@ -307,7 +307,7 @@ def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
         made("torus.interaction", "3", "share of the variance that x and y explain only together", Bound("<=", 0.1),
              View.interaction, "ours"),
         claim("control.betti", "2", "code that does not wrap: readings that show a torus", half,
-              lambda: [t.last.tori for t in control], unless=_unlearnt("no wrap", control)),
+              lambda: [t.last.tori for t in control], roles=["no wrap"], unless=_unlearnt("no wrap", control)),
     ]  # fmt: skip
 
 
