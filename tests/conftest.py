@@ -1,10 +1,12 @@
-"""Shared parts of the tests: settings of processes, a tiny spec with a finished run, an S3 server, and stores."""
+"""Shared parts of the tests: settings of processes, a tiny spec with a run, an S3 server, stores, and a browser."""
 
 import itertools
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Read when torch and numba load, and by child processes.
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
@@ -20,6 +22,9 @@ from hyperfactor import Run, RunSpec, train
 from hyperfactor.measures import rips, topology
 
 from .forgetting import forgetting
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 torch.set_num_threads(1)
 # The same examples in every run, however long one takes.
@@ -120,3 +125,25 @@ def bucket(s3: str) -> str:
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A folder or a bucket for a store."""
     return str(tmp_path / "store") if request.param == "folder" else request.getfixturevalue("bucket")
+
+
+CHROMIUM = (
+    "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Debian's chromium, without a display. Without it, or without playwright, tests are skipped, but not in CI."""
+    missing = pytest.fail if "CI" in os.environ else pytest.skip
+    if (chromium := shutil.which("chromium")) is None:
+        missing("this machine has no chromium, needs the one of `apt install chromium`")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright is not installed, needs `pip install -e .[dev]`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        yield browser
+        browser.close()

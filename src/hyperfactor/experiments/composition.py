@@ -14,7 +14,7 @@ pixel; every lattice point is tested.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,6 +25,7 @@ from hyperfactor.experiments.base import Analysis, Experiment, Runs, drawings, p
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, less, proportion
 from hyperfactor.factors.regions import Cross, Rectangle, Region, Rim, Strip
 from hyperfactor.images.gaussian import Bump, Sos
+from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.subjects.judge import summarize
 
@@ -117,13 +118,8 @@ def _claims(runs: Runs) -> list[Claim]:
     def shares(model: str, region: str, column: str) -> Callable[[], list[Estimate]]:
         return lambda: share(runs[model], region, column)
 
-    def inner(model: str) -> list[Estimate]:
-        """Return the share of right drawings in the part of the core that no copy of the rim reaches."""
-        frames = (drawings(run, "core").filter(_OUT_OF_REACH) for run in runs[model])
-        return [proportion(frame["right"].to_numpy()) for frame in frames]
-
     def gain() -> list[Estimate]:
-        return [less(rim, plain) for rim, plain in zip(inner("1d+rim"), inner("1d"), strict=True)]
+        return [less(rim, plain) for rim, plain in zip(_inner(runs["1d+rim"]), _inner(runs["1d"]), strict=True)]
 
     most, half, few = Bound(">=", 0.95), Bound("<=", 0.5), Bound("<=", 0.3)
     claims = []
@@ -154,13 +150,19 @@ def _claims(runs: Runs) -> list[Claim]:
         claim("1d.right", "10", "1D model asked for pairs: right", half, shares("1d", "core", "right"), terms="paper",
               roles=["1d"], unless=unmet(runs, ["1d"], "core")),
         claim("1d+rim.right", "10", "1D model with a rim of pairs, asked for pairs out of reach of copying: right",
-              Bound(">=", 0.5), lambda: inner("1d+rim"), terms="paper", roles=["1d+rim"],
+              Bound(">=", 0.5), lambda: _inner(runs["1d+rim"]), terms="paper", roles=["1d+rim"],
               unless=unmet(runs, ["1d+rim"], "core")),
         claim("1d.rim", "10", "pairs out of reach of copying, right: 1D model with a rim of pairs less 1D model",
               Bound(">", 0), gain, terms="paper", roles=["1d", "1d+rim"], unless=unmet(runs, ["1d", "1d+rim"], "core")),
         claim("1d.valid", "10", "1D model asked for pairs: a valid SOS", half, shares("1d", "core", "valid"),
               roles=["1d"], unless=unmet(runs, ["1d"], "core")),
     ]  # fmt: skip
+
+
+def _inner(runs: Sequence[Run]) -> list[Estimate]:
+    """Return the share of right drawings in the part of the core that no copy of the rim reaches."""
+    frames = (drawings(run, "core").filter(_OUT_OF_REACH) for run in runs)
+    return [proportion(frame["right"].to_numpy()) for frame in frames]
 
 
 def _maps() -> dict[str, np.ndarray]:

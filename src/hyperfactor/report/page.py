@@ -1,22 +1,52 @@
 """From results to a folder with one self-contained page, the figures as files, and the numbers as JSON."""
 
-import os
-import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hyperfactor.experiments import EXPERIMENTS
-from hyperfactor.experiments.base import Result
-from hyperfactor.experiments.claims import summary
+from hyperfactor.experiments.base import LEARNT, Result
+from hyperfactor.experiments.claims import VERDICTS, Claim, summary
 from hyperfactor.figures import draw, style
+from hyperfactor.measures.accuracy import VALID_CORRELATION
+from hyperfactor.report import finding, interval, learning, method, table
+from hyperfactor.report.appendix import appendix
+from hyperfactor.report.citation import bibtex
+from hyperfactor.report.drawing import Drawings
+from hyperfactor.report.learning import Learnt
 from hyperfactor.runs.execute import PACKAGES
-from hyperfactor.runs.spec import dump_yaml
 from hyperfactor.store.named import named_path, write_together
 from hyperfactor.store.provenance import versions
 from hyperfactor.strict import dump_json
+
+LONGEST = 300  # rows of a table that the page shows; the JSON file beside it has all
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure of a section: its number in the paper, its name on the page, its caption, and the <svg> element."""
+
+    number: str
+    name: str
+    caption: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Section:
+    """One result on the page."""
+
+    result: Result
+    question: str
+    figures: list[Drawn]
+    models: list[Learnt]
+
+    def models_of(self, claim: Claim) -> list[Learnt]:
+        """Return the models that a claim is about."""
+        return [of_role for of_role in self.models if not claim.roles or of_role.role in claim.roles]
 
 
 def write_report(results: Sequence[Result], out: str | Path) -> Path:
@@ -46,84 +76,35 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
         If there is no room.
     """
     place, contents = named_path(out, "out"), {}
-    sections = []
+    drawings, sections = Drawings(), []
     for result in results:
-        drawn = []
+        figures = []
         for number, caption, figure in draw(result):
             name = f"{result.experiment}-figure-{number}"
-            svg = style.save(figure, "svg")
-            contents |= {f"figures/{name}.svg": svg, f"figures/{name}.pdf": style.save(figure, "pdf")}
-            drawn.append({"number": number, "caption": caption, "svg": _inline(svg, name), "name": name})
+            contents |= {f"figures/{name}.{kind}": style.save(figure, kind) for kind in ("svg", "pdf")}
+            figures.append(Drawn(number, name, caption, drawings.add(figure, f"{name}-caption")))
         contents[f"{result.experiment}.json"] = dump_json(result.to_json(), indent=1).encode()
-        contents[f"{result.experiment}-claims.md"] = _claims_table(result).encode()
-        specs = [dump_yaml(note.spec) for note in result.runs]
-        sections.append(
-            {"result": result, "experiment": EXPERIMENTS[result.experiment], "figures": drawn, "specs": specs}
-        )
-    environment = Environment(
-        loader=PackageLoader("hyperfactor", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    claims = [claim for result in results for claim in result.claims]
-    page = environment.get_template("page.html.j2").render(
-        sections=sections, versions=versions(PACKAGES), claims=claims, summary=summary
-    )
-    contents |= {"results.md": _summary(results).encode(), "report.html": page.encode()}
+        contents[f"{result.experiment}-claims.md"] = table.of_claims(result).encode()
+        question = EXPERIMENTS[result.experiment].question
+        sections.append(Section(result, question, figures, learning.learnt(result.runs)))
+    contents |= {
+        "results.md": table.of_results(results).encode(),
+        "report.html": _page(sections, drawings.letters()).encode(),
+    }
     write_together({place / name: content for name, content in contents.items()})
     return Path(out) / "report.html"
 
 
-def _summary(results: Sequence[Result]) -> str:
-    """Write which claims hold, by experiment, with the machine and the time of training."""
-    claims = [claim for result in results for claim in result.claims]
-    seeds = sorted({len(result.seeds) for result in results})
-    notes = {note.id: note for result in results for note in result.runs}.values()
-    trained, judged = (sum(note.manifest["seconds"][part] for note in notes) / 60 for part in ("train", "evaluate"))
-    devices = " and ".join(sorted({note.manifest["device"] for note in notes}))
-    torch = " and ".join(sorted({note.manifest["versions"]["torch"] for note in notes}))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    lines = [
-        f"# Results of {' or '.join(map(str, seeds))} seed{'s' * (seeds[-1] > 1)}",
-        "",
-        f"{summary(claims)}. A claim holds if its 95 % interval lies within the bound, fails if it lies outside, and "
-        "is undecided if it contains the bound. It is not measured if its precondition fails.",
-        "",
-        f"{len(notes)} models on {devices}, trained with torch {torch}: {trained:.0f} minutes of training and "
-        f"{judged:.0f} of judging, summed over one-thread processes. This table was written on a machine with "
-        f"{os.cpu_count()} {platform.machine()} cores and {memory:.0f} GiB of memory; "
-        + ", ".join(f"{name} {version}" for name, version in versions(PACKAGES).items())
-        + ".",
-    ]
-    for result in results:
-        lines += [
-            "",
-            f"## {result.experiment}",
-            "",
-            EXPERIMENTS[result.experiment].question,
-            "",
-            _claims_table(result).rstrip(),
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _claims_table(result: Result) -> str:
-    seeds = f"{len(result.seeds)} seed{'s' * (len(result.seeds) > 1)}"
-    lines = [
-        f"Preset {result.preset}, {seeds}; finished {max(note.manifest['finished'] for note in result.runs)[:10]}.",
-        "",
-        "| claim | terms | figure | bound | measured | 95 % interval | method of the interval | each seed | verdict |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for claim in result.claims:
-        verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
-        cells = (claim.statement, claim.terms, claim.figure, claim.bound, *claim.cells(), verdict)
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines) + "\n"
-
-
-def _inline(svg: bytes, name: str) -> Markup:
-    """Return the <svg> element, with ids of its own, so that many fit on one page."""
-    text = svg[svg.index(b"<svg") :].decode()
-    for reference in ('id="', 'href="#', "url(#"):
-        text = text.replace(reference, f"{reference}{name}-")
-    return Markup(text)
+def _page(sections: Sequence[Section], letters: Markup) -> str:
+    environment = Environment(
+        loader=PackageLoader("hyperfactor", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    results = [section.result for section in sections]
+    return environment.get_template("page.html.j2").render(
+        sections=sections, results=results, letters=letters, longest=LONGEST,
+        claims=[claim for result in results for claim in result.claims], versions=versions(PACKAGES),
+        verdicts=VERDICTS, least=LEARNT, valid=VALID_CORRELATION, summary=summary,
+        finding=finding, interval=interval, learning=learning, methods=method.methods(results),
+        seeds=list(method.seeds(results)), appendix=appendix(results), bibtex=bibtex(),
+    )  # fmt: skip

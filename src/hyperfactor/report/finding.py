@@ -1,0 +1,101 @@
+"""What was found, in words that the verdicts back."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hyperfactor.experiments.base import Result
+from hyperfactor.experiments.claims import FEWEST, VERDICTS, Claim, Verdict
+
+
+def count(claims: Sequence[Claim]) -> dict[Verdict, int]:
+    """Count claims by verdict, those of a verdict that none has included."""
+    found = Counter(claim.verdict for claim in claims)
+    return {verdict: found[verdict] for verdict in VERDICTS}
+
+
+def found(claims: Sequence[Claim]) -> list[str]:
+    """Say how many of some claims have each verdict, and what that means.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+        The claims.
+
+    Returns
+    -------
+    list of str
+        One sentence or two for each verdict that a claim has.
+    """
+    number = count(claims)
+    said = []
+    if k := number["holds"]:
+        said.append(
+            f"{_of(k, len(claims))} {_verb(k, 'holds', 'hold')}: the whole 95 % interval lies within the bound. "
+            f"The models measured here support {_it(k)}."
+        )
+    if k := number["fails"]:
+        said.append(
+            f"{_of(k, len(claims))} {_verb(k, 'fails', 'fail')}: the whole 95 % interval lies outside the bound. "
+            f"The models measured here contradict {_it(k)}."
+        )
+    if k := number["undecided"]:
+        said.append(
+            f"{_of(k, len(claims))} {_verb(k, 'is', 'are')} undecided: the 95 % interval lies on both sides of the "
+            f"bound. These data speak neither for {_it(k)} nor against {_it(k)}; more seeds or drawings may decide."
+        )
+    if k := number["not measured"]:
+        said.append(
+            f"{_of(k, len(claims))} {_verb(k, 'was', 'were')} not measured, because a precondition fails. Nothing "
+            f"follows about {_it(k)}."
+        )
+    return said
+
+
+def answer(claims: Sequence[Claim]) -> str:
+    """Say in one sentence what the verdicts of one question amount to."""
+    number = count(claims)
+    decided = number["holds"] + number["fails"]
+    if number["not measured"] == len(claims):
+        return "Nothing was measured, so the question stays open."
+    if not decided:
+        return "No claim is decided, so the question stays open."
+    rest = "" if decided == len(claims) else " of those that are decided"
+    if not number["fails"]:
+        return f"Every claim{rest} holds."
+    if not number["holds"]:
+        return f"Every claim{rest} fails."
+    return f"The answer is mixed: {number['holds']} of {decided} decided claims hold."
+
+
+def cautions(results: Sequence[Result]) -> list[str]:
+    """Say what the verdicts of these results cannot show."""
+    said = []
+    if "smoke" in {result.preset for result in results}:
+        said.append(
+            "The preset smoke trains each model for seconds. It shows that everything connects, and its verdicts say "
+            "nothing about the questions."
+        )
+    if few := sorted({len(result.seeds) for result in results if len(result.seeds) < FEWEST}):
+        seeds = " or ".join(f"{k} seed{'s' * (k > 1)}" for k in few)
+        said.append(f"An interval of {seeds} is over drawings of these models and says nothing about other seeds.")
+    return said
+
+
+def by_verdict(claims: Sequence[Claim]) -> dict[Verdict, list[Claim]]:
+    """Group claims by verdict, leaving out verdicts that none has."""
+    groups: dict[Verdict, list[Claim]] = {verdict: [] for verdict in VERDICTS}
+    for claim in claims:
+        groups[claim.verdict].append(claim)
+    return {verdict: of_verdict for verdict, of_verdict in groups.items() if of_verdict}
+
+
+def _of(number: int, total: int) -> str:
+    return f"All {total} claims" if number == total > 1 else f"{number} of {total} claims"
+
+
+def _verb(number: int, one: str, many: str) -> str:
+    return one if number == 1 else many
+
+
+def _it(number: int) -> str:
+    return "it" if number == 1 else "them"
