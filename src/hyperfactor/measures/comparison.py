@@ -83,7 +83,9 @@ class Comparison:
         )
         total = ("all", None, *(self.total[shape] for shape in self.references))
         title = f"nearest: {self.nearest}, in {self.support:.0%} of the bootstrap samples; distances to each shape"
-        return notebook.table(title, ("statistic", "mean", *self.references), (*rows, total))
+        table = notebook.table(title, ("statistic", "mean", *self.references), (*rows, total))
+        totals = [(shape, self.total[shape], self.interval[shape]) for shape in self.references]
+        return table + notebook.intervals("mean distance to each shape, with its 95 % interval", totals, self.nearest)
 
     def margin(self, name: str, nearer: tuple[str, str], farther: tuple[str, str]) -> tuple[float, float, float]:
         """Measure how much farther a statistic of R is from one ideal statistic than from another.

@@ -242,9 +242,13 @@ class Persistence:
 
     def _repr_html_(self) -> str:
         rows = zip(range(len(self.diagrams)), self.betti(), self.clarity(), self.told, strict=True)
-        named = ((f"H{dim}", count, clear, "yes" if told else "no") for dim, count, clear, told in rows)
+        named = (
+            (f"H{dim}", count, clear if math.isfinite(clear) else None, "yes" if told else "no")
+            for dim, count, clear, told in rows
+        )
         title = f"persistent homology of {len(self.landmarks)} landmarks"
-        return notebook.table(title, ("dimension", "Betti number", "clarity", "known"), named)
+        table = notebook.table(title, ("dimension", "Betti number", "clarity", "known"), named)
+        return table + notebook.diagram(title, [(f"H{dim}", bars.tolist()) for dim, bars in enumerate(self.diagrams)])
 
     def to_json(self) -> dict[str, Any]:
         """Return Betti numbers, clarity, and the five longest bars of each dimension with their p-values.
