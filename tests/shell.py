@@ -1,10 +1,14 @@
-"""The command line, in this process or in a process of its own."""
+"""The command line, in this process or in a process of its own, and in a terminal."""
 
 import io
 import os
+import pty
 import subprocess
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import cast
 from unittest import mock
@@ -36,6 +40,50 @@ def hyperfactor(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[st
     out.flush()
     text = cast(io.BytesIO, out.buffer).getvalue().decode()
     return subprocess.CompletedProcess(list(map(str, arguments)), int(status), text, err.getvalue())
+
+
+@contextmanager
+def terminal(columns: int = 80, **environment: str) -> Iterator[list[str]]:
+    """Let both streams of this process be a terminal. Afterwards the list has what was written, as one text."""
+    plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "LINES")}
+    shown: list[str] = []
+    screen, program = pty.openpty()
+    tty.setraw(program)  # line ends stay as they are
+    content = bytearray()
+
+    def read() -> None:
+        with suppress(OSError):  # the program has closed its end
+            while some := os.read(screen, 65536):
+                content.extend(some)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    size = {"COLUMNS": str(columns), "TERM": "xterm-256color"}
+    with (
+        open(program, "w", encoding="utf-8") as stream,
+        mock.patch.dict(os.environ, plain | size | environment, clear=True),
+        redirect_stdout(stream),
+        redirect_stderr(stream),
+    ):
+        yield shown
+    reader.join()
+    os.close(screen)
+    shown.append(content.decode())
+
+
+def in_a_terminal(*arguments: object, cwd: Path, columns: int = 80, **environment: str) -> tuple[int, str]:
+    """Run the command in this process, in a terminal. Returns its status and what it wrote."""
+    with (
+        terminal(columns, **environment) as shown,
+        chdir(cwd),
+        mock.patch.object(sys, "argv", list(map(str, ("hyperfactor", *arguments)))),
+    ):
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+    return status, shown[0]
 
 
 def one_line(done: subprocess.CompletedProcess[str], *words: str, status: int = 2) -> None:

@@ -678,9 +678,3 @@ def test_a_shell_completes_commands():
         [sys.executable, "-m", "hyperfactor.cli"], env={**os.environ, **asked}, capture_output=True, text=True
     )
     assert done.stdout.split() == ["reproduce", "report"]
-
-
-def test_runs_fit_a_terminal_of_80_columns(run: Run, store: Path, tmp_path: Path):
-    lines = hyperfactor("runs", "list", "--store", store, cwd=tmp_path).stdout.splitlines()
-    assert any(run.id in line for line in lines)
-    assert max(map(len, lines[2:])) <= 80

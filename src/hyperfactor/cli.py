@@ -5,14 +5,16 @@ import io
 import math
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 import time
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from hyperfactor.experiments.claims import Claim
     from hyperfactor.measures.representation import Axis, Kind, Representation
     from hyperfactor.runs.cost import Searched
+    from hyperfactor.runs.progress import Progress
     from hyperfactor.runs.run import Run
     from hyperfactor.runs.spec import RunSpec
     from hyperfactor.store.store import Entry, Store
@@ -65,7 +68,6 @@ RateOption = Annotated[
     ),
 ]
 DEFAULT_STORE = "hyperfactor-store"
-SETTLED = 5.0  # seconds of training from which the time left is estimated
 MOST_VISITS = 1e12  # to neighbours of sites, in one call of `percolate`
 
 
@@ -106,7 +108,8 @@ def list_() -> None:
     from hyperfactor.experiments import EXPERIMENTS
 
     for experiment in EXPERIMENTS.values():
-        print(f"{experiment.name:<18} figures {', '.join(experiment.figures) or '-'}\n{'':<18} {experiment.question}")
+        _say(f"{experiment.name:<18} figures {', '.join(experiment.figures) or '-'}", 19)
+        _say(" " * 19 + experiment.question, 19)
 
 
 @app.command(epilog="Example: hyperfactor reproduce torus composition --seeds 3")
@@ -132,22 +135,21 @@ def reproduce(
     from hyperfactor.experiments.agenda import Agenda
     from hyperfactor.report.page import write_report
     from hyperfactor.runs.cost import effort_of_a_picture, expected_effort
+    from hyperfactor.runs.progress import Progress
     from hyperfactor.store.files import files_at
     from hyperfactor.store.named import check_writable
 
     began = time.perf_counter()
     if unknown := [name for name in names or () if name not in EXPERIMENTS]:
         raise RequestError(f"experiment: got {unknown[0]!r}, needs {named()}")
-    if seeds < 1:
-        raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
-    _check_plan(dry_run, rate, workers)
+    _check_plan(dry_run, rate, workers, seeds)
     agenda = Agenda([EXPERIMENTS[name] for name in names or of_the_paper()], preset, seeds)
     if dry_run:
         return _plan(agenda, store, workers, rate)
     check_writable(out / "report.html", json_file)
     wanted, files = agenda.missing(), files_at(store)
     analysis = cache(lambda: agenda.analysis(files) * max(map(effort_of_a_picture, agenda.specs())))
-    with _Progress(wanted, agenda.titles, quiet, lambda: expected_effort(agenda.searched()) + analysis()) as progress:
+    with Progress(wanted, agenda.titles, quiet, lambda: expected_effort(agenda.searched()) + analysis()) as progress:
         _, failures = _train_all(wanted, progress, store, workers, scheduler, gpu, track, agenda.add)
         if failures:
             raise typer.Exit(_status(failures))
@@ -155,7 +157,7 @@ def reproduce(
         results = agenda.results(files)
     page = write_report(results, out)
     _present(results, json_file)
-    print(f"{time.perf_counter() - began:.0f} s; report: {page}")
+    _say(f"{time.perf_counter() - began:.0f} s; report: {page}")
 
 
 def _present(results: "list[Result]", json_file: Path | None) -> None:
@@ -191,7 +193,7 @@ def report(
     found, page = report_again(store, results or [], out)
     _present(found, json_file)
     _print_kept(store)
-    print(f"report: {page}")
+    _say(f"report: {page}")
 
 
 def _print_kept(store: str) -> None:
@@ -208,7 +210,9 @@ def _print_kept(store: str) -> None:
     _print_table(pl.DataFrame(rows), f"results that {store} keeps")
 
 
-def _check_plan(dry_run: bool, rate: float | None, workers: int | None) -> None:
+def _check_plan(dry_run: bool, rate: float | None, workers: int | None, seeds: int = 1) -> None:
+    if seeds < 1:
+        raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
     if workers is not None and workers < 1:
         raise RequestError(f"workers: got {workers}, needs an integer of at least 1")
     if rate is not None and not (dry_run and 0 < rate < math.inf):
@@ -228,7 +232,7 @@ def _plan(agenda: "Agenda", store: str, workers: int | None, rate: float | None)
     missing, searched = agenda.missing(), agenda.searched()
     _print_runs(agenda.specs(), missing, agenda.titles(), f"; preset {agenda.preset}")
     if count := sum(count for count, _ in searched):
-        print(f"Searches will ask for about {count} more runs; the cost below includes them.")
+        _say(f"Searches will ask for about {count} more runs; the cost below includes them.")
     _print_estimate(agenda.specs(), missing, workers, rate, searched, agenda.analysis(opened.files))
 
 
@@ -259,6 +263,7 @@ def _print_estimate(
 ) -> None:  # fmt: skip
     """Print how long this machine takes to train and analyse runs, and a GPU of a stated rate."""
     from hyperfactor.runs import cost
+    from hyperfactor.runs.progress import duration
 
     if not missing and not analysis:
         print("Everything is finished.")
@@ -267,23 +272,16 @@ def _print_estimate(
     here = cost.rates(specs, workers)
     slowest, fastest = min(here.values()), max(here.values())
     left = cost.seconds(missing, here, workers, searched, analysis)
-    print(
-        f"{_duration(left)} with {workers} worker{'s' * (workers > 1)} on this machine's CPU, of which analyses take "
-        f"{_duration(analysis / slowest / workers)}. Each worker trains on {slowest:,.0f} pictures/s"
+    _say(
+        f"{duration(left)} with {workers} worker{'s' * (workers > 1)} on this machine's CPU, of which analyses take "
+        f"{duration(analysis / slowest / workers)}. Each worker trains on {slowest:,.0f} pictures/s"
         f"{f' to {fastest:,.0f} pictures/s, by network' if len(set(here.values())) > 1 else ''}, measured now"
         f"{' with all of them at work' if workers > 1 else ''}."
     )
     if rate is not None:
         there = cost.rates_of_other_machine(specs, rate)
         hours = cost.seconds(missing, there, 1, searched, analysis) / 3600
-        print(f"{hours:.3g} GPU hours at {rate:,g} pictures/s of the largest network.")
-
-
-def _duration(seconds: float) -> str:
-    """Format a time that is known roughly: about 40 s, about 12 minutes, about 3.4 hours."""
-    if seconds < 100:
-        return f"about {seconds:.0f} s"
-    return f"about {seconds / 60:.0f} minutes" if seconds < 100 * 60 else f"about {seconds / 3600:.3g} hours"
+        _say(f"{hours:.3g} GPU hours at {rate:,g} pictures/s of the largest network.")
 
 
 @app.command(epilog="Example: hyperfactor sweep examples/sweep.yaml --set training.steps=700 --dry-run")
@@ -305,6 +303,7 @@ def sweep(
 ) -> None:
     """Train many runs: every combination, row or entry of changed keys."""
     from hyperfactor.runs.grid import load_grid
+    from hyperfactor.runs.progress import Progress
     from hyperfactor.runs.recorded import is_finished
     from hyperfactor.store.store import Store
 
@@ -312,37 +311,32 @@ def sweep(
     specs, wrong = load_grid(grid_file, overrides or [])
     for line in wrong:
         _complain(line)
-    roles = {spec.id: f"run {k} of {len(specs)}" for k, spec in enumerate(specs, 1)}
+    progress = Progress(specs, quiet=quiet)
     if dry_run:
         opened = Store(store)
         missing = [spec for spec in specs if not is_finished(opened, spec)]
-        _print_runs(list(specs), missing, roles)
+        _print_runs(list(specs), missing, progress.titles())
         _print_estimate(list(specs), missing, workers, rate)
         raise typer.Exit(2 if wrong else 0)
-    with _Progress(list(specs), lambda: roles, quiet) as progress:
+    with progress:
         done, failures = _train_all(list(specs), progress, store, workers, scheduler, gpu, track)
-    print(f"{len(done)} of {len(specs) + len(wrong)} runs are finished; `hyperfactor runs list` shows them")
+    _say(f"{len(done)} of {len(specs) + len(wrong)} runs are finished; `hyperfactor runs list` shows them")
     if failures or wrong:
         raise typer.Exit(_status(failures) if failures else 2)
 
 
 def _train_all(
-    specs: "list[RunSpec]", progress: "_Progress", store: str, workers: int | None, scheduler: str | None, gpu: bool,
+    specs: "list[RunSpec]", progress: "Progress", store: str, workers: int | None, scheduler: str | None, gpu: bool,
     track: str | None, following: "Callable[[Run], Sequence[RunSpec]]" = lambda _run: (),
 ) -> tuple[dict[str, Any], dict[str, HyperfactorError]]:  # fmt: skip
     """Train with a progress bar, and print the causes of failures."""
     from hyperfactor.runs.sweep import train_all
     from hyperfactor.store.store import Store
 
-    def follow(run: "Run") -> "Sequence[RunSpec]":
-        further = following(run)
-        progress.expect(further)
-        return further
-
     try:
         done, failures = train_all(
             specs, store, workers=workers, scheduler=scheduler, gpu=gpu, track=track,
-            report=progress.step, finished=progress.finished, following=follow, tell=progress.say,
+            report=progress.step, finished=progress.finished, following=progress.follow(following), tell=progress.say,
         )  # fmt: skip
     except KeyboardInterrupt as stop:
         opened, titles = Store(store), progress.titles()
@@ -371,10 +365,11 @@ def train(
 ) -> None:
     """Train the run of a spec, or continue it, and print its id and accuracy."""
     from hyperfactor.runs.execute import train as train_run
+    from hyperfactor.runs.progress import Progress
     from hyperfactor.runs.spec import RunSpec
 
     spec = RunSpec.load(spec_file, overrides or [])
-    with _Progress([spec], lambda: {spec.id: spec_file.name}, quiet) as progress:
+    with Progress([spec], lambda: {spec.id: spec_file.name}, quiet) as progress:
         run = train_run(
             spec, store, threads=threads, track=track,
             report=lambda step: progress.step(spec, step), tell=progress.say,
@@ -404,7 +399,7 @@ def sample(
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images, factors=points)
     write_whole(out, buffer.getvalue())
-    print(f"{len(images)} pictures of {images.shape[2]} x {images.shape[3]} pixels: {out}")
+    _say(f"{len(images)} pictures of {images.shape[2]} x {images.shape[3]} pixels: {out}")
 
 
 LandmarksOption = Annotated[int, typer.Option(help="Number of points for persistent homology.")]
@@ -505,7 +500,7 @@ def _print_cost(R: "Representation", title: str, max_dim: int, landmarks: int) -
     from hyperfactor.measures.topology import FIELDS, estimate
 
     cost = estimate(R, max_dim, landmarks)
-    print(
+    _say(
         f"{title}: {' x '.join(map(str, R.shape))}, {R.readings.nbytes / 1e6:.0f} MB; homology takes at most about "
         f"{len(FIELDS) * cost.seconds:.0f} s and {cost.bytes / 1e9:.1f} GB",
         file=sys.stderr,
@@ -766,15 +761,15 @@ def percolate(
         )
     _check_visits(size, seeds, around)
     curve = site_percolation((size, size), steps, seed)
-    print(f"bumps of sigma {sigma:g} overlap by {threshold:g} up to {steps * spacing:.3f} pixels: {around} neighbours")
+    _say(f"bumps of sigma {sigma:g} overlap by {threshold:g} up to {steps * spacing:.3f} pixels: {around} neighbours")
     found = {"reach": steps * spacing, "neighbours": around}
     if around:
         critical = critical_fraction(steps, [size // 4, size // 2, size], seeds)
-        print(f"critical fraction {critical.value:.4f} +- {critical.error:.4f} ({seeds} lattices of each of 3 sizes)")
+        _say(f"critical fraction {critical.value:.4f} +- {critical.error:.4f} ({seeds} lattices of each of 3 sizes)")
         found |= {"critical_fraction": critical.value, "error": critical.error}
     shown = [round(k * (len(curve.occupied) - 1) / 10) for k in range(11)]
     for k in shown:
-        print(f"fraction {curve.fraction[k]:.2f}   largest cluster {curve.ratio()[k]:.4f} of the occupied")
+        _say(f"fraction {curve.fraction[k]:.2f}   largest cluster {curve.ratio()[k]:.4f} of the occupied")
     if json_file:
         found |= {"fraction": curve.fraction.tolist(), "largest": curve.largest.tolist(), "sites": curve.sites}
         write_whole(json_file, dump_json(found).encode())
@@ -824,7 +819,8 @@ def runs_list(
             raise RequestError(f"{error}; it is the name of a file here: a star needs quotes, --columns '*'") from None
         raise
     if format == "table":
-        content = (_table(frame, f"store {store}") if len(frame) else f"store {store}: no runs").encode()
+        room = sys.maxsize if out else _width(sys.stdout)
+        content = (f"store {store}\n{_table(frame, room)}" if len(frame) else f"store {store}: no runs").encode()
     else:
         content = encode(frame, format)
     if out:
@@ -875,8 +871,8 @@ def runs_verify(
     problems = 0
     for problem in _problems(Store(store), runs):
         problems += 1
-        print(f"{problem} ({problem.remedy})")
-    print(f"store {store}: {problems or 'no'} problem{'s' * (problems != 1)}")
+        _say(f"{problem} ({problem.remedy})", 2)
+    _say(f"store {store}: {problems or 'no'} problem{'s' * (problems != 1)}")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -893,7 +889,7 @@ def runs_repair(
 
     opened = Store(store)
     for problem in list(_problems(opened, runs)):
-        print(f"{problem}: {repair(opened, problem)}")
+        _say(f"{problem}: {repair(opened, problem)}", 2)
 
 
 def _problems(store: "Store", prefixes: list[str] | None) -> "Iterator[Problem]":
@@ -921,17 +917,19 @@ def runs_show(run: Annotated[str, typer.Argument(metavar="RUN")], store: StoreOp
     entry = opened.entry(found)
     if (spec := opened.spec(found) or entry.about.get("spec")) is None:
         raise StoreError(f"run {found}: got no recorded spec, needs the one that was written; {opened.files.remedy}")
-    lines = [f"run {found}, {entry.state}"]
+    notes, room = [f"run {found}, {entry.state}"], _width(sys.stdout) - len("# ")
     if line := unlike(found, spec):
-        lines.append(f"not a run of today's specs: {line}")
+        notes.append(f"not a run of today's specs: {line}")
     if reason := entry.about.get("reason"):  # why it failed, or cannot be read
-        lines.append(f"reason: {reason}")
+        notes.append(f"reason: {reason}")
+    table = []
     if entry.state == "finished":
         for key in ("finished", "seconds", "parameters", "trained_points", "threads", "device", "versions"):
-            lines.append(f"{key}: {entry.about.get(key)}")
+            notes.append(f"{key}: {entry.about.get(key)}")
         accuracy = pl.DataFrame([{"region": region, **row} for region, row in entry.about.get("accuracy", {}).items()])
-        lines += ["", *_table(accuracy, "accuracy").splitlines()]
-    head, *rest = (f"# {line}".rstrip() for text in lines for line in text.splitlines() or [""])
+        table = ["", "accuracy", *_table(accuracy, room).splitlines()]
+    lines = [line for note in notes for line in _wrapped(note, 2, room).splitlines()]
+    head, *rest = (f"# {line}".rstrip() for line in (*lines, *table))
     print("\n".join([head, dump_yaml(spec).rstrip(), *rest]))
 
 
@@ -1061,7 +1059,7 @@ def _device(gpu: bool) -> str:
 
 
 def _complain(message: str) -> None:
-    print(f"hyperfactor: {message}", file=sys.stderr)
+    _say(f"hyperfactor: {message}", 2, sys.stderr)
 
 
 def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
@@ -1112,121 +1110,98 @@ def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
     return points
 
 
-class _Progress:
-    """A bar over the runs with the time left, a line when that is first known, and a line for each finished run.
+def _say(text: str, indent: int = 0, file: TextIO | None = None) -> None:
+    """Print text, wrapped between words where it goes to a terminal; further lines are indented."""
+    out = file or sys.stdout
+    print(_wrapped(text, indent, _width(out)), file=out)
 
-    With --quiet there is none of them; without a terminal there are only the lines.
-    """
 
-    def __init__(
-        self, specs: "Sequence[RunSpec]", titles: "Callable[[], dict[str, str]]", quiet: bool,
-        later: "Callable[[], float]" = lambda: 0.0,
-    ):  # fmt: skip
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+def _wrapped(text: str, indent: int, width: int) -> str:
+    if len(text) <= width:
+        return text
+    further = " " * indent
+    return textwrap.fill(text, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)
 
-        from hyperfactor.runs.cost import Outlook
 
-        self._console = Console(stderr=True)
-        self._quiet, self.titles = quiet, titles
-        self._outlook = Outlook(specs, later)
-        self._began: float | None = None  # time of the first report
-        self._told = False
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            console=self._console, disable=quiet or not self._console.is_terminal, transient=True,
-        )  # fmt: skip
-        self._task = self._bar.add_task("training", total=1.0, left="")
-
-    def __enter__(self) -> "_Progress":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def expect(self, specs: "Sequence[RunSpec]") -> None:
-        """Take further runs."""
-        self._outlook.expect(specs)
-
-    def step(self, spec: "RunSpec", step: int) -> None:
-        """Take the number of steps done of a run. Print the time left once, when it is known."""
-        now = time.monotonic()
-        self._began = self._began or now
-        self._outlook.step(spec.id, step, now)
-        self._show()
-        if not (self._told or self._quiet) and now - self._began >= SETTLED and (left := self._left()):
-            self._told = True
-            self.say(f"training: {left}")
-
-    def _left(self) -> str:
-        """The time left, or nothing if it is not known."""
-        seconds = self._outlook.seconds()
-        return "" if seconds is None else f"{_duration(seconds)} left"
-
-    def _show(self) -> None:
-        self._bar.update(self._task, completed=self._outlook.share, left=self._left())
-
-    def analysing(self) -> None:
-        """Say that all runs are trained, and how long the analyses take, if any run was trained now."""
-        self._bar.update(self._task, description="analysing")
-        if not self._quiet and (left := self._left()):
-            self.say(f"analysing: {left}")
-
-    def say(self, line: str) -> None:
-        """Print a line, also with --quiet."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    def finished(self, run: "Run") -> None:
-        """Print that a run is trained, and the time left, unless with --quiet."""
-        self._outlook.finish(run.id, time.monotonic())
-        self._show()
-        seconds, left = run.manifest["seconds"], self._left()
-        if not self._quiet:
-            self.say(
-                f"{self.titles()[run.id]}: trained in {seconds['train']:.0f} s, judged in {seconds['evaluate']:.0f} s "
-                f"({run.id})" + (f"; {left}" if left else "")
-            )
+def _width(out: TextIO) -> int:
+    """Return the columns of the terminal; in a file or a pipe nothing is wrapped."""
+    return shutil.get_terminal_size().columns if out.isatty() else sys.maxsize
 
 
 def _print_table(frame: "pl.DataFrame", title: str) -> None:
-    print(_table(frame, title))
+    _say(title)
+    print(_table(frame, _width(sys.stdout)))
 
 
-def _table(frame: "pl.DataFrame", title: str) -> str:
-    """Format a table as plain text, with numbers to the right. Dotted names take a line for each of their parts."""
-    columns, height = [], max((name.count(".") + 1 for name in frame.columns), default=1)
-    for name, kind in frame.schema.items():
-        cells = ["" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in frame[name].to_list()]
-        parts = re.findall(r"[^.]*[.]?", name)[:-1]
-        heading = [""] * (height - len(parts)) + parts
-        width = max(map(len, [*parts, *cells]))
-        align = str.rjust if kind.is_numeric() else str.ljust
-        columns.append([align(cell, width) for cell in (*heading, "-" * width, *cells)])
-    return "\n".join([title, "", *("  ".join(row).rstrip() for row in zip(*columns, strict=True)), ""])
+def _table(frame: "pl.DataFrame", room: int) -> str:
+    """Format a table as plain text, with numbers to the right. Dotted names take a line for each of their parts.
+
+    Where a row has more than `room` characters, text is wrapped between words. Columns that have no room even so follow
+    below, beside the first column again.
+    """
+    height = max((name.count(".") + 1 for name in frame.columns), default=1)
+    columns = [_Column(frame[name], height) for name in frame.columns]
+    while sum(c.width + 2 for c in columns) - 2 > room and (wide := [c for c in columns if c.width > c.least]):
+        max(wide, key=lambda column: column.width).width -= 1
+    blocks = [columns[:1]]
+    for column in columns[1:]:
+        if len(blocks[-1]) > 1 and sum(c.width + 2 for c in (*blocks[-1], column)) - 2 > room:
+            blocks.append(columns[:1])
+        blocks[-1].append(column)
+    texts = ("".join(map(_row, zip(*(column.cells() for column in block), strict=True))) for block in blocks)
+    return "".join("\n" + text.lstrip("\n") for text in texts)  # without lines of a heading that are empty here
+
+
+class _Column:
+    """The heading and the cells of a column of a table.
+
+    Attributes
+    ----------
+    width : int
+        Its characters, which may be lowered to `least`.
+    """
+
+    def __init__(self, values: "pl.Series", height: int):
+        parts = re.findall(r"[^.]*[.]?", values.name)[:-1]
+        self._heading = [""] * (height - len(parts)) + parts
+        self._texts = ["" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in values.to_list()]
+        self._align = str.rjust if values.dtype.is_numeric() else str.ljust
+        self.width = max(map(len, [*parts, *self._texts]))
+        self.least = max(
+            len(word) + 2 * (word != text) for text in (*parts, *self._texts) for word in text.split() or [""]
+        )
+
+    def cells(self) -> "Iterator[list[str]]":
+        """Yield the lines of each cell, from the heading down."""
+        for text in (*self._heading, "-" * self.width, *self._texts):
+            yield [self._align(line, self.width) for line in _wrapped(text, 2, self.width).split("\n")]
+
+
+def _row(cells: "Sequence[list[str]]") -> str:
+    """Join the cells of a row, which may have several lines."""
+    blank = [" " * len(lines[0]) for lines in cells]
+    deep = range(max(map(len, cells)))
+    rows = ([c[k] if k < len(c) else empty for c, empty in zip(cells, blank, strict=True)] for k in deep)
+    return "".join("  ".join(row).rstrip() + "\n" for row in rows)
 
 
 def _print_claims(claims: "tuple[Claim, ...]", title: str) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    import polars as pl
 
     from hyperfactor.experiments.claims import summary
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("claim", "bound", "measured", "95 % interval", "verdict"):
-        table.add_column(heading)
     reasons = list(dict.fromkeys(claim.reason for claim in claims if claim.reason))
+    rows = []
     for claim in claims:
         measured, interval, _, _ = claim.cells()
         verdict = f"{claim.verdict} ({reasons.index(claim.reason) + 1})" if claim.reason else claim.verdict
-        table.add_row(claim.statement, str(claim.bound), measured, interval, verdict)
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table, highlight=False)
+        rows.append((claim.statement, str(claim.bound), measured, interval, verdict))
+    heading = ("claim", "bound", "measured", "95 % interval", "verdict")
+    _print_table(pl.DataFrame(rows, dict.fromkeys(heading, pl.String), orient="row"), title)
     for number, reason in enumerate(reasons, 1):
-        console.print(f"  ({number}) {reason}", highlight=False, markup=False)
-    console.print(f"  {summary(claims)}.\n", highlight=False)
+        _say(f"({number}) {reason}", 4)
+    _say(f"{summary(claims)}.")
+    print()
 
 
 if __name__ == "__main__":

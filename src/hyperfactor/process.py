@@ -7,6 +7,7 @@ setting of memory. It changes the number of threads only during a call of `train
 import ctypes
 import logging
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,8 +29,22 @@ def prepare_command() -> None:
         os.environ.setdefault(name, value)
     os.environ["MPLBACKEND"] = "agg"  # figures are written to files, and there may be no display
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no warnings about the user's settings, which are not used
+    _keep_plain()
     _find_caches()
     keep_freed_memory()
+
+
+def _keep_plain() -> None:
+    """Let rich print no escape codes if NO_COLOR is set.
+
+    It would leave out colours only, and still print bold type and move the cursor. In a dumb terminal it does neither,
+    but takes the terminal to be 80 columns wide unless both of its sizes are given.
+    """
+    if os.environ.get("NO_COLOR"):
+        os.environ["TERM"] = "dumb"
+    if os.environ.get("TERM") in ("dumb", "unknown"):
+        columns, lines = shutil.get_terminal_size()
+        os.environ |= {"COLUMNS": str(columns), "LINES": str(lines)}
 
 
 def keep_freed_memory() -> None:
@@ -77,7 +92,6 @@ def _find_caches() -> None:
     if _can_be_written(cache) and _can_be_written(config):
         return
     import atexit
-    import shutil
     import tempfile
 
     with suppress(OSError):  # there is no temporary folder either, so nothing is cached

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,7 @@ from hyperfactor.process import room
 from hyperfactor.runs.aside import aside
 from hyperfactor.runs.cost import check_memory
 from hyperfactor.runs.device import default_device, device_of, repeatable
+from hyperfactor.runs.progress import Progress, visible
 from hyperfactor.runs.recorded import check_same, is_finished
 from hyperfactor.runs.run import Run, build_model, evaluate, snapshot_name, torch_threads
 from hyperfactor.runs.spec import RunSpec
@@ -40,8 +42,8 @@ def train(
     wait: bool = True,
     dead: int = 0,
     track: str | None = None,
-    report: Callable[[int], None] = lambda _: None,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Run:
     """Train the run of a spec. A finished run is returned at once, and an interrupted run is continued.
 
@@ -62,10 +64,11 @@ def train(
         The number of a lease that the caller has found dead (see `store.lease`); 0 for none.
     track : str, optional
         A tracker that follows the run (see `track.tracker`).
-    report : callable
-        report(step): called with the number of steps done.
-    tell : callable
-        tell(line): called if the run waits for another process, or the tracker does not work.
+    report : callable, optional
+        report(step): called with the number of steps done. Default: show a progress bar in a notebook or a terminal.
+    tell : callable, optional
+        tell(line): called if the run waits for another process, or the tracker does not work. Default: print such lines
+        above the bar, if there is one.
 
     Returns
     -------
@@ -94,6 +97,15 @@ def train(
     if is_finished(opened, spec):
         opened.clear_up([spec.id])
         return Run(opened, spec.id, device)
+    if report is None and visible():
+        with Progress([spec]) as bar:
+            run = train(
+                spec, store, threads=threads, device=device, wait=wait, dead=dead, track=track,
+                report=partial(bar.step, spec), tell=tell or bar.say,
+            )  # fmt: skip
+            bar.finished(run)
+            return run
+    report, tell = report or _ignore, tell or _ignore
     with opened.lease(spec.id, wait, tell, dead), torch_threads(threads):
         if opened.manifest(spec.id) is None:  # no other process has finished it during the wait
             _check_unfinished(spec, opened)
@@ -101,6 +113,10 @@ def train(
             with tracker(track, spec, tell) as record:
                 _train(spec, opened, device, record, report)
     return Run(opened, spec.id, device)
+
+
+def _ignore(_: object) -> None:
+    """Take a report that nobody asked for."""
 
 
 def _check_unfinished(spec: RunSpec, store: Store) -> None:

@@ -40,6 +40,7 @@ from hyperfactor.runs.cluster import client
 from hyperfactor.runs.cost import effort, effort_of_a_picture, memory
 from hyperfactor.runs.device import default_device, free_memory, processes
 from hyperfactor.runs.execute import train
+from hyperfactor.runs.progress import Progress, visible
 from hyperfactor.runs.recorded import is_finished
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
@@ -65,10 +66,10 @@ def train_all(
     scheduler: str | None = None,
     gpu: bool = False,
     track: str | None = None,
-    report: Callable[[RunSpec, int], None] = lambda _spec, _step: None,
+    report: Callable[[RunSpec, int], None] | None = None,
     finished: Callable[[Run], None] = lambda _run: None,
     following: Callable[[Run], Sequence[RunSpec]] = lambda _run: (),
-    tell: Callable[[str], None] = lambda _line: None,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[dict[str, Run], dict[str, HyperfactorError]]:
     """Train all specs that are not in the store yet, the longest expected run first. Equal specs are trained once.
 
@@ -91,15 +92,17 @@ def train_all(
         declares its GPU by `--resources GPU=1`.
     track : str, optional
         A tracker that follows each run (see `track.tracker`).
-    report : callable
-        report(spec, step): called in this process with the number of steps done.
+    report : callable, optional
+        report(spec, step): called in this process with the number of steps done. Default: show a progress bar in a
+        notebook or a terminal.
     finished : callable
         finished(run): called for each run that this call has trained.
     following : callable
         following(run): called in this process for each finished run, also for one that was in the store. It returns
         further specs, which are trained too.
-    tell : callable
-        tell(line): called for each run that another process trains, and if a tracker does not work.
+    tell : callable, optional
+        tell(line): called for each run that another process trains, and if a tracker does not work. Default: print such
+        lines above the bar, if there is one.
 
     Returns
     -------
@@ -120,6 +123,14 @@ def train_all(
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         os._exit(1)  # this worker reads a script without a guard; it is started again without reading it
     _check_request(workers, scheduler, gpu)
+    if report is None and visible():
+        with Progress(specs) as bar:
+            return train_all(
+                specs, store, workers=workers, scheduler=scheduler, gpu=gpu, track=track, report=bar.step,
+                finished=lambda run: (bar.finished(run), finished(run))[1], following=bar.follow(following),
+                tell=tell or bar.say,
+            )  # fmt: skip
+    report, tell = report or _ignore, tell or _ignore
     opened = Store(store)
     wanted = _Wanted(opened, default_device() if gpu else "cpu", following)
     missing = wanted.add(specs)
@@ -139,6 +150,10 @@ def train_all(
             most = count if scheduler is None else math.inf
             _Sweep(connected, most, wanted, gpu, track, report, finished, tell).run(missing, keep_up)
     return {run: wanted.run(run) for run in wanted.specs if run not in wanted.failures}, wanted.failures
+
+
+def _ignore(*_: object) -> None:
+    """Take a report that nobody asked for."""
 
 
 class _Wanted:

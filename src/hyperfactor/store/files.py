@@ -235,7 +235,7 @@ class Bucket(Files):
         except (ImportError, ValueError, TypeError) as error:
             raise RequestError(
                 f"store {self.where}: {error}, needs a protocol that fsspec knows; "
-                "for s3 there is `pip install hyperfactor[s3]`"
+                "for s3 there is pip install 'hyperfactor[s3]'"
             ) from None
 
     def _at(self, name: str) -> str:
