@@ -18,7 +18,7 @@ import pytest
 import yaml
 from markupsafe import Markup
 
-from hyperfactor import train
+from hyperfactor import colours, train
 from hyperfactor.experiments import Bound, Claim
 from hyperfactor.experiments.base import Result, RunNote
 from hyperfactor.experiments.composition import EXPERIMENT as COMPOSITION
@@ -344,7 +344,7 @@ def figure(points: int) -> Any:
         values = np.linspace(0, 1, points)
         left.scatter(values, np.sin(20 * values), c=style.colours("viridis", values), s=4, linewidths=0)
         left.set(xlabel="some letters", title=r"$10^{-3}$")
-        right.bar([0, 1, 2, 3], [3, 1, 2, 4], color=[style.BLUE, style.BLUE, style.BLUE, style.ORANGE])
+        right.bar([0, 1, 2, 3], [3, 1, 2, 4], color=[colours.BLUE, colours.BLUE, colours.BLUE, colours.ORANGE])
         right.plot([0, 3], [0, 4], "--", color=style.BLACK)
         right.imshow(np.eye(8), cmap="gray", extent=(0, 1, 3, 4), aspect="auto")
         right.set(xlim=(-1, 4), ylim=(0, 5))

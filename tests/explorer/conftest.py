@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,8 +11,6 @@ from hyperfactor.experiments.composition import EXPERIMENT as COMPOSITION
 from hyperfactor.explorer.collection import Collection
 from hyperfactor.explorer.server import open_server
 from hyperfactor.store.store import Store
-
-from ..browser import chromium
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +39,3 @@ def site(collection: Collection) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened

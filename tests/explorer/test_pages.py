@@ -5,11 +5,13 @@ import socket
 import subprocess
 import sys
 import threading
+from base64 import b64decode
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -18,7 +20,8 @@ from dash.development.base_component import Component
 
 from hyperfactor import ArraySubject, Run, RunSpec, TorchSubject, train
 from hyperfactor.errors import BusyError, RequestError
-from hyperfactor.explorer import percolation_page, run_page
+from hyperfactor.experiments.claims import Bound, Estimate, claim
+from hyperfactor.explorer import claims_page, percolation_page, run_page
 from hyperfactor.explorer.app import _page
 from hyperfactor.explorer.collection import GIVEN, Collection
 from hyperfactor.explorer.elements import picture
@@ -115,6 +118,15 @@ def test_a_result_leads_to_its_runs(collection: Collection, shown: Path):
     assert "not measured" in text
     for ids in kept.question.runs.values():
         assert all(id in text for id in ids)
+
+
+def test_the_interval_of_a_claim_is_a_picture_that_stands_alone():
+    measured = claim("a", "1", "a thing", Bound(">=", 0.9), lambda: [Estimate(0.97, 0.95, 0.98, "drawings")])
+    shown: Any = claims_page._interval(measured)[0]
+    drawn = ElementTree.fromstring(b64decode(shown.src.partition(",")[2]))
+    assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "0.970" in shown.alt
+    assert shown.alt == drawn.attrib["aria-label"]
 
 
 def test_a_damaged_run_gives_one_line(tmp_path: Path, tiny: RunSpec, run: Run):

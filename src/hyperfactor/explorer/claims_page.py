@@ -1,6 +1,7 @@
 """The results that the store keeps: verdicts, their intervals against the bounds, figures, and the runs behind them."""
 
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dash import Dash, dcc, html
@@ -10,6 +11,16 @@ from hyperfactor.explorer.elements import Query, address, message, one_of, table
 
 PATH, TITLE = "/claims", "Claims"
 ALL = "all"
+STYLE = """<style>
+:root { --ink: #1a1c20; --soft: #50555e; --link: #00568a; --shade: #d5ebe4; font: 11px system-ui, sans-serif; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #eceef1; --soft: #b3bac4; --link: #7cc4f5; --shade: #1d4a3c; }
+}
+path { fill: none; } text { fill: var(--soft); text-anchor: middle; } .allowed { fill: var(--shade); }
+.bound { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 4 3; } .axis { stroke: var(--soft); }
+.seed { stroke: var(--ink); stroke-width: 1.5; } .interval { stroke: var(--link); stroke-width: 2.5; }
+.mean { fill: var(--link); }
+</style>"""  # a picture does not take the colours of the page around it
 
 
 def page(collection: Collection, part: str, query: Query) -> list[Any]:
@@ -66,7 +77,7 @@ def _result(collection: Collection, key: str, query: Query) -> list[Any]:
         html.P(question),
         html.P(f"Preset {result.preset}, {seeds}: {summary(result.claims)}."),
         html.P(["Show: ", *filters]),
-        *_claims(claims),
+        *_claims(claims, result.runs),
         html.H2("Figures"),
         *_figures(result),
         html.H2("Runs"),
@@ -74,44 +85,46 @@ def _result(collection: Collection, key: str, query: Query) -> list[Any]:
     ]
 
 
-def _claims(claims: Iterable[Any]) -> list[Any]:
-    """Return a card for each claim: the verdict first, then the interval against the bound."""
+def _claims(claims: Iterable[Any], runs: Sequence[Any]) -> list[Any]:
+    """Return a card for each claim: the verdict first, the interval against the bound, and the way to its models."""
     cards = []
     for claim in claims:
         value, interval, method, each = claim.cells()
         numbers = f"{value} ({interval}); bound {claim.bound}; each seed: {each}; {method}" if value else claim.reason
-        cards.append(
-            html.Div(
-                [
-                    html.P(
-                        [
-                            html.Strong(claim.verdict, className=f"verdict {claim.verdict.replace(' ', '-')}"),
-                            " ",
-                            claim.statement,
-                        ]
-                    ),
-                    *_interval(claim),
-                    html.P(numbers, className="small"),
-                ],
-                className="card",
-            )
-        )
+        verdict = html.Strong(claim.verdict, className=f"verdict {claim.verdict.replace(' ', '-')}")
+        models = [note for note in runs if note.role in claim.roles or not claim.roles]
+        parts = [html.P([verdict, " ", claim.statement]), *_interval(claim), html.P(numbers, className="small")]
+        cards.append(html.Div([*parts, _models(models)], className="card"))
     return cards or [message("no claim has this verdict")]
 
 
-def _interval(claim: Any) -> list[Any]:
-    return []
+def _models(runs: Sequence[Any]) -> html.Details:
+    links = [html.Li([f"{note.role}, seed {note.seed}: ", dcc.Link(note.id, href=f"/run/{note.id}")]) for note in runs]
+    return html.Details([html.Summary(f"{len(runs)} model{'s' * (len(runs) != 1)}"), html.Ul(links)])
+
+
+def _interval(claim: Any) -> list[html.Img]:
+    """Return the drawing of a claim's interval against its bound; nothing for one that was not measured."""
+    from hyperfactor.report import interval
+
+    if not (drawn := str(interval.draw(claim))):
+        return []
+    whole = drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(">", f">{STYLE}", 1)
+    return [html.Img(src=_vector(whole.encode()), alt=interval.words(claim), className="interval")]
+
+
+def _vector(svg: bytes) -> str:
+    """Return the address of a picture that is in the page."""
+    return "data:image/svg+xml;base64," + b64encode(svg).decode()
 
 
 def _figures(result: Any) -> list[html.Figure]:
     """Return the figures of the experiment, as vectors."""
-    from base64 import b64encode
-
     from hyperfactor.figures import draw, style
 
     found = []
     for number, caption, figure in draw(result):
-        source = "data:image/svg+xml;base64," + b64encode(style.save(figure, "svg")).decode()
+        source = _vector(style.save(figure, "svg"))
         found.append(
             html.Figure(
                 [

@@ -43,11 +43,11 @@ def draw(claim: Claim) -> Markup:
         f'<path class="interval" d="M{start} {LINE - 5}v10m0 -5H{end}m0 -5v10"/>',
         f'<circle class="mean" cx="{at[claim.measured]}" cy="{LINE}" r="4.5"/>',
     ]
-    opening = f'<svg class="claim" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(_words(claim))}">'
+    opening = f'<svg class="claim" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(words(claim))}">'
     return Markup(opening + "".join(parts) + "</svg>")
 
 
-def _words(claim: Claim) -> str:
+def words(claim: Claim) -> str:
     """Say what the drawing shows."""
     value, interval, _, each = claim.cells()
     seeds = f", seeds {each}" if claim.seeds else ""
