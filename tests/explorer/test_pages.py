@@ -7,6 +7,7 @@ import sys
 import threading
 from base64 import b64decode
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -118,6 +119,15 @@ def test_a_result_leads_to_its_runs(collection: Collection, shown: Path):
     assert "not measured" in text
     for ids in kept.question.runs.values():
         assert all(id in text for id in ids)
+
+
+def test_a_result_that_cannot_be_drawn_is_told_in_its_place(shown: Path, monkeypatch: pytest.MonkeyPatch):
+    other, kept = Collection(shown), Store(shown).results()[-1]
+    result = other.result(kept.key)
+    monkeypatch.setattr(other, "result", lambda _: replace(result, tables={}))
+    text = words(_page(other, f"/claims/{kept.key}", ""))
+    assert "`hyperfactor reproduce composition` computes it again" in text
+    assert all(id in text for ids in kept.question.runs.values() for id in ids)
 
 
 def test_the_interval_of_a_claim_is_a_picture_that_stands_alone():

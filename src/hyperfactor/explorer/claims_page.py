@@ -7,7 +7,7 @@ from typing import Any
 from dash import Dash, dcc, html
 
 from hyperfactor.explorer.collection import Collection
-from hyperfactor.explorer.elements import Query, address, message, one_of, table
+from hyperfactor.explorer.elements import Query, address, message, one_of, reported, table
 
 PATH, TITLE = "/claims", "Claims"
 ALL = "all"
@@ -71,6 +71,8 @@ def _result(collection: Collection, key: str, query: Query) -> list[Any]:
     ]
     question = EXPERIMENTS[result.experiment].question if result.experiment in EXPERIMENTS else ""
     seeds = f"{len(result.seeds)} seed{'s' * (len(result.seeds) > 1)}"
+    drawn = reported(_figures)(collection, key)
+    figures = drawn if isinstance(drawn, list) else [drawn]
     runs = ((note.role, note.seed, dcc.Link(note.id, href=f"/run/{note.id}")) for note in result.runs)
     return [
         html.H1(result.experiment),
@@ -79,7 +81,7 @@ def _result(collection: Collection, key: str, query: Query) -> list[Any]:
         html.P(["Show: ", *filters]),
         *_claims(claims, result.runs),
         html.H2("Figures"),
-        *_figures(result),
+        *figures,
         html.H2("Runs"),
         table(["role", "seed", "run"], runs, "The runs behind these claims"),
     ]
@@ -118,20 +120,11 @@ def _vector(svg: bytes) -> str:
     return "data:image/svg+xml;base64," + b64encode(svg).decode()
 
 
-def _figures(result: Any) -> list[html.Figure]:
-    """Return the figures of the experiment, as vectors."""
-    from hyperfactor.figures import draw, style
-
+def _figures(collection: Collection, key: str) -> list[Any]:
+    """Return the figures of a result, as vectors."""
     found = []
-    for number, caption, figure in draw(result):
-        source = _vector(style.save(figure, "svg"))
-        found.append(
-            html.Figure(
-                [
-                    html.Img(src=source, alt=f"figure {number}: {caption}"),
-                    html.Figcaption(f"Figure {number}. {caption}"),
-                ],
-                className="paper",
-            )
-        )
-    return found
+    for number, caption, svg in collection.figures(key):
+        picture = html.Img(src=_vector(svg), alt=f"figure {number}: {caption}")
+        words = html.Figcaption(f"Figure {number}. {caption}")
+        found.append(html.Figure([picture, words], className="paper"))
+    return found or [html.P("This experiment has no figures.")]

@@ -44,7 +44,8 @@ class Collection:
     def __init__(self, where: Any, given: Any = None, device: str = "cpu"):
         self.store, self.given = Store(where), given
         self._where, self._device = where, device
-        self._warmed = False
+        self._figures = lru_cache(maxsize=OPEN)(self._drawn)
+        self._warmed, self._matplotlib = False, threading.Lock()
         self._networks = threading.Lock()  # hooks and torch's settings are shared by all threads
         self._run = lru_cache(maxsize=OPEN)(self._open)
         self._result = lru_cache(maxsize=OPEN)(self._open_result)
@@ -75,6 +76,14 @@ class Collection:
             raise RequestError(f"result: got {key[:40]!r}, needs a key, which has 16 hexadecimal digits")
         return self._result(key)
 
+    def figures(self, key: str) -> list[tuple[str, str, bytes]]:
+        """Return the number, caption and SVG of each figure of a kept result.
+
+        Raises `RequestError` if other code kept the result, in a form that cannot be drawn.
+        """
+        with self._matplotlib:  # its settings are shared by all threads
+            return self._figures(key)
+
     def draw(
         self, name: str, points: Float[np.ndarray, "n k"], seed: int = 0, step: int | None = None
     ) -> Float[np.ndarray, "n c h w"]:
@@ -104,6 +113,20 @@ class Collection:
         from hyperfactor.runs.run import Run
 
         return Run(self.store, name, self._device)
+
+    def _drawn(self, key: str) -> list[tuple[str, str, bytes]]:
+        from polars.exceptions import PolarsError
+
+        from hyperfactor.figures import draw, style
+
+        result = self.result(key)
+        try:
+            return [(number, caption, style.save(figure, "svg")) for number, caption, figure in draw(result)]
+        except (LookupError, PolarsError):
+            raise RequestError(
+                f"result {key}: got one that other code kept and that cannot be drawn, needs one of this version; "
+                f"`hyperfactor reproduce {result.experiment}` computes it again"
+            ) from None
 
     def _open_result(self, key: str) -> "Result":
         from hyperfactor.experiments.base import Result
