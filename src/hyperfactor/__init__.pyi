@@ -23,6 +23,7 @@ from .errors import (
     RequestError as RequestError,
     StoreError as StoreError,
 )
+from .experiments.agenda import reproduce as reproduce
 from .experiments.base import Experiment as Experiment, Result as Result
 from .factors.encoding import Encoding as Encoding
 from .factors.regions import Region as Region

@@ -10,7 +10,8 @@ from typing import Any, cast
 import polars as pl
 import pytest
 
-from hyperfactor import RequestError, RunSpec
+import hyperfactor
+from hyperfactor import RequestError, Run, RunSpec
 from hyperfactor.experiments import EXPERIMENTS, data_efficiency
 from hyperfactor.experiments.agenda import Agenda
 from hyperfactor.experiments.base import PRESETS, Experiment
@@ -173,3 +174,30 @@ def test_each_experiment_has_valid_specs_of_its_own_in_each_preset(name: str, pr
     assert tuple(FIGURES[name]) == experiment.figures
     with pytest.raises(RequestError, match="preset: got 'huge'"):
         experiment.specs("huge", 0)
+
+
+def test_an_experiment_is_reproduced_from_python(tiny: RunSpec, run: Run, store: Path, monkeypatch: pytest.MonkeyPatch):
+    """A search trains twice; a run of the store is not trained again, and an error of a run is raised."""
+    second = tiny.model_copy(update={"seed": 1})
+
+    def more(_preset, _seed, runs):
+        return {} if "b" in runs else {"b": second}
+
+    def analyse(runs):
+        return [], {"trained": pl.DataFrame({"id": [one.id for of_role in runs.values() for one in of_role]})}, {}
+
+    monkeypatch.setitem(EXPERIMENTS, "made", Experiment("made", "?", (), lambda *_: {"a": tiny}, analyse, more))
+    result = hyperfactor.reproduce("made", "smoke", store=store, workers=1)
+    assert result.tables["trained"]["id"].to_list() == [run.id, second.id]
+    assert [(note.role, note.seed) for note in result.runs] == [("a", 0), ("b", 1)]
+    (kept,) = (one for one in hyperfactor.Store(store).results() if one.question.experiment == "made")
+    assert hyperfactor.Result.open(store, kept.key).tables["trained"].equals(result.tables["trained"])
+
+    hot = tiny.model_copy(update={"training": tiny.training.model_copy(update={"learning_rate": 1e30, "warmup": 0})})
+    monkeypatch.setitem(EXPERIMENTS, "made", Experiment("made", "?", (), lambda *_: {"a": hot}, analyse))
+    with pytest.raises(hyperfactor.DivergedError):
+        hyperfactor.reproduce("made", "smoke", store=store, workers=1)
+    with pytest.raises(RequestError, match="experiment: got 'none', needs one of torus"):
+        hyperfactor.reproduce("none")
+    with pytest.raises(RequestError, match="seeds: got 0"):
+        hyperfactor.reproduce("torus", seeds=0)

@@ -116,6 +116,6 @@ def test_a_code_that_forms_before_drawings_are_right_is_said_to(few):
 
 
 def test_nothing_is_claimed_of_a_model_that_has_not_learnt(few, monkeypatch):
-    monkeypatch.setattr(emergence, "_is_torus", lambda seed, points: None)  # takes seconds
+    monkeypatch.setattr(emergence, "_is_torus", lambda seed, landmarks, points: None)  # takes seconds
     claims, _, _ = emergence.analyse(runs(elsewhere, spacing=2.0))
     assert {claim.verdict for claim in claims} == {"not measured"}

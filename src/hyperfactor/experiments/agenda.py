@@ -2,11 +2,53 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from hyperfactor.errors import RequestError
+from hyperfactor.experiments import EXPERIMENTS, named
 from hyperfactor.experiments.base import Experiment, Result
+from hyperfactor.runs.execute import STORE
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
-from hyperfactor.store.files import Files
+from hyperfactor.runs.sweep import train_all
+from hyperfactor.store.files import Files, files_at
+
+
+def reproduce(
+    name: str, preset: str = "laptop", seeds: int = 1, store: str | Path = STORE, workers: int | None = None
+) -> Result:
+    """Train the runs of an experiment that the store lacks, and analyse them, as `hyperfactor reproduce` does.
+
+    Parameters
+    ----------
+    name : str
+        Name of the experiment.
+    preset : str
+        smoke, laptop or paper.
+    seeds : int
+        Number of seeds; they are 0 .. seeds - 1.
+    store : str or Path
+        A folder of runs, or a bucket. The result is kept there too.
+    workers : int, optional
+        Number of worker processes (see `train_all`). Default: one a core.
+
+    Raises
+    ------
+    RequestError
+        For an unknown name or preset, or less than one seed.
+    HyperfactorError
+        If a run fails, its error. Finished runs stay in the store.
+    """
+    if name not in EXPERIMENTS:
+        raise RequestError(f"experiment: got {name!r}, needs {named()}")
+    if seeds < 1:
+        raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
+    agenda = Agenda([EXPERIMENTS[name]], preset, seeds)
+    _, failures = train_all(agenda.missing(), store, workers=workers, following=agenda.add)
+    for error in failures.values():
+        raise error
+    (result,) = agenda.results(files_at(store))
+    return result
 
 
 @dataclass
@@ -31,7 +73,7 @@ class _Search:
 
 
 class Agenda:
-    """The runs of experiments under a preset.
+    """The runs of experiments under a preset::
 
         wanted = agenda.missing()
         while wanted:

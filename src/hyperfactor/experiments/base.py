@@ -84,6 +84,11 @@ def few(preset: str, values: Sequence[Any]) -> Sequence[Any]:
     return (values[0], values[-1]) if preset == "smoke" else values
 
 
+def is_smoke(*runs: Run) -> bool:
+    """Return whether runs are those of the smoke preset. An analysis of such runs may take less of everything."""
+    return any(run.spec.data.test_points for run in runs)
+
+
 Analysis = tuple[list[Claim], dict[str, pl.DataFrame], dict[str, np.ndarray]]
 
 

@@ -88,13 +88,14 @@ def examine(run: Run, pool: ThreadPoolExecutor) -> Examined:
     apart = stride(data)
     points, sides = every(data, max(torus.STRIDE, apart))
     timesteps = (0, *sorted(run.spec.sampling.timesteps(run.model.timesteps)))
+    landmarks = torus.landmarks(run, torus.UNTRAINED)
     accuracy, cells, after = [], [], {}
     for step in sorted({*run.spec.training.snapshots, last}):
         right = judge(run.spec.task, "lattice", points, run.sample(points, run.spec.seed, step))["right"]
         accuracy.append({"step": step, "right": float(right.to_numpy().mean()), "n": len(right)})
         after = _readings(run, step, points, sides, timesteps)
         tori: dict[str, float | None] = dict(
-            zip(LAYERS, pool.map(partial(_is_torus, run.spec.seed), _whole(run, step, apart)), strict=True)
+            zip(LAYERS, pool.map(partial(_is_torus, run.spec.seed, landmarks), _whole(run, step, apart)), strict=True)
         )
         asked = [(timestep, layer) for timestep in timesteps for layer in LAYERS]
         found = pool.map(lambda at, of=after: statistics(of[at[0]][at[1]]), asked)
@@ -126,10 +127,10 @@ def _readings(
     }
 
 
-def _is_torus(seed: int, points: np.ndarray) -> float | None:
+def _is_torus(seed: int, landmarks: int, points: np.ndarray) -> float | None:
     """Return 1 for a torus, 0 for another shape; None if all points are the same."""
     try:
-        found = persistence(points, landmarks=torus.UNTRAINED, seed=seed)
+        found = persistence(points, landmarks=landmarks, seed=seed)
     except RequestError:
         return None
     return float(found.betti() == torus.TORUS and all(found.told))

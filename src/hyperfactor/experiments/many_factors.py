@@ -29,7 +29,7 @@ import polars as pl
 from scipy import sparse
 
 from hyperfactor import rng
-from hyperfactor.experiments.base import Analysis, Experiment, Runs, few, preset_spec, share, unmet
+from hyperfactor.experiments.base import Analysis, Experiment, Runs, few, is_smoke, preset_spec, share, unmet
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
 from hyperfactor.experiments.data_efficiency import exponent, following, needed
 from hyperfactor.experiments.lattice import every, over_lines, read
@@ -58,7 +58,7 @@ TESTED = 300  # requests of each model
 READ = 1024  # largest number of lattice points from which a representation is read
 THRESHOLDS = (0.05, 0.3, 0.6)  # overlaps from which two pictures are neighbours
 PREDICTED = 0.05  # threshold of the claim, as in the onset experiment
-MOST = 4096  # largest number of pictures of an overlap graph
+MOST, FEW = 4096, 256  # largest number of pictures of an overlap graph; the latter for `smoke`
 ORDERS = 20  # random orders of which the percolation threshold is the mean
 BOOTSTRAP = 200
 EXPECTED = 3  # expected trials of a search after its first
@@ -191,7 +191,9 @@ def interaction(R: Representation, seed: int) -> Estimate:
     return over_lines(lambda *lines: additivity(R.values[np.ix_(*lines)]).interaction, R.sizes, generator, BOOTSTRAP)
 
 
-def hanging_together(count: int, thresholds: Sequence[float] = THRESHOLDS) -> dict[float, float | None]:
+def hanging_together(
+    count: int, thresholds: Sequence[float] = THRESHOLDS, most: int = MOST
+) -> dict[float, float | None]:
     """Return the number of random pictures above which at least half of them are in one cluster.
 
     Parameters
@@ -200,16 +202,18 @@ def hanging_together(count: int, thresholds: Sequence[float] = THRESHOLDS) -> di
         Number of factors.
     thresholds : sequence of float
         Overlaps from which two pictures are neighbours.
+    most : int
+        Largest number of pictures.
 
     Returns
     -------
     dict of float to float or None
-        For each threshold, from the mean over ORDERS random orders of at most MOST pictures; None if they never hang
+        For each threshold, from the mean over ORDERS random orders of at most `most` pictures; None if they never hang
         together.
     """
     picture = family(count)
     lattice = picture.space().lattice(SPACING, fixed(count))
-    points = rng.stream(0, "many.graph", count).permutation(lattice)[:MOST]
+    points = rng.stream(0, "many.graph", count).permutation(lattice)[:most]
     pairs = overlap_graph(picture.render(points), min(thresholds)).tocoo()
     found = {}
     for threshold in thresholds:
@@ -246,10 +250,11 @@ def analyse(runs: Runs) -> Analysis:
     read_of = {count: [(run.spec.seed, representation(run)) for run in runs[f"whole | {count}"]] for count in counts}
     geometry = [_geometry(count, seed, R) for count, of_count in read_of.items() for seed, R in of_count]
     found = [_needed(of, count, seed, tried) for (of, count, seed), tried in groups.items()]
+    most = FEW if is_smoke(*(run for of_role in runs.values() for run in of_role)) else MOST
     clusters = [
         {"factors": count, "threshold": threshold, "pictures": pictures}
         for count in counts
-        for threshold, pictures in hanging_together(count).items()
+        for threshold, pictures in hanging_together(count, most=most).items()
     ]
     tables = {
         "accuracy": pl.concat(accuracy),

@@ -18,7 +18,7 @@ import polars as pl
 import torch
 
 from hyperfactor import rng
-from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, Runs, few, preset_spec
+from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, Runs, few, is_smoke, preset_spec
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
 from hyperfactor.experiments.lattice import read
 from hyperfactor.factors.regions import Everything
@@ -80,7 +80,7 @@ def analyse(runs: Runs) -> Analysis:
         ],
         schema_overrides={"onset": pl.Float64},
     )  # fmt: skip
-    smoke = any(run.spec.data.test_points for of_role in runs.values() for run in of_role)
+    smoke = is_smoke(*(run for of_role in runs.values() for run in of_role))
     curves = simulated(sigmas, *(FEW_LATTICES if smoke else LATTICES))
     return _claims(accuracy), {"accuracy": accuracy, "onset": onsets, "simulated": curves}, _arrays(runs)
 

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from hyperfactor import rng
-from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Runs, preset_spec
+from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Runs, is_smoke, preset_spec
 from hyperfactor.experiments.claims import (
     Bound,
     Claim,
@@ -71,6 +71,7 @@ TORUS = (1, 2, 1)
 READINGS = 5  # readings of Betti numbers; 5 of 5 show a share above one half
 LANDMARKS = 450  # of 1,024 points, after training: with 300 the gaps between them are half as long as the loops
 UNTRAINED = 300  # a cloud without a shape takes far longer and shows less
+FEW_LANDMARKS = 60  # for `smoke`
 AXES = 15  # entries of the spectrum that are kept
 BOOTSTRAP = 200
 
@@ -78,7 +79,8 @@ BOOTSTRAP = 200
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
     """Return the specs of the two models of one seed."""
     steps = PRESETS.get(preset, {}).get("training", {}).get("steps", TRAINING["steps"])
-    training = {**TRAINING, "snapshots": sorted({round(part * steps) for part in WATCHED})}
+    watched = SHOWN if preset == "smoke" else WATCHED
+    training = {**TRAINING, "snapshots": sorted({round(part * steps) for part in watched})}
     shared = {"data": {"picture": PICTURE, **SPACING}, "training": training, "sampling": {"steps": 5}}
     return {role: preset_spec(preset, seed, encoding=encoding, **shared) for role, encoding in ENCODINGS.items()}
 
@@ -208,12 +210,18 @@ class Trained:
         return (self.first, *self.between, self.last)
 
 
+def landmarks(run: Run, most: int) -> int:
+    """Return the number of landmarks for a run: `most`, and fewer for the smoke preset."""
+    return min(most, FEW_LANDMARKS) if is_smoke(run) else most
+
+
 def examine(run: Run, part_way: bool, pool: ThreadPoolExecutor) -> Trained:
     """Examine a model at both ends of its training and, if `part_way`, on a coarser lattice between."""
     start, *between, end = sorted({*run.spec.training.snapshots, run.spec.training.steps})
+    before, after = landmarks(run, UNTRAINED), landmarks(run, LANDMARKS)
     apart = stride(run.spec.data)
-    asked = [(start, apart, UNTRAINED), (end, apart, LANDMARKS)]
-    asked += [(step, max(STRIDE, apart), LANDMARKS) for step in between if part_way]
+    asked = [(start, apart, before), (end, apart, after)]
+    asked += [(step, max(STRIDE, apart), after) for step in between if part_way]
     first, last, *views = pool.map(lambda one: look(run, *one), asked)
     return Trained(first, last, tuple(views))
 
@@ -225,7 +233,7 @@ def analyse(runs: Runs) -> Analysis:
         found = {role: [examine(run, role == "torus", pool) for run in of_role] for role, of_role in runs.items()}
         sides = found["torus"][0].last.representation.sizes
         torus = clifford_torus(sides).reshape(-1, 2 * len(sides))
-        ideal = pool.submit(persistence, torus, landmarks=LANDMARKS)
+        ideal = pool.submit(persistence, torus, landmarks=landmarks(runs["torus"][0], LANDMARKS))
         list(pool.map(lambda call: call(), _slow(found)))
     shape = ideal.result()
     tables = {

@@ -1,6 +1,7 @@
 """Is a drawing right? Accuracy in each factor, validity, and the error to the truth.
 
-Definitions, for a drawing requested at a point:
+Definitions, for a drawing requested at a point::
+
     read       the factor values that the family reads from the drawing
     correct    in a factor: the value read is within the factor's tolerance of the requested value, plus the resolution
                of reading; periods and symmetries are respected, and a category must be equal. A factor that is not

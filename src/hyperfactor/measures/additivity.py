@@ -40,8 +40,10 @@ class Additivity:
 def additivity(R: Given) -> Additivity:
     """Analyse the variance of R over its lattice.
 
-    With m_k the mean of R over all factors but k, and m the mean over all,
+    With m_k the mean of R over all factors but k, and m the mean over all, ::
+
         main[k] = sum |m_k - m|^2 / sum |R - m|^2,    interaction = 1 - sum_k main[k]
+
     where sums run over the lattice (Fisher, Statistical Methods for Research Workers, 1925). With several readings,
     squares are taken across them.
 

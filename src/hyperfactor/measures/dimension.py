@@ -50,8 +50,10 @@ def participation_ratio(points: Given, corrected: bool = False) -> float:
     It is (sum_i l_i)^2 / sum_i l_i^2 with l_i the variances along the principal axes.
 
     The points of a whole lattice are the whole population, and need no correction. A few independent samples make the
-    ratio too small. For n samples, with S their covariance and N = n - 1,
+    ratio too small. For n samples, with S their covariance and N = n - 1, ::
+
         b = N^2 / ((N - 1) (N + 2)) (tr S^2 - (tr S)^2 / N),      a = (tr S)^2 - 2 b / N
+
     estimate tr C^2 and (tr C)^2 without bias for normal samples of covariance C, and the ratio is a / b
     (Srivastava, J. Japan Statist. Soc. 35 (2005) 251).
 
@@ -145,8 +147,10 @@ def participation_ratio_of_weighted(
 ) -> Callable[[Float[np.ndarray, "*s n"]], Float[np.ndarray, "*s"]]:
     """Make a function that returns the participation ratio of weighted points, such as those of a bootstrap sample.
 
-    With the inner products K of the points, centred on their weighted mean, and weights w of sum 1, it is
+    With the inner products K of the points, centred on their weighted mean, and weights w of sum 1, it is ::
+
         (sum_k w_k K_kk)^2 / sum_{k,l} w_k w_l K_kl^2.
+
     With several readings the products and their squares are taken across readings, as in `participation_ratio`.
 
     Parameters
@@ -247,8 +251,10 @@ def two_nn(points: Given) -> float:
 def levina_bickel(points: Given, neighbours: int = 20) -> float:
     """Estimate the intrinsic dimension from the growth of the number of neighbours with distance.
 
-    With T_j the distance from a point to its j-th neighbour and k = neighbours, each point gives
+    With T_j the distance from a point to its j-th neighbour and k = neighbours, each point gives ::
+
         1 / d = 1 / (k - 2) sum_{j < k} ln(T_k / T_j)
+
     (Levina and Bickel, NIPS 2004). The inverses are averaged over points, as MacKay and Ghahramani do. Repeated points
     count once (see the module).
 

@@ -160,7 +160,7 @@ def clifford_torus(n: int | Sequence[int]) -> Lattice:
 def hyper_factorized_torus(n: int | Sequence[int], width: float = 1.0) -> Lattice:
     """Code each factor by a ring of Gaussian tuning curves, one a lattice value.
 
-    With |i - j| taken round the ring, the code of value i is exp(-|i - j|^2 / 2 width^2) for j = 1 .. n.
+    With ``|i - j|`` taken round the ring, the code of value i is ``exp(-|i - j|^2 / 2 width^2)`` for j = 1 .. n.
 
     Parameters
     ----------
