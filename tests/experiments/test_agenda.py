@@ -14,7 +14,7 @@ import hyperfactor
 from hyperfactor import RequestError, Run, RunSpec
 from hyperfactor.experiments import EXPERIMENTS, data_efficiency
 from hyperfactor.experiments.agenda import Agenda
-from hyperfactor.experiments.base import PRESETS, Experiment
+from hyperfactor.experiments.base import PRESETS, Experiment, is_smoke
 from hyperfactor.figures import FIGURES
 from hyperfactor.images.gaussian import Bump
 from hyperfactor.store.files import files_at
@@ -201,3 +201,12 @@ def test_an_experiment_is_reproduced_from_python(tiny: RunSpec, run: Run, store:
         hyperfactor.reproduce("none")
     with pytest.raises(RequestError, match="seeds: got 0"):
         hyperfactor.reproduce("torus", seeds=0)
+
+
+def test_only_runs_of_the_smoke_preset_are_taken_for_them():
+    """An analysis of smoke runs takes less of everything; `many_factors` and `data_efficiency` test few points too."""
+    for name, experiment in EXPERIMENTS.items():
+        for preset in ("smoke", "laptop"):
+            specs = experiment.specs(preset, 0)
+            runs = [SimpleNamespace(spec=spec) for spec in specs.values()]
+            assert is_smoke(*cast("list[Run]", runs)) == (preset == "smoke"), name
