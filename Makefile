@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
-.PHONY: demo explore test test-all check results bench growth format clean
+.PHONY: demo explore test test-all check docs results bench growth format clean
 
 # Python compiles what it imports; compiling all that is installed would take longer than installing it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
@@ -45,6 +45,9 @@ check: .venv/.dev  ## style and types
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 
+docs: .venv/.dev  ## hyperfactor-docs/index.html: the documentation; fails for a warning, a dead link, or a page that needs another host
+	$(BIN)/python -m sphinx -j auto --fail-on-warning --keep-going docs hyperfactor-docs
+
 REPORT := hyperfactor-report
 EVERY := torus hyperfactorization composition data_efficiency percolation_onset interpolation exterior many_factors emergence
 results: .venv/.ready  ## docs/results.md and the committed figures: all experiments with three seeds (about three hours on two cores)
@@ -65,4 +68,4 @@ format: .venv/.dev
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache
+	rm -rf .venv .pytest_cache .ruff_cache docs/built hyperfactor-docs

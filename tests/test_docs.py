@@ -22,7 +22,8 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 BLOCKS = [
     pytest.param(path.name, language, text, id=f"{path.name}-{number}")
     for path in DOCUMENTS
-    for number, (language, text) in enumerate(re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(), re.S | re.M))
+    for number, (language, text) in enumerate(re.findall(r"^```(\S*)\n(.*?)^```$", path.read_text(), re.S | re.M))
+    if not language.startswith("{")  # a directive of Sphinx
 ]
 
 

@@ -31,7 +31,7 @@ import polars as pl
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.experiments import torus
-from hyperfactor.experiments.base import Analysis, Experiment, Runs
+from hyperfactor.experiments.base import Analysis, Experiment, Runs, is_smoke
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, less
 from hyperfactor.experiments.lattice import every, over_lines, stride
 from hyperfactor.measures.dimension import participation_ratio
@@ -94,9 +94,10 @@ def examine(run: Run, pool: ThreadPoolExecutor) -> Examined:
         right = judge(run.spec.task, "lattice", points, run.sample(points, run.spec.seed, step))["right"]
         accuracy.append({"step": step, "right": float(right.to_numpy().mean()), "n": len(right)})
         after = _readings(run, step, points, sides, timesteps)
-        tori: dict[str, float | None] = dict(
-            zip(LAYERS, pool.map(partial(_is_torus, run.spec.seed, landmarks), _whole(run, step, apart)), strict=True)
-        )
+        tori: dict[str, float | None] = dict.fromkeys(LAYERS)
+        if step == last or not is_smoke(run):  # homology takes a second a layer
+            clouds = _whole(run, step, apart)
+            tori.update(zip(LAYERS, pool.map(partial(_is_torus, run.spec.seed, landmarks), clouds), strict=True))
         asked = [(timestep, layer) for timestep in timesteps for layer in LAYERS]
         found = pool.map(lambda at, of=after: statistics(of[at[0]][at[1]]), asked)
         cells += [
