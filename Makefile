@@ -46,6 +46,7 @@ check: .venv/.dev  ## style and types
 	$(BIN)/pyright
 
 docs: .venv/.dev  ## hyperfactor-docs/index.html: the documentation; fails for a warning, a dead link, or a page that needs another host
+	rm -rf docs/built hyperfactor-docs
 	$(BIN)/python -m sphinx -j auto --fail-on-warning --keep-going docs hyperfactor-docs
 
 REPORT := hyperfactor-report

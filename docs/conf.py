@@ -25,7 +25,7 @@ default_role = "literal"
 
 myst_enable_extensions, myst_heading_anchors = ["dollarmath"], 3
 
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 autodoc_typehints, autodoc_member_order = "none", "bysource"
 autosummary_generate = True
 numpydoc_show_class_members = False

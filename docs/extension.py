@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
+from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
 from matplotlib.figure import Figure
 from sphinx.application import Sphinx
@@ -56,17 +57,15 @@ def _check(app: Sphinx, failure: Exception | None) -> None:
 
 def _inline(translator: Any, node: Any) -> None:
     translator.body.append(tex2mathml(node.astext()))
+    raise SkipNode
 
 
 def _display(translator: Any, node: Any) -> None:
     translator.body.append(f'<div class="formula">{tex2mathml(node.astext(), as_block=True)}</div>')
-
-
-def _leave(_translator: Any, _node: Any) -> None:
-    """A formula has no children."""
+    raise SkipNode
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.add_html_math_renderer("mathml", (_inline, _leave), (_display, _leave))
+    app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
     app.connect("build-finished", _check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

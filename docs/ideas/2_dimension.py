@@ -51,7 +51,7 @@ for width in widths:
     print(f"width {width:.1f}: measured {dimensions[width]:5.2f}, predicted {predicted(width):5.2f}")
 
 # %%
-# Is it still a torus? A torus is one piece with two loops and one enclosed surface: its Betti numbers are (1, 2, 1).
+# Is it still a torus? A torus is one piece with two loops and one hollow: its Betti numbers are (1, 2, 1).
 
 for name, code in (("Clifford torus", clifford_torus(N).reshape(N * N, -1)), ("width 2", codes[2.0])):
     print(

@@ -57,7 +57,7 @@ for sigma in (0.5, 1.0, 1.5, 2.0):
 # and 0.030 of all bumps for these widths, see :doc:`/experiments`. So percolation gives the order of the onsets and not
 # their places.
 
-figure = Figure(figsize=(3.6, 2.8), layout="constrained")
+figure = Figure(figsize=(5.5, 2.8), layout="constrained")
 axes = figure.subplots()
 axes.plot(list(predicted), list(predicted.values()), "o-", color="#0072B2", label="critical fraction, computed here")
 axes.plot(list(predicted), [0.035, 0.034, 0.032, 0.030], "s-", color="#D55E00", label="onset of learning, three seeds")
