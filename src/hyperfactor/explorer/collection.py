@@ -51,7 +51,7 @@ class Collection:
         self._result = lru_cache(maxsize=OPEN)(self._open_result)
 
     def warm(self) -> None:
-        """Import, beside the visitors, what the list of runs does not need and most pages do; it takes seconds."""
+        """Import torch in the background. It takes seconds; most pages need it, and the list of runs does not."""
         if not self._warmed:
             self._warmed = True
             threading.Thread(target=import_module, args=("hyperfactor.runs.run",), daemon=True).start()

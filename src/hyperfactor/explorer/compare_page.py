@@ -34,14 +34,14 @@ def page(collection: Collection, _part: str, query: Query) -> list[Any]:
         ),
         table(["run", *_MEASURES], accuracy, "Accuracy"),
         html.H2("Loss"),
-        dcc.Graph(
-            figure=plots.lines(
+        plots.graph(
+            "losses",
+            plots.lines(
                 {id: (run.history["step"], run.history["loss"]) for id, run in runs.items()},
                 x="training step",
                 y="loss",
                 yaxis={"type": "log"},
             ),
-            id="losses",
         ),
     ]
 

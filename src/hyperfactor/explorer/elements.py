@@ -88,7 +88,21 @@ def text(value: Any) -> Any:
 def scale(
     id: Any, words: str, low: float, high: float, value: float, step: float | str = "any", told: str | None = None
 ) -> html.Div:
-    """Return a labelled scale whose value the mouse and the arrow keys move; `told` is what stands beside it."""
+    """Return a labelled scale, which the mouse and the arrow keys move.
+
+    Parameters
+    ----------
+    id : str or dict
+        Id of the control.
+    words : str
+        Its label.
+    low, high, value : float
+        Ends of the scale, and where it stands.
+    step : float or "any"
+        Step between values.
+    told : str, optional
+        Text beside the scale. Default: the value.
+    """
     name = id if isinstance(id, str) else f"{id['type']}-{id['of']}"
     control = dcc.Input(id=id, type="range", min=low, max=high, step=step, value=value, className="scale")
     return html.Div(
@@ -128,6 +142,14 @@ def number(query: Query, name: str, default: float, low: float, high: float) -> 
     if not low <= value <= high:
         raise RequestError(f"{name}: got {query[name][:40]!r}, needs a number in {low:g}..{high:g}")
     return value
+
+
+def step_of(query: Query, steps: Sequence[int]) -> int:
+    """Return the training step of an address; the last by default. Raises `RequestError` if the run did not keep it."""
+    step = number(query, "step", steps[-1], 0, steps[-1])
+    if step not in steps:
+        raise RequestError(f"step: got {step:g}, needs one that the run kept: {', '.join(map(str, steps))}")
+    return int(step)
 
 
 def one_of(query: Query, name: str, allowed: Sequence[str], default: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
-from dash import ClientsideFunction, Dash, Input, Output, dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, html
 from jaxtyping import Float, Int
 
 from hyperfactor.colours import BLUE, ORANGE
@@ -90,7 +90,7 @@ def _shown(*given: Any) -> list[Any]:
             ],
             className="half large",
         ),
-        html.Section([dcc.Graph(figure=_plot(curve, share), id="curve")], className="half"),
+        html.Section([plots.graph("curve", _plot(curve, share))], className="half"),
     ]
 
 

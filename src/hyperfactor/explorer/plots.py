@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from dash import dcc
 
 from hyperfactor.colours import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 
@@ -37,11 +38,17 @@ def figure(*traces: Any, x: str = "", y: str = "", height: int = 320, **layout: 
         font={"family": "system-ui, sans-serif", "size": 13},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         uirevision="same",
+        modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": MIDDLE},
         **layout,
     )
     found.update_xaxes(title=x, zeroline=False, gridcolor="rgba(127,127,127,0.25)")
-    found.update_yaxes(title=y, zeroline=False, gridcolor="rgba(127,127,127,0.25)")
+    found.update_yaxes(title=y, automargin=True, zeroline=False, gridcolor="rgba(127,127,127,0.25)")
     return found
+
+
+def graph(id: str, shown: go.Figure) -> dcc.Graph:
+    """Return a plot for a page, with a button that saves it as a picture."""
+    return dcc.Graph(id=id, figure=shown, config={"displaylogo": False, "modeBarButtons": [["toImage"]]})
 
 
 def lines(named: dict[str, tuple[Any, Any]], **more: Any) -> go.Figure:

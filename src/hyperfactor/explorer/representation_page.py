@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
 from hyperfactor.colours import BLUE, GREEN, GREY
-from hyperfactor.errors import RequestError
+from hyperfactor.errors import HyperfactorError, RequestError
 from hyperfactor.explorer import plots
 from hyperfactor.explorer.collection import GIVEN, Collection, steps_of
-from hyperfactor.explorer.elements import Query, choice, message, number, one_of, reported, scale, table
+from hyperfactor.explorer.elements import Query, choice, message, number, one_of, reported, scale, step_of, table
 from hyperfactor.explorer.work import Job, Work
 from hyperfactor.factors.space import Factor
 from hyperfactor.store.store import RUN
@@ -35,8 +35,8 @@ def page(collection: Collection, part: str, query: Query) -> list[Any]:
     subject = collection.subject(name)
     title = f"run {name}" if RUN.fullmatch(name) else repr(subject)
     shown = {
-        "Shape": dcc.Graph(id="shape", figure=plots.space(names=("1", "2", "3"))),
-        "Factor plane": dcc.Graph(id="map", figure=plots.figure(height=460)),
+        "Shape": plots.graph("shape", plots.space(names=("1", "2", "3"))),
+        "Factor plane": plots.graph("map", plots.figure(height=460)),
     }
     halves = [html.Section([html.H2(words), plot], className="half") for words, plot in shown.items()]
     stop = html.Button("Stop", id="stop", className="button", hidden=True)
@@ -59,11 +59,9 @@ def _controls(subject: Any, query: Query) -> list[html.Div]:
     from hyperfactor.explorer.shape import layers_of, timesteps_of
 
     layers, names, steps, timesteps = layers_of(subject), subject.space.names, steps_of(subject), timesteps_of(subject)
-    step = number(query, "step", steps[-1], 0, steps[-1])
-    if step not in steps:
-        raise RequestError(f"step: got {step:g}, needs one that the run kept: {', '.join(map(str, steps))}")
+    step = step_of(query, steps)
     timestep = int(number(query, "timestep", 0, 0, timesteps - 1))
-    moving = scale("at-step", "training step", 0, len(steps) - 1, steps.index(int(step)), 1, str(int(step)))
+    moving = scale("at-step", "training step", 0, len(steps) - 1, steps.index(step), 1, str(step))
     words = "timestep (0: the finished picture)"
     noisy = scale("at-timestep", words, 0, timesteps - 1, timestep, 1, str(timestep))
     usual = next((name for name in getattr(subject, "default_layers", tuple)() if name in layers), layers[0])
@@ -101,7 +99,7 @@ def register(app: Dash, collection: Collection) -> None:
         try:
             key = (of["name"], str(layer), int(float(timestep or 0)), _step(collection, of, step))
             return _shown(collection, work, key, str(view), str(colour), ctx.triggered_id, measures)
-        except (RequestError, LookupError, ValueError) as error:
+        except (HyperfactorError, LookupError, ValueError) as error:
             return no_update, no_update, message(str(error)), True, True, no_update
 
     _link(app, collection, work, chosen)
@@ -155,7 +153,7 @@ def _asked(collection: Collection, work: Work, key: Key, view: str) -> tuple[Job
 def _shown(
     collection: Collection, work: Work, key: Key, view: str, colour: str, trigger: str | None, measures: Any
 ) -> tuple[Any, ...]:
-    """Return what the callback `show` puts out: plots, state of the work, and measures."""
+    """Return the outputs of the callback `show`: the plots, the state of the work, and the measures."""
     if trigger == "stop":
         for one in (key, (key, view), (key, "measures")):
             work.stop(one)
@@ -240,7 +238,7 @@ def _highlight(collection: Collection, work: Work, target: str, hover: Any, clic
     try:
         key = (of["name"], str(layer), int(float(timestep or 0)), _step(collection, of, step))
         job, placed = _asked(collection, work, key, str(view))
-    except (RequestError, LookupError, ValueError):
+    except (HyperfactorError, LookupError, ValueError):
         return no_update
     if placed is None or not placed.future.done():
         return no_update
@@ -259,21 +257,21 @@ def _table(found: "Layout") -> list[Any]:
     if found.spectrum is not None:
         shares = found.spectrum[:20]
         parts.append(
-            dcc.Graph(
-                figure=plots.lines(
+            plots.graph(
+                "spectrum",
+                plots.lines(
                     {"share of variance": (np.arange(1, len(shares) + 1), shares)},
                     x="principal component",
                     y="share of variance",
-                    yaxis={"type": "log"},
+                    yaxis={"type": "log", "dtick": 1},
                     height=280,
                 ),
-                id="spectrum",
             )
         )
     if found.topology:
-        parts.append(dcc.Graph(figure=_bars(found), id="bars"))
+        parts.append(plots.graph("bars", _bars(found)))
     if found.comparison:
-        parts.append(dcc.Graph(figure=_distances(found), id="distances"))
+        parts.append(plots.graph("distances", _distances(found)))
     return parts
 
 
@@ -293,7 +291,7 @@ def _bars(found: "Layout") -> go.Figure:
             )
         )
     line = go.Scatter(x=[0, most], y=[0, most], mode="lines", showlegend=False, line={"color": GREY, "width": 1})
-    return plots.figure(line, *traces, x="birth (radii of the cloud)", y="death", height=320)
+    return plots.figure(line, *traces, x="birth (radii of the cloud)", y="death (radii of the cloud)", height=320)
 
 
 def _distances(found: "Layout") -> go.Figure:
@@ -315,6 +313,4 @@ def _distances(found: "Layout") -> go.Figure:
             "arrayminus": (value - low).tolist(),
         },
     )
-    found_ = plots.figure(bars, x="mean Wasserstein distance to the ideal shape (95 % bootstrap interval)", height=300)
-    found_.update_layout(margin={"l": 170, "r": 12, "t": 12, "b": 48})
-    return found_
+    return plots.figure(bars, x="mean Wasserstein distance to the ideal shape (95 % bootstrap interval)", height=300)

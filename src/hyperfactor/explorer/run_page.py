@@ -22,6 +22,7 @@ from hyperfactor.explorer.elements import (
     picture,
     reported,
     scale,
+    step_of,
     table,
     text,
 )
@@ -53,7 +54,7 @@ def page(collection: Collection, part: str, query: Query) -> list[Any]:
     return [
         *_model(collection, id, query),
         html.Section([html.H2("From noise to picture"), html.Div(id="states", className="pictures")]),
-        html.Section([html.H2("Training"), dcc.Graph(figure=learning(run.history), id="learning")]),
+        html.Section([html.H2("Training"), plots.graph("learning", learning(run.history))]),
         html.Section([html.H2("Accuracy"), table(_MEASURES, run.accuracy().select(_MEASURES).iter_rows())]),
         html.Section([html.H2("Recorded drawings"), _grid(run)]),
     ]
@@ -71,18 +72,16 @@ def _model(collection: Collection, name: str, query: Query) -> list[Any]:
     values = [number(query, f.name, at, f.low, f.high) for f, at in zip(space.factors, middle, strict=True)]
     seed = int(number(query, "seed", 0, 0, MOST_SEED))
     steps = steps_of(subject)
-    step = number(query, "step", steps[-1], 0, steps[-1])
-    if step not in steps:
-        raise RequestError(f"step: got {step:g}, needs one that the run kept: {', '.join(map(str, steps))}")
+    step = step_of(query, steps)
     (h, v), by = _plane_factors(space, query), one_of(query, "by", BY, BY[0])
     colours = html.Div(choice("by", "colour", BY, by), hidden=name == GIVEN)
     shown = [html.H2("The factor plane"), _plane_choice(space, h, v), colours]
-    shown.append(dcc.Graph(figure=plane(collection, name, h, v, values, by), id="plane"))
+    shown.append(plots.graph("plane", plane(collection, name, h, v, values, by)))
     noise = dcc.Input(id="seed", type="number", value=seed, min=0, max=MOST_SEED, step=1)
     drawing = [
         html.H2("Draw here"),
         *(_scale(f, value) for f, value in zip(space.factors, values, strict=True)),
-        _steps(steps, int(step)),
+        _steps(steps, step),
         html.Label(["seed ", noise]),
         html.Div(id="drawing", className="pictures", **aria(live="polite")),
     ]
@@ -210,7 +209,7 @@ def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[fl
     ring = {"size": 18, "color": BLUE, "symbol": "circle-open", "line": {"width": 4}}
     at = {"x": [values[across]], "y": [values[along]]}
     found = plots.figure(
-        go.Scatter(**at, mode="markers", name="chosen", hoverinfo="skip", marker=ring),
+        go.Scatter(**at, mode="markers", name="chosen", hoverinfo="skip", marker=ring, zorder=1),
         *(_trained_and_judged(subject, h, v, by) if name != GIVEN else []),
         _dots(lattice[:, 0], lattice[:, 1], "lattice", FAINT if name != GIVEN else GREY, "square", 12, name == GIVEN),
         x=h,
@@ -396,5 +395,5 @@ def _progress(collection: Collection, id: str) -> list[Any]:
     steps = (entry.about.get("spec") or {}).get("training", {}).get("steps", "?")
     return [
         html.P(f"{said}, step {text(checkpoint[1]['step'])} of {steps}. This page follows it."),
-        dcc.Graph(figure=learning(history), id="learning"),
+        plots.graph("learning", learning(history)),
     ]

@@ -1,8 +1,9 @@
 """All runs of the store: filter, sort, and choose some to compare."""
 
 from typing import Any
+from urllib.parse import parse_qsl
 
-from dash import ALL, Dash, Input, Output, State, dcc, html
+from dash import ALL, Dash, Input, Output, State, dcc, html, no_update
 
 from hyperfactor.errors import RequestError
 from hyperfactor.explorer.collection import GIVEN, Collection
@@ -54,9 +55,13 @@ def register(app: Dash, _collection: Collection) -> None:
         Output("url", "search", allow_duplicate=True),
         Input("where", "value"),
         Input("columns", "value"),
+        State("url", "search"),
         prevent_initial_call=True,
     )
-    def narrow(where: str | None, columns: str | None) -> str:
+    def narrow(where: str | None, columns: str | None, search: str | None) -> Any:
+        now = dict(parse_qsl((search or "").removeprefix("?")))
+        if (where or "", columns or "") == (now.get("where", ""), now.get("columns", "")):
+            return no_update  # Dash calls this when the page has just been shown
         return address("", where=where, columns=columns) or "?"
 
     @app.callback(

@@ -6,6 +6,31 @@ from collections.abc import Sequence
 from hyperfactor.experiments.base import Result
 from hyperfactor.experiments.claims import FEWEST, VERDICTS, Claim, Verdict
 
+# Of each verdict: what one claim does, what several do, and what that means for {it}.
+MEANINGS: dict[Verdict, tuple[str, str, str]] = {
+    "holds": (
+        "holds",
+        "hold",
+        ": the whole 95 % interval lies within the bound. The models measured here support {it}.",
+    ),
+    "fails": (
+        "fails",
+        "fail",
+        ": the whole 95 % interval lies outside the bound. The models measured here contradict {it}.",
+    ),
+    "undecided": (
+        "is undecided",
+        "are undecided",
+        ": the 95 % interval lies on both sides of the bound. These data speak neither for {it} nor against {it}; "
+        "more seeds or drawings may decide.",
+    ),
+    "not measured": (
+        "was not measured",
+        "were not measured",
+        ", because a precondition fails. Nothing follows about {it}.",
+    ),
+}
+
 
 def count(claims: Sequence[Claim]) -> dict[Verdict, int]:
     """Count claims by verdict, those of a verdict that none has included."""
@@ -26,28 +51,12 @@ def found(claims: Sequence[Claim]) -> list[str]:
     list of str
         One sentence or two for each verdict that a claim has.
     """
-    number = count(claims)
     said = []
-    if k := number["holds"]:
-        said.append(
-            f"{_of(k, len(claims))} {_verb(k, 'holds', 'hold')}: the whole 95 % interval lies within the bound. "
-            f"The models measured here support {_it(k)}."
-        )
-    if k := number["fails"]:
-        said.append(
-            f"{_of(k, len(claims))} {_verb(k, 'fails', 'fail')}: the whole 95 % interval lies outside the bound. "
-            f"The models measured here contradict {_it(k)}."
-        )
-    if k := number["undecided"]:
-        said.append(
-            f"{_of(k, len(claims))} {_verb(k, 'is', 'are')} undecided: the 95 % interval lies on both sides of the "
-            f"bound. These data speak neither for {_it(k)} nor against {_it(k)}; more seeds or drawings may decide."
-        )
-    if k := number["not measured"]:
-        said.append(
-            f"{_of(k, len(claims))} {_verb(k, 'was', 'were')} not measured, because a precondition fails. Nothing "
-            f"follows about {_it(k)}."
-        )
+    for verdict, number in count(claims).items():
+        one, many, meaning = MEANINGS[verdict]
+        if number:
+            meant = meaning.format(it="it" if number == 1 else "them")
+            said.append(f"{_of(number, len(claims))} {one if number == 1 else many}{meant}")
     return said
 
 
@@ -91,11 +100,3 @@ def by_verdict(claims: Sequence[Claim]) -> dict[Verdict, list[Claim]]:
 
 def _of(number: int, total: int) -> str:
     return f"All {total} claims" if number == total > 1 else f"{number} of {total} claims"
-
-
-def _verb(number: int, one: str, many: str) -> str:
-    return one if number == 1 else many
-
-
-def _it(number: int) -> str:
-    return "it" if number == 1 else "them"
