@@ -47,6 +47,12 @@ TINY = {
 }  # fmt: skip
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Draw the same random weights in a test, and in the fixtures set up for it, whichever tests ran before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(autouse=True)
 def _plugins_are_forgotten() -> Iterator[None]:
     with forgetting():

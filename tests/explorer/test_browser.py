@@ -52,8 +52,8 @@ def drawing(page: Any) -> str:
     return page.locator("#drawing img").first.get_attribute("src")
 
 
-def click(page: Any, plot: str, x: float, y: float) -> None:
-    """Click at a point of a plot of two axes."""
+def place(page: Any, plot: str, x: float, y: float) -> tuple[float, float]:
+    """Return the pixel of a point of a plot of two axes."""
     page.wait_for_selector(f"{plot} .scatterlayer")
     dx, dy = page.evaluate(
         """([plot, x, y]) => {
@@ -64,9 +64,20 @@ def click(page: Any, plot: str, x: float, y: float) -> None:
     )
     page.locator(plot).scroll_into_view_if_needed()
     box = page.locator(f"{plot} .js-plotly-plot").bounding_box()
-    page.mouse.move(box["x"] + dx - 3, box["y"] + dy)
-    page.mouse.move(box["x"] + dx, box["y"] + dy)
-    page.mouse.click(box["x"] + dx, box["y"] + dy)
+    return box["x"] + dx, box["y"] + dy
+
+
+def click(page: Any, plot: str, x: float, y: float) -> None:
+    """Click at a point of a plot of two axes."""
+    h, v = place(page, plot, x, y)
+    page.mouse.move(h - 3, v)
+    page.mouse.move(h, v)
+    page.mouse.click(h, v)
+
+
+def chosen(page: Any) -> list[float]:
+    """Return the point that is ringed in the factor plane."""
+    return page.evaluate("(({x, y}) => [...x, ...y])(document.querySelector('#plane .js-plotly-plot').data[0])")
 
 
 def changed(page: Any, selector: str, before: str) -> None:
@@ -88,6 +99,52 @@ def test_a_click_in_the_plane_draws_there_and_the_address_can_be_shared(visit: O
     again.wait_for_selector("#drawing img")
     assert drawing(again) == clicked
     assert again.locator("#drawing img").first.get_attribute("alt") == caption
+
+
+def test_a_drag_in_the_plane_draws_on_the_way_and_stays_where_it_ends(visit: Open, tiny: RunSpec):
+    page = visit(f"/run/{tiny.id}?x=5&y=9")
+    page.wait_for_selector("#drawing img")
+    before = drawing(page)
+    page.mouse.move(*place(page, "#plane", 5, 9))
+    page.mouse.down()
+    page.mouse.move(*place(page, "#plane", 7.5, 9), steps=8)
+    changed(page, "#drawing img", before)  # while the button is down
+    page.mouse.move(*place(page, "#plane", 12.25, 3.5), steps=8)
+    page.mouse.up()
+    page.wait_for_function("Math.abs(new URLSearchParams(location.search).get('x') - 12.25) < 0.1")
+    page.wait_for_function("document.querySelector('#drawing img').alt.includes('x 12.2')")
+    assert chosen(page) == pytest.approx([12.25, 3.5], abs=0.1)
+    page.mouse.move(*place(page, "#plane", 5, 9))  # without the button
+    page.wait_for_timeout(300)
+    assert chosen(page) == pytest.approx([12.25, 3.5], abs=0.1)
+    page.mouse.down()
+    page.mouse.move(0, 0, steps=4)  # past the ends of both scales
+    page.mouse.up()
+    page.wait_for_function("document.querySelector('#drawing img').alt.includes('x -3.00, y 18.00')")
+
+
+def test_two_visitors_do_not_disturb_each_other(visit: Open, tiny: RunSpec):
+    addresses = [f"/run/{tiny.id}?x={x}&y=4" for x in (3, 15)]
+    alone = []
+    for address in addresses:
+        page = visit(address)
+        page.wait_for_selector("#drawing img")
+        alone.append(drawing(page))
+    first, second = (visit(address) for address in addresses)
+    first.wait_for_selector("#drawing img")
+    second.wait_for_selector("#drawing img")
+    for page in (first, second, first, second):  # both move at once: each asks before the other has its answer
+        page.get_by_label(re.compile("^x,")).focus()
+        page.keyboard.press("End")
+        page.keyboard.press("Home")
+    for page, address in ((first, addresses[0]), (second, addresses[1])):
+        assert address.split("?")[0] in page.url
+        page.wait_for_function("document.querySelector('#drawing img').alt.includes('x -3.00, y 4.00')")
+    first.get_by_label(re.compile("^y,")).focus()
+    first.keyboard.press("End")
+    first.wait_for_function("document.querySelector('#drawing img').alt.includes('x -3.00, y 18.00')")
+    assert "y 4.00" in second.locator("#drawing img").first.get_attribute("alt")
+    assert alone[0] != alone[1]
 
 
 def test_keys_move_a_factor_and_the_training_step(visit: Open, tiny: RunSpec):
@@ -145,13 +202,21 @@ def test_runs_are_filtered_and_compared(visit: Open, shown: Path):
     page.wait_for_selector("#losses .scatterlayer .trace >> nth=1")
 
 
-def test_a_claim_leads_to_its_run(visit: Open):
+def test_a_claim_leads_to_its_run_and_to_the_picture_behind_it(visit: Open):
     page = visit("/")
     page.get_by_role("link", name="Claims").click()
     page.get_by_role("link", name="composition").click()
     page.wait_for_selector(".card")
-    page.get_by_role("link", name=re.compile("^[0-9a-f]{16}$")).first.click()
+    page.locator(".card summary").first.click()
+    page.locator(".card").first.get_by_role("link", name=re.compile("^[0-9a-f]{16}$")).first.click()
     page.wait_for_selector("#drawing img")
+    recorded = page.locator("#recorded a").last
+    at = recorded.locator("img").get_attribute("alt").split(" at ")[1].split(", ")
+    assert recorded.inner_text() in ("right", "wrong")
+    recorded.click()
+    wanted = ", ".join(f"{name} {float(value):.2f}" for name, value in zip("xy", at, strict=True))
+    page.wait_for_function("(at) => document.querySelector('#drawing img')?.alt.endsWith(at)", arg=wanted)
+    assert [f"{value:g}" for value in chosen(page)] == at
 
 
 def test_percolation_moves(visit: Open):

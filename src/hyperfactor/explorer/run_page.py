@@ -14,6 +14,7 @@ from hyperfactor.explorer import plots
 from hyperfactor.explorer.collection import GIVEN, Collection, steps_of
 from hyperfactor.explorer.elements import (
     Query,
+    address,
     aria,
     choice,
     message,
@@ -155,7 +156,8 @@ def register(app: Dash, collection: Collection) -> None:
 def _register_plane(app: Dash, collection: Collection) -> None:
     """Add the callbacks of the factor plane."""
 
-    @app.callback(
+    app.clientside_callback(
+        ClientsideFunction("plane", "clicked"),
         Output(FACTORS, "value"),
         Input("plane", "clickData"),
         State("run-of", "data"),
@@ -163,11 +165,6 @@ def _register_plane(app: Dash, collection: Collection) -> None:
         State(FACTORS, "value"),
         prevent_initial_call=True,
     )
-    def clicked(click: dict[str, Any] | None, of: dict[str, Any], ids: list[dict[str, str]], values: list[float]):
-        if not click:
-            return [no_update] * len(ids)
-        at = {of["h"]: click["points"][0]["x"], of["v"]: click["points"][0]["y"]}
-        return [at.get(id["of"], value) for id, value in zip(ids, values, strict=True)]
 
     @app.callback(
         Output("plane", "figure", allow_duplicate=True),
@@ -364,10 +361,18 @@ def _steps(steps: Sequence[int], step: int) -> html.Div:
 
 
 def _grid(run: Any) -> html.Div:
+    """Return some recorded drawings with their verdicts. A click on one draws at the same point."""
     points, images = run.pictures
     chosen = np.linspace(0, len(points) - 1, min(len(points), GRID * GRID)).astype(int)
-    shown = [picture(images[k], f"drawing at {', '.join(f'{value:g}' for value in points[k])}") for k in chosen]
-    return html.Div(shown, className="pictures grid")
+    right = run.assess(images[chosen], points[chosen]).right
+    shown = []
+    for k, good in zip(chosen, right, strict=True):
+        at = dict(zip(run.space.names, points[k], strict=True))
+        verdict = "right" if good else "wrong"
+        drawn = picture(images[k], f"{verdict} drawing at {', '.join(f'{v:g}' for v in points[k])}", verdict)
+        here = address(f"/run/{run.id}", **{name: f"{value:.6g}" for name, value in at.items()})
+        shown.append(dcc.Link(drawn, href=here))
+    return html.Div(shown, className="pictures grid", id="recorded")
 
 
 def _unfinished(collection: Collection, id: str) -> list[Any]:
