@@ -12,6 +12,7 @@ from hyperfactor import RunSpec, rng
 from hyperfactor.generators import denoiser
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.runs.run import build_model
+from hyperfactor.training import optimizers
 from hyperfactor.training.loop import fit
 
 SOURCES = Path(__file__).parents[1] / "src" / "hyperfactor"
@@ -105,10 +106,13 @@ def test_training_stays_on_the_device_and_waits_only_for_a_row(changes, keeps, m
         losses.append(of_model(*given))
         return losses[-1]
 
-    torch_stream, of_model, adamw = rng.torch_stream, model.loss, torch.optim.AdamW
+    def adamw(weights, gradients, means, squares, largest, steps, fused, **named):  # a fused step cannot be either
+        optimizers_adamw(weights, gradients, means, squares, largest, [torch.zeros(())], **named)
+
+    torch_stream, of_model, optimizers_adamw = rng.torch_stream, model.loss, optimizers.adamw
     monkeypatch.setattr(rng, "torch_stream", stream)  # a generator cannot be on this device
     monkeypatch.setattr(model, "loss", loss)
-    monkeypatch.setattr(torch.optim, "AdamW", lambda *given, fused, **named: adamw(*given, **named))  # nor a fused step
+    monkeypatch.setattr(optimizers, "adamw", adamw)
     monkeypatch.setattr(type(spec.task), "keeps", keeps)
     recipe = spec.training.model_copy(update={"steps": 3, "batch": 2, "snapshots": ()})
     with pytest.raises(RuntimeError, match=r"item\(\) cannot be called on meta tensors"):

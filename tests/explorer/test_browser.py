@@ -12,7 +12,7 @@ from hyperfactor import RunSpec
 from hyperfactor.store.store import Store
 
 SIZES = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
-LONG = 30_000  # milliseconds that anything may take on a busy machine
+LONG = 120_000  # milliseconds that anything may take on a busy machine
 NOISE = ("GPU stall", "willReadFrequently")  # remarks of the browser about drawing without a GPU
 Open = Callable[..., Any]
 

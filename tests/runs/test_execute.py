@@ -223,7 +223,7 @@ def test_a_checkpoint_of_another_run_is_told(tiny: RunSpec, tmp_path: Path):
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), KeyError("x"), ValueError("no"), MemoryError()])
 def test_what_fails_after_a_resume_is_not_the_checkpoint(tiny: RunSpec, tmp_path: Path, error: Exception):
     store = interrupted(tiny, tmp_path)
-    with pytest.raises(type(error)) as caught, mock.patch("torch.optim.AdamW.step", side_effect=error):
+    with pytest.raises(type(error)) as caught, mock.patch("hyperfactor.training.loop.AdamW.step", side_effect=error):
         train(tiny, tmp_path)
     assert caught.value is error
     assert store.entry(tiny.id).state == "unfinished"

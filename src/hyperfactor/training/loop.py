@@ -25,7 +25,7 @@ from hyperfactor.generators.base import Generator
 from hyperfactor.strict import Integer, Number, Strict
 from hyperfactor.training.batches import Examples, batches
 from hyperfactor.training.flat import flatten
-from hyperfactor.training.muon import Muon, is_matrix
+from hyperfactor.training.optimizers import AdamW, Muon, Optimizer, is_matrix
 
 
 class TrainingSpec(Strict):
@@ -38,7 +38,8 @@ class TrainingSpec(Strict):
     batch : int
         Pictures a step.
     optimizer : {"adamw", "muon"}
-        AdamW, or Muon for matrices and kernels of convolutions (see `training.muon`) and AdamW for all other weights.
+        AdamW, or Muon for matrices and kernels of convolutions and AdamW for all other weights (see
+        `training.optimizers`).
     learning_rate : float
         Largest learning rate of AdamW.
     matrix_rate : float
@@ -173,7 +174,7 @@ def fit(
     """
     average = copy.deepcopy(model)
     optimizers = _optimizers(model, spec)
-    weights = [optimizer.param_groups[0]["params"][0] for optimizer in optimizers]
+    weights = [optimizer.weights for optimizer in optimizers]
     means = [flatten(part) for part in _split(average, spec) if part]
     buffers = list(zip(average.buffers(), model.buffers(), strict=True))
     first, history = _restore(checkpoint, model, average, optimizers, spec.steps) if checkpoint else (0, [])
@@ -184,9 +185,6 @@ def fit(
         snapshot(0, average)
 
     for step in range(first, spec.steps):
-        for optimizer in optimizers:
-            group = optimizer.param_groups[0]
-            group["lr"] = spec.rate(step, group["initial_lr"])
         stream = rng.torch_stream(seed, "training.batch", step)
         chosen = torch.randint(len(examples), (spec.batch,), generator=stream, device="cpu")
         noise = rng.torch_stream(seed, "training.noise", step, device=device)
@@ -194,10 +192,10 @@ def fit(
             loss = model.loss(*batch(chosen), noise)
         loss.backward()
         norms.append(nn.utils.clip_grad_norm_(weights, spec.clip))
-        for optimizer, mean, weight in zip(optimizers, means, weights, strict=True):
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=False)
-            mean.data.lerp_(weight.data, 1 - spec.ema if step else 1.0)
+        for optimizer, mean in zip(optimizers, means, strict=True):
+            optimizer.step(spec.rate(step, optimizer.rate))
+            optimizer.gradient.zero_()
+            mean.data.lerp_(optimizer.weights.data, 1 - spec.ema if step else 1.0)
         for of_average, of_model in buffers:  # such as the statistics of a BatchNorm
             of_average.copy_(of_model)
         losses.append(loss.detach())
@@ -250,33 +248,27 @@ def _split(module: nn.Module, spec: TrainingSpec) -> tuple[list[nn.Parameter], l
     return list(compress(weights, by_muon)), list(compress(weights, map(not_, by_muon)))
 
 
-def _optimizers(model: nn.Module, spec: TrainingSpec) -> list[torch.optim.Optimizer]:
-    """An optimizer for each part of the weights, all in one vector a part. "initial_lr" is its largest rate."""
+def _optimizers(model: nn.Module, spec: TrainingSpec) -> list[Optimizer]:
+    """An optimizer for each part of the weights, all in one vector a part."""
     matrices, others = _split(model, spec)
-    made: list[torch.optim.Optimizer] = []
+    made: list[Optimizer] = []
     if matrices:
         shapes = [(len(weight), weight.numel() // len(weight)) for weight in matrices]
         made.append(Muon(flatten(matrices), shapes, spec.matrix_rate, spec.weight_decay, spec.momentum))
     if others or not matrices:
-        rate, decay = spec.learning_rate, spec.weight_decay
-        made.append(torch.optim.AdamW([flatten(others)], rate, spec.betas, weight_decay=decay, fused=True))
-    for optimizer in made:
-        optimizer.param_groups[0].setdefault("initial_lr", optimizer.param_groups[0]["lr"])
+        made.append(AdamW(flatten(others), spec.learning_rate, spec.weight_decay, spec.betas))
     return made
 
 
-MOMENTS = {torch.optim.AdamW: ("exp_avg", "exp_avg_sq", "step"), Muon: ("momentum",)}  # tensors of an optimizer
-
-
-def _state(model: nn.Module, average: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, by name. Before their first step optimizers have none."""
-    moments = {name: value for one in optimizers for name, value in one.state_dict()["state"].get(0, {}).items()}
+def _state(model: nn.Module, average: nn.Module, optimizers: Sequence[Optimizer]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, by name."""
+    moments = {name: value for one in optimizers for name, value in one.moments.items()}
     parts = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": moments}
     return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
 
 
 def _checkpoint(
-    model: nn.Module, average: nn.Module, optimizers: Sequence[torch.optim.Optimizer], step: int, history: list
+    model: nn.Module, average: nn.Module, optimizers: Sequence[Optimizer], step: int, history: list
 ) -> Checkpoint:
     """A copy of the state in the memory of the CPU, which further training does not change."""
     state = _state(model, average, optimizers)
@@ -296,7 +288,7 @@ def _restore(
     checkpoint: Checkpoint,
     model: nn.Module,
     average: nn.Module,
-    optimizers: Sequence[torch.optim.Optimizer],
+    optimizers: Sequence[Optimizer],
     steps: int,
 ) -> tuple[int, list[dict[str, float]]]:
     """Load the state of a checkpoint, and return the steps done and the history.
@@ -305,10 +297,6 @@ def _restore(
     """
     tensors, text = checkpoint
     needed = {name: value.shape for name, value in _state(model, average, optimizers).items()}
-    for optimizer in optimizers:
-        whole = optimizer.param_groups[0]["params"][0].shape
-        names = MOMENTS[type(optimizer)]
-        needed |= {f"optimizer.{name}": torch.Size() if name == "step" else whole for name in names}
     _check(tensors, needed)
     done, history = _progress(text, steps)
 
@@ -318,9 +306,8 @@ def _restore(
     model.load_state_dict(part("model."))
     average.load_state_dict(part("average."))
     for optimizer in optimizers:
-        moments = {name: tensors[f"optimizer.{name}"] for name in MOMENTS[type(optimizer)]}
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": {0: moments}, "param_groups": groups})
+        for name, value in optimizer.moments.items():
+            value.copy_(tensors[f"optimizer.{name}"])
     return done, history
 
 

@@ -1,12 +1,18 @@
-"""Muon: steps that turn a matrix of weights by equal amounts in all directions."""
+"""Optimizers of weights that share one vector: AdamW, and Muon for matrices.
+
+A step of AdamW is torch's function. torch's classes are not used: the first object of one imports torch's compiler,
+which takes two seconds and more in each process that trains, and nothing here is compiled.
+"""
 
 import math
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic whose repetition brings singular values near 1 (Jordan, 2024)
 REPEATED = 5
@@ -54,7 +60,73 @@ def near_orthogonal(gram: Float[Tensor, "k n n"]) -> Float[Tensor, "k n n"]:
     return Q * size.rsqrt()
 
 
-class Muon(torch.optim.Optimizer):
+class Optimizer(ABC):
+    """An optimizer of the weights in one vector.
+
+    Attributes
+    ----------
+    weights : Parameter
+        The vector, with a gradient.
+    rate : float
+        Largest learning rate.
+    weight_decay : float
+        Decoupled decay of the weights.
+    moments : dict of str to Tensor
+        What it remembers of earlier steps.
+    """
+
+    def __init__(self, weights: nn.Parameter, rate: float, weight_decay: float):
+        self.weights, self.rate, self.weight_decay = weights, rate, weight_decay
+        self.moments: dict[str, Tensor] = {}
+
+    @property
+    def gradient(self) -> Tensor:
+        """The gradient of the loss in the vector."""
+        assert self.weights.grad is not None
+        return self.weights.grad
+
+    @abstractmethod
+    def step(self, rate: float) -> None:
+        """Change the weights by their gradient, at a learning rate."""
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled decay (Loshchilov and Hutter, arXiv 1711.05101).
+
+    Parameters
+    ----------
+    weights : Parameter
+        The vector, with a gradient.
+    rate : float
+        Largest learning rate.
+    weight_decay : float
+        Decay of the weights.
+    betas : (float, float)
+        Decay a step of the running means of the gradient and of its square.
+    """
+
+    EPSILON = 1e-8
+
+    def __init__(self, weights: nn.Parameter, rate: float, weight_decay: float, betas: tuple[float, float]):
+        super().__init__(weights, rate, weight_decay)
+        self.betas = betas
+        self.moments = {
+            "exp_avg": torch.zeros_like(weights),
+            "exp_avg_sq": torch.zeros_like(weights),
+            "step": torch.zeros((), dtype=torch.float32, device=weights.device),
+        }
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        mean, square, steps = (self.moments[name] for name in ("exp_avg", "exp_avg_sq", "step"))
+        adamw(
+            [self.weights], [self.gradient], [mean], [square], [], [steps], fused=True, amsgrad=False,
+            beta1=self.betas[0], beta2=self.betas[1], lr=rate, weight_decay=self.weight_decay, eps=self.EPSILON,
+            maximize=False,
+        )  # fmt: skip
+
+
+class Muon(Optimizer):
     """Muon with Nesterov's momentum and decoupled decay, on matrices that share one vector.
 
     A step is the orthogonal matrix nearest to the gradient's running mean, roughly, times a rate that gives its entries
@@ -64,12 +136,12 @@ class Muon(torch.optim.Optimizer):
 
     Parameters
     ----------
-    whole : Parameter
+    weights : Parameter
         The vector, with a gradient.
     shapes : sequence of (int, int)
         Rows and columns of the matrices, in their order in the vector.
-    lr : float
-        Learning rate.
+    rate : float
+        Largest learning rate.
     weight_decay : float
         Decay of the weights.
     momentum : float
@@ -77,27 +149,28 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, whole: nn.Parameter, shapes: Sequence[tuple[int, int]], lr: float, weight_decay: float, momentum: float
+        self,
+        weights: nn.Parameter,
+        shapes: Sequence[tuple[int, int]],
+        rate: float,
+        weight_decay: float,
+        momentum: float,
     ):
-        super().__init__([whole], {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
-        self.shapes = tuple(shapes)
+        super().__init__(weights, rate, weight_decay)
+        self.shapes, self.momentum = tuple(shapes), momentum
+        self.moments = {"momentum": torch.zeros_like(weights)}
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (group,) = self.param_groups
-        (whole,) = group["params"]
-        state = self.state[whole]
-        if not state:
-            state["momentum"] = torch.zeros_like(whole)
-        mean = state["momentum"].lerp_(whole.grad, 1 - group["momentum"])
-        ahead = whole.grad.lerp(mean, group["momentum"])
-        whole.mul_(1 - group["lr"] * group["weight_decay"])
+    def step(self, rate: float) -> None:
+        mean = self.moments["momentum"].lerp_(self.gradient, 1 - self.momentum)
+        ahead = self.gradient.lerp(mean, self.momentum)
+        self.weights.mul_(1 - rate * self.weight_decay)
         by_side: dict[int, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-        for X, W in zip(self._matrices(ahead), self._matrices(whole.data), strict=True):
+        for X, W in zip(self._matrices(ahead), self._matrices(self.weights.data), strict=True):
             by_side[len(X)].append((X, W))
         for pairs in by_side.values():
             for (X, W), Q in zip(pairs, near_orthogonal(torch.stack([X @ X.T for X, _ in pairs])), strict=True):
-                W.addmm_(Q, X, alpha=-group["lr"] * RMS * math.sqrt(X.shape[1]))
+                W.addmm_(Q, X, alpha=-rate * RMS * math.sqrt(X.shape[1]))
 
     def _matrices(self, vector: Tensor) -> list[Tensor]:
         """Views of the vector as matrices with at least as many columns as rows."""

@@ -1,9 +1,13 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from hyperfactor.training.flat import flatten
-from hyperfactor.training.muon import Muon, is_matrix, near_orthogonal
+from hyperfactor.training.optimizers import AdamW, Muon, is_matrix, near_orthogonal
 
 SHAPES = [(4, 6), (4, 9), (8, 4), (6, 6)]
 RATE, DECAY, MOMENTUM = 0.05, 0.1, 0.9
@@ -19,6 +23,32 @@ def step(weights: list[nn.Parameter], gradients: list[Tensor]) -> None:
         if weight.grad is None:
             weight.grad = torch.zeros_like(weight)
         weight.grad.copy_(gradient)
+
+
+def test_steps_of_adamw_are_those_of_torch():
+    ours, theirs = matrices(0), matrices(0)
+    one = AdamW(flatten(ours), RATE, DECAY, (0.9, 0.95))
+    other = torch.optim.AdamW([flatten(theirs)], RATE, (0.9, 0.95), weight_decay=DECAY, fused=True)
+    for k in range(3):
+        gradients = [weight.detach() for weight in matrices(k + 1)]
+        step(ours, gradients)
+        step(theirs, gradients)
+        one.step(RATE / (k + 1))
+        other.param_groups[0]["lr"] = RATE / (k + 1)
+        other.step()
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_training_does_not_import_torchs_compiler():
+    """It takes two seconds and more, in each process that trains."""
+    program = """
+import sys
+from hyperfactor.training.loop import fit
+from tests.training.test_loop import EXAMPLES, MUON, Perceptron
+fit(Perceptron(), EXAMPLES, MUON, 0)
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
 
 
 @pytest.mark.parametrize("condition", [1.0, 30.0])
@@ -48,7 +78,7 @@ def test_steps_are_those_of_torch_one_matrix_at_a_time():
         gradients = [weight.detach() for weight in matrices(k + 1)]
         step(ours, gradients)
         step(theirs, gradients)
-        one.step()
+        one.step(RATE)
         other.step()
     for start, a, b in zip(before, ours, theirs, strict=True):
         assert (a - b).norm() < 0.03 * (a - start).norm()
@@ -58,7 +88,7 @@ def test_entries_of_a_step_have_the_root_mean_square_that_the_rate_says():
     weights = [nn.Parameter(torch.zeros(16, 144))]
     optimizer = Muon(flatten(weights), [(16, 144)], RATE, 0.0, MOMENTUM)
     step(weights, [torch.randn(16, 144, generator=torch.Generator().manual_seed(0))])
-    optimizer.step()
+    optimizer.step(RATE)
     assert weights[0].square().mean().sqrt().item() == pytest.approx(0.2 * RATE, rel=0.2)
 
 
