@@ -5,7 +5,11 @@ PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 .PHONY: demo explore test test-all check docs results bench growth format clean
 
-# Python compiles what it imports; compiling all that is installed would take longer than installing it.
+# Python compiles what it imports, and keeps that even where the environment says not to: each process of the tests would
+# take seconds to compile torch again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Compiling all that is installed would take longer than installing it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
 .venv/.ready: pyproject.toml constraints.txt
