@@ -622,8 +622,15 @@ def test_work_goes_on_when_its_output_cannot_be_written():
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_command_that_is_stopped_gets_one_line(
-    number: int, status: int, spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: int,
+    status: int,
+    spec_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ):
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore this signal
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, ours))
     handlers = [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)]
     monkeypatch.setattr("hyperfactor.runs.execute.train", lambda *_, **__: os.kill(os.getpid(), number))
     done = hyperfactor("train", spec_file, cwd=tmp_path)

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from hyperfactor.experiments import many_factors
 from hyperfactor.experiments.many_factors import EXPERIMENT, FACTORS, VALUES, axes, family, fixed
@@ -102,22 +101,6 @@ def test_growth_tells_values_from_combinations(enough: Any, share: str, power: s
     assert all(row["interaction"] == pytest.approx(0, abs=1e-9) for row in found)  # R is linear in the factors
     assert all(row["dimension"] == pytest.approx(row["factors"], rel=0.1) for row in found)
     assert figure_many_factors(Shown(tables)).axes  # pyright: ignore
-
-
-def test_pictures_hang_together_as_the_overlap_of_bumps_says():
-    """At an overlap of 0.05 bumps hang together with their 8 neighbours, on an open square of 8 x 8."""
-    generator, shares = np.random.default_rng(0), np.zeros(VALUES**2)
-    for _ in range(200):
-        order = generator.permutation(VALUES**2)
-        for n in range(1, VALUES**2 + 1):
-            square = np.isin(np.arange(VALUES**2), order[:n]).reshape(VALUES, VALUES)
-            labels = np.asarray(ndimage.label(square, np.ones((3, 3)))[0])  # pyright: ignore
-            shares[n - 1] += np.bincount(labels.ravel())[1:].max() / n / 200
-    expected = np.flatnonzero(shares < 0.5)[-1] + 2
-    found = many_factors.hanging_together(2, (0.05, 0.9, 1e-30))
-    assert found[0.05] == pytest.approx(expected, abs=3)
-    assert found[0.9] is None  # no two bumps overlap as much
-    assert found[1e-30] == 1  # all do
 
 
 class Shown:

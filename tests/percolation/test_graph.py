@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from scipy import sparse
+from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.images.family import Family
 from hyperfactor.images.gaussian import Bump
-from hyperfactor.percolation import graph_percolation, overlap_graph, site_percolation
+from hyperfactor.percolation import graph_percolation, hanging_together, overlap_graph, site_percolation
 
 FAMILIES = [
     {"family": "bump", "sigma": 1.0},
@@ -85,3 +85,23 @@ def test_requests_are_checked(images, threshold, said):
         overlap_graph(images, threshold)
     with pytest.raises(RequestError, match="square"):
         graph_percolation(sparse.csr_array(np.ones((2, 3))))
+
+
+SIDE = 8  # pictures, two pixels apart
+
+
+def test_pictures_hang_together_as_the_overlap_of_bumps_says():
+    """At an overlap of 0.05 bumps hang together with their 8 neighbours, on an open square of 8 x 8."""
+    pictures = Bump(size=16).render(2.0 * np.stack(np.divmod(np.arange(SIDE**2), SIDE), axis=1))
+    generator, shares = np.random.default_rng(0), np.zeros(SIDE**2)
+    for _ in range(200):
+        order = generator.permutation(SIDE**2)
+        for n in range(1, SIDE**2 + 1):
+            square = np.isin(np.arange(SIDE**2), order[:n]).reshape(SIDE, SIDE)
+            labels = np.asarray(ndimage.label(square, np.ones((3, 3)))[0])  # pyright: ignore
+            shares[n - 1] += np.bincount(labels.ravel())[1:].max() / n / 200
+    expected = np.flatnonzero(shares < 0.5)[-1] + 2
+    found = hanging_together(pictures, (0.05, 0.9, 1e-30))
+    assert found[0.05] == pytest.approx(expected, abs=3)
+    assert found[0.9] is None  # no two bumps overlap as much
+    assert found[1e-30] == 1  # all do

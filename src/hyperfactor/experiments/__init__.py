@@ -11,6 +11,7 @@ from hyperfactor.experiments.exterior import EXPERIMENT as EXTERIOR
 from hyperfactor.experiments.hyperfactorization import EXPERIMENT as HYPERFACTORIZATION
 from hyperfactor.experiments.interpolation import EXPERIMENT as INTERPOLATION
 from hyperfactor.experiments.many_factors import EXPERIMENT as MANY_FACTORS
+from hyperfactor.experiments.percolation_families import EXPERIMENT as PERCOLATION_FAMILIES
 from hyperfactor.experiments.percolation_onset import EXPERIMENT as PERCOLATION_ONSET
 from hyperfactor.experiments.recipes import EXPERIMENT as RECIPES
 from hyperfactor.experiments.torus import EXPERIMENT as TORUS
@@ -43,6 +44,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         EXTERIOR,
         ARCHITECTURES,
         MANY_FACTORS,
+        PERCOLATION_FAMILIES,
         EMERGENCE,
         RECIPES,
     )

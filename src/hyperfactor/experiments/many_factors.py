@@ -20,13 +20,12 @@ pictures themselves.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import sparse
 
 from hyperfactor import rng
 from hyperfactor.experiments.base import Analysis, Experiment, Runs, few, is_smoke, preset_spec, share, unmet
@@ -42,7 +41,7 @@ from hyperfactor.measures.additivity import additivity
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import displacement_cosines
 from hyperfactor.measures.representation import Axis, Representation
-from hyperfactor.percolation.graph import graph_percolation, overlap_graph
+from hyperfactor.percolation.graph import hanging_together
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.subjects.judge import summarize
@@ -191,46 +190,11 @@ def interaction(R: Representation, seed: int) -> Estimate:
     return over_lines(lambda *lines: additivity(R.values[np.ix_(*lines)]).interaction, R.sizes, generator, BOOTSTRAP)
 
 
-def hanging_together(
-    count: int, thresholds: Sequence[float] = THRESHOLDS, most: int = MOST
-) -> dict[float, float | None]:
-    """Return the number of random pictures above which at least half of them are in one cluster.
-
-    Parameters
-    ----------
-    count : int
-        Number of factors.
-    thresholds : sequence of float
-        Overlaps from which two pictures are neighbours.
-    most : int
-        Largest number of pictures.
-
-    Returns
-    -------
-    dict of float to float or None
-        For each threshold, from the mean over ORDERS random orders of at most `most` pictures; None if they never hang
-        together.
-    """
+def pictures(count: int, most: int = MOST) -> np.ndarray:
+    """Return at most `most` pictures of a number of factors, in random order."""
     picture = family(count)
     lattice = picture.space().lattice(SPACING, fixed(count))
-    points = rng.stream(0, "many.graph", count).permutation(lattice)[:most]
-    pairs = overlap_graph(picture.render(points), min(thresholds)).tocoo()
-    found = {}
-    for threshold in thresholds:
-        near = pairs.data >= threshold
-        graph = sparse.csr_array((pairs.data[near], (pairs.row[near], pairs.col[near])), shape=pairs.shape)
-        found[threshold] = _joined(graph)
-    return found
-
-
-def _joined(graph: sparse.csr_array) -> float | None:
-    curves = [graph_percolation(graph, order) for order in range(ORDERS)]
-    pictures = np.arange(1, curves[0].sites + 1)
-    shares = np.mean([np.interp(pictures, curve.occupied[1:], curve.ratio()[1:]) for curve in curves], axis=0)
-    apart = np.flatnonzero(shares < 0.5)
-    if len(apart) and apart[-1] == len(pictures) - 1:
-        return None
-    return float(pictures[apart[-1] + 1]) if len(apart) else 1.0
+    return picture.render(rng.stream(0, "many.graph", count).permutation(lattice)[:most])
 
 
 def analyse(runs: Runs) -> Analysis:
@@ -252,9 +216,9 @@ def analyse(runs: Runs) -> Analysis:
     found = [_needed(of, count, seed, tried) for (of, count, seed), tried in groups.items()]
     most = FEW if is_smoke(*(run for of_role in runs.values() for run in of_role)) else MOST
     clusters = [
-        {"factors": count, "threshold": threshold, "pictures": pictures}
+        {"factors": count, "threshold": threshold, "pictures": number}
         for count in counts
-        for threshold, pictures in hanging_together(count, most=most).items()
+        for threshold, number in hanging_together(pictures(count, most), THRESHOLDS, ORDERS).items()
     ]
     tables = {
         "accuracy": pl.concat(accuracy),

@@ -196,6 +196,7 @@ def resampled(
     seed: int,
     statistic: Callable[[list[Curve]], float],
     span: tuple[float, float] = (-math.inf, math.inf),
+    by: str = "sigma",
 ) -> Estimate:
     """Return a statistic of the curves of one seed's models, with its interval for the number of drawings.
 
@@ -212,8 +213,10 @@ def resampled(
         Takes the curves in the order of sigma.
     span : (float, float)
         Smallest and largest possible value of the statistic.
+    by : str
+        The column, in place of sigma, whose values have a curve each.
     """
-    of_seed = accuracy.filter(pl.col("seed") == seed).sort("sigma", "fraction").partition_by("sigma")
+    of_seed = accuracy.filter(pl.col("seed") == seed).sort(by, "fraction").partition_by(by)
     curves = [tuple(of_one[name].to_numpy() for name in ("fraction", "right", "n")) for of_one in of_seed]
     generator = rng.stream(seed, "onset.resampled")
     drawn = [statistic([(at, generator.binomial(n, p) / n) for at, p, n in curves]) for _ in range(RESAMPLED)]
@@ -233,8 +236,10 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
     unless = [f"this preset has no models of sigma {s:g}" for s in SIGMAS if s not in sigmas] + unlearnt
     thresholds = [predicted(sigma, PREDICTED) for sigma in sigmas] if not unless else []
 
-    def measure(statistic: Callable[[list[Curve]], float], **span: tuple[float, float]) -> list[Estimate]:
-        return [resampled(accuracy, seed, statistic, **span) for seed in seeds]
+    def measure(
+        statistic: Callable[[list[Curve]], float], span: tuple[float, float] = (-math.inf, math.inf)
+    ) -> list[Estimate]:
+        return [resampled(accuracy, seed, statistic, span) for seed in seeds]
 
     def earlier(curves: list[Curve]) -> float:
         first, *_, last = (onset(*curve) or 1.0 for curve in curves)
@@ -249,7 +254,7 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
               Bound(">", 0), lambda: measure(earlier), terms="paper", unless=unless),
         claim("onset.predicted", "6",
               f"correlation of onset and percolation threshold (overlap {PREDICTED:g}) over sigma", Bound(">=", 0.9),
-              lambda: measure(correlation, span=(-1.0, 1.0)), terms="paper", unless=unless),
+              lambda: measure(correlation, (-1.0, 1.0)), terms="paper", unless=unless),
         *(
             claim(f"onset.sharp.{sigma:g}", "6",
                   f"sigma {sigma:g}: exponent of lambda from a quarter to three quarters right", Bound(">", 1),

@@ -5,6 +5,7 @@ lattice on which all sites within a reach are neighbours (see `overlap` and `lat
 the pictures of any family, with any number of factors.
 """
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -118,6 +119,44 @@ def graph_percolation(graph: sparse.csr_array, seed: int = 0) -> PercolationCurv
     starts, neighbours = graph.indptr.astype(np.int64), graph.indices.astype(np.int64)
     largest, second = _grow(starts, neighbours, order, occupied)
     return PercolationCurve(occupied, largest, second / nodes)
+
+
+def hanging_together(
+    images: Float[np.ndarray, "n ..."], thresholds: Sequence[float], orders: int = 20
+) -> dict[float, float | None]:
+    """Find the number of random pictures above which at least half of them are in one cluster.
+
+    Parameters
+    ----------
+    images : (n, ...)
+        Pictures.
+    thresholds : sequence of float
+        Overlaps from which two pictures are neighbours, each above 0 and at most 1.
+    orders : int
+        Number of random orders over which the share of the largest cluster is averaged.
+
+    Returns
+    -------
+    dict of float to float or None
+        For each threshold, the number of pictures; None if not even all of them hang together.
+    """
+    pairs = overlap_graph(images, min(thresholds)).tocoo()
+    found = {}
+    for threshold in thresholds:
+        near = pairs.data >= threshold
+        graph = sparse.csr_array((pairs.data[near], (pairs.row[near], pairs.col[near])), shape=pairs.shape)
+        found[threshold] = _joined([graph_percolation(graph, order) for order in range(orders)])
+    return found
+
+
+def _joined(curves: Sequence[PercolationCurve]) -> float | None:
+    """Return the first number of occupied nodes from which on the largest cluster has half of them."""
+    occupied = np.arange(1, curves[0].sites + 1)
+    shares = np.mean([np.interp(occupied, curve.occupied[1:], curve.ratio()[1:]) for curve in curves], axis=0)
+    apart = np.flatnonzero(shares < 0.5)
+    if len(apart) and apart[-1] == len(occupied) - 1:
+        return None
+    return float(occupied[apart[-1] + 1]) if len(apart) else 1.0
 
 
 @compiled
