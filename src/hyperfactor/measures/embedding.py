@@ -1,6 +1,8 @@
 """Few coordinates of points, for pictures."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float
@@ -86,8 +88,9 @@ def umap(
     cloud = normalised(checked_points(points, least=components + 3)).values
     if not 2 <= neighbours < len(cloud):
         raise RequestError(f"neighbours: got {neighbours}, needs an integer in 2..{len(cloud) - 1}")
-    from umap import UMAP  # up to 20 s to import and compile the first time
+    from umap import UMAP  # 4 s to import, and up to 20 s to compile the first time
 
+    _keep_compiled()
     state = (
         seed if seed < 2**32 else int(rng.stream(seed, "embedding.umap").integers(2**32))
     )  # the largest seed that UMAP takes
@@ -95,3 +98,13 @@ def umap(
         n_components=components, n_neighbors=neighbours, min_dist=minimum_distance, random_state=state, n_jobs=1
     )
     return np.asarray(reducer.fit_transform(cloud), dtype=np.float64)
+
+
+@cache
+def _keep_compiled() -> None:
+    """Have numba keep three functions of umap-learn on the disk, which it would compile again in each process."""
+    from umap import umap_, utils
+
+    for function in (utils.fast_knn_indices, umap_.smooth_knn_dist, umap_.compute_membership_strengths):
+        with suppress(RuntimeError):  # no folder for them can be written
+            function.enable_caching()
