@@ -105,32 +105,34 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
     def away(found: np.ndarray) -> float:
         return float(np.exp(np.abs(np.log(found / expected)).max()))
 
-    def powers() -> list[Estimate]:
+    def power() -> list[Estimate]:
         found = [_onsets(_curves(accuracy, seed)) for seed in seeds]
         return [exponent(np.tile(expected, len(seeds)), np.concatenate(found))]
 
-    def earlier(sigma: float) -> Callable[[np.ndarray], float]:
-        bump, stripes = (kinds.index(f"{of} {sigma:g}") for of in ("bump", "stripes"))
-        return lambda found: float(found[bump] - found[stripes])
-
+    figure = "percolation_families"
     return [
-        claim("families.predicted", "percolation_families",
+        claim("families.predicted", figure,
               f"correlation of ln onset and ln prediction (overlap {PREDICTED:g}) over kinds of pictures",
               Bound(">=", 0.9), lambda: measure(correlation, (-1.0, 1.0)), unless=unless),
-        claim("families.near", "percolation_families",
-              "largest factor between the onset of a kind and its prediction", Bound("<=", NEAR),
-              lambda: measure(away, (1.0, math.inf)), unless=unless),
-        claim("families.exponent", "percolation_families",
+        claim("families.near", figure, "largest factor between the onset of a kind and its prediction",
+              Bound("<=", NEAR), lambda: measure(away, (1.0, math.inf)), unless=unless),
+        claim("families.exponent", figure,
               "exponent of the onset in the prediction (1 if learning follows percolation)", Bound(">", 0),
-              powers, unless=unless, of_all=True),
+              power, unless=unless, of_all=True),
         *(
-            claim(f"families.stripes.{sigma:g}", "percolation_families",
+            claim(f"families.stripes.{sigma:g}", figure,
                   f"sigma {sigma:g}: onset of bumps less that of sums of stripes (lambda)", Bound(">", 0),
-                  lambda sigma=sigma: measure(earlier(sigma)), unless=unless,
+                  lambda sigma=sigma: measure(_earlier(kinds, sigma)), unless=unless,
                   roles=[f"{of} {sigma:g} | {at:g}" for of in ("bump", "stripes") for at in FRACTIONS])
             for sigma in SIGMAS
         ),
     ]  # fmt: skip
+
+
+def _earlier(kinds: Sequence[str], sigma: float) -> Callable[[np.ndarray], float]:
+    """Return a function that subtracts the onset of stripes from that of bumps."""
+    bump, stripes = (kinds.index(f"{of} {sigma:g}") for of in ("bump", "stripes"))
+    return lambda found: float(found[bump] - found[stripes])
 
 
 def _curves(accuracy: pl.DataFrame, seed: int) -> list[Curve]:
