@@ -21,6 +21,7 @@ import torch
 from hyperfactor import Run, RunSpec, train
 from hyperfactor.measures import rips, topology
 
+from .chromium import FLAGS, PATIENCE
 from .forgetting import forgetting
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ TINY = {
     },
     "sampling": {"steps": 3},
 }  # fmt: skip
+
+
+LONGEST = ("test_docs.py", "test_sweep.py", "test_cli.py", "test_browser.py", "test_report.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no process is left with one of them at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -133,12 +142,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "store") if request.param == "folder" else request.getfixturevalue("bucket")
 
 
-CHROMIUM = (
-    "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
     """Debian's chromium, without a display. Without it, or without playwright, tests are skipped, but not in CI."""
@@ -150,6 +153,6 @@ def browser() -> Iterator["Browser"]:
     except ImportError:
         missing("playwright is not installed, needs `pip install -e .[dev]`")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=PATIENCE)
         yield browser
         browser.close()

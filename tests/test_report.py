@@ -27,6 +27,8 @@ from hyperfactor.figures import style
 from hyperfactor.report import citation, drawing, finding, interval, learning, method
 from hyperfactor.report.page import LONGEST, Drawn, Section, _page, write_report
 
+from .chromium import PATIENCE
+
 VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "rect", "image", "stop", "circle", "line"}
 VERDICTS = ("holds", "fails", "undecided", "not measured")
 ROOT = Path(__file__).parents[1]
@@ -398,6 +400,7 @@ def shown(page: Path, browser: Any):
     def open_page(width: int, height: int, scheme: str = "light") -> Any:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         shown = context.new_page()
+        shown.set_default_timeout(PATIENCE)
         shown.complaints = []
         shown.on("console", lambda message: shown.complaints.append(message.text))
         shown.on("pageerror", lambda error: shown.complaints.append(str(error)))
@@ -464,6 +467,7 @@ def test_a_shortened_figure_looks_as_the_original(browser: Any):
     from PIL import Image
 
     opened, drawings = browser.new_page(viewport={"width": 800, "height": 500}), drawing.Drawings()
+    opened.set_default_timeout(PATIENCE)
     short = drawings.add(figure(150), "caption")
     original = style.save(figure(150), "svg").decode()
     look = "<style>body{margin:0;background:#fff} .letters{position:absolute} svg{width:800px;height:400px}</style>"

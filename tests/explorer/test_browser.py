@@ -11,8 +11,9 @@ import pytest
 from hyperfactor import RunSpec
 from hyperfactor.store.store import Store
 
+from ..chromium import PATIENCE
+
 SIZES = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
-LONG = 120_000  # milliseconds that anything may take on a busy machine
 NOISE = ("GPU stall", "willReadFrequently")  # remarks of the browser about drawing without a GPU
 Open = Callable[..., Any]
 
@@ -34,7 +35,7 @@ def visit(browser: Any, site: str) -> Iterator[Open]:
         contexts.append(context)
         context.route("**/*", guard)
         page = context.new_page()
-        page.set_default_timeout(LONG)
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(site + address)
