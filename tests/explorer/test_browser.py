@@ -31,7 +31,7 @@ def visit(browser: Any, site: str) -> Iterator[Open]:
             route.abort()
 
     def opened(address: str, size: str = "wide", scheme: str = "light") -> Any:
-        context = browser.new_context(viewport=SIZES[size], color_scheme=scheme)
+        context = browser.new_context(viewport=SIZES[size], color_scheme=scheme, has_touch=size == "phone")
         contexts.append(context)
         context.route("**/*", guard)
         page = context.new_page()
@@ -122,6 +122,32 @@ def test_a_drag_in_the_plane_draws_on_the_way_and_stays_where_it_ends(visit: Ope
     page.mouse.move(0, 0, steps=4)  # past the ends of both scales
     page.mouse.up()
     page.wait_for_function("document.querySelector('#drawing img').alt.includes('x -3.00, y 18.00')")
+
+
+def test_a_finger_drags_the_ring_and_scrolls_the_page_elsewhere(visit: Open, tiny: RunSpec):
+    page = visit(f"/run/{tiny.id}?x=5&y=9", size="phone")
+    page.wait_for_selector("#drawing img")
+    finger = page.context.new_cdp_session(page)
+
+    def swipe(start: tuple[float, float], end: tuple[float, float]) -> None:
+        finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": start[0], "y": start[1]}]})
+        for k in range(1, 9):
+            at = {name: a + (b - a) * k / 8 for name, a, b in zip("xy", start, end, strict=True)}
+            finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [at]})
+            page.wait_for_timeout(20)
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    start, end = place(page, "#plane", 5, 9), place(page, "#plane", 12, 3)
+    before = page.evaluate("scrollY")
+    swipe(start, end)
+    page.wait_for_function("document.querySelector('#drawing img').alt.includes('x 12.0')")
+    assert chosen(page) == pytest.approx([12, 3], abs=0.1)
+    assert page.evaluate("scrollY") == before
+    h, v = place(page, "#plane", 0, 15)
+    swipe((h, v), (h, v - 150))
+    page.wait_for_function("(before) => scrollY > before + 50", arg=before)
+    page.wait_for_timeout(300)
+    assert chosen(page) == pytest.approx([12, 3], abs=0.1)
 
 
 def test_two_visitors_do_not_disturb_each_other(visit: Open, tiny: RunSpec):

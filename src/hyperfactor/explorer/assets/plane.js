@@ -52,6 +52,7 @@ document.addEventListener('pointermove', (event) => {
 }, true);
 for (const end of ['pointerup', 'pointercancel']) {
   document.addEventListener(end, () => {
+    if (end === 'pointercancel') dragged = true; // the page scrolls
     if (drag?.from) drag = null; // a click
     else if (drag) drag.over = true;
   }, true);
