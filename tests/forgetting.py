@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hyperfactor import plugins
+from hyperfactor.experiments import EXPERIMENTS
+from hyperfactor.figures import FIGURES
 from hyperfactor.strict import Open
 
 
 @contextmanager
 def forgetting() -> Iterator[None]:
-    """After the block, forget the plug-ins that it loaded, with their kinds and experiments."""
-    experiments = getattr(sys.modules.get("hyperfactor.experiments"), "EXPERIMENTS", {})
-    tables = [plugins._LOADED, experiments, *(section.kinds for section in Open.__subclasses__())]
+    """After the block, forget the plug-ins that it loaded, with their kinds, experiments and figures."""
+    tables: list[dict] = [plugins._LOADED, EXPERIMENTS, FIGURES, *(section.kinds for section in Open.__subclasses__())]
     before, path, modules = [dict(table) for table in tables], list(sys.path), set(sys.modules)
     try:
         yield
