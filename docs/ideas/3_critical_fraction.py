@@ -55,7 +55,8 @@ for sigma in (0.5, 1.0, 1.5, 2.0):
 # **Answer.** For four neighbours the critical fraction is 0.593; for bumps it falls from about 0.4 (sigma 0.5) to 0.03
 # (sigma 2). Models do learn earlier from wider bumps, but only a little: the measured onset is at 0.035, 0.034, 0.032
 # and 0.030 of all bumps for these widths, see :doc:`/experiments`. So percolation gives the order of the onsets and not
-# their places.
+# their places. Of bumps, sums of stripes and a digit it does not give the order either: see
+# :doc:`/percolation_families`.
 
 figure = Figure(figsize=(5.5, 2.8), layout="constrained")
 axes = figure.subplots()

@@ -54,12 +54,14 @@ def _accuracy(axes: Axes, table: pl.DataFrame) -> None:
 
 
 def _against(axes: Axes, table: pl.DataFrame) -> None:
-    ends = np.array([0.003, 1.2])
+    ends = np.array([0.0007, 1.4])
     axes.plot(ends, ends, color=GREY, linewidth=0.6)
     for factor in (NEAR, 1 / NEAR):
         axes.plot(ends, factor * ends, color=GREY, linewidth=0.6, linestyle=":")
     for kind, onset, at in table.drop_nulls("onset").select("kind", "onset", f"at {PREDICTED:g}").iter_rows():
         colour, _, mark = _look(kind)
         axes.plot(at, onset, mark, color=colour, markersize=4, markerfacecolor="none")
-    axes.set(xlabel="fraction of which half hang together", ylabel="onset of learning (lambda)", xlim=ends, ylim=ends)
+    axes.set(
+        xlabel="fraction of which half hang together", ylabel="onset of learning (lambda)", xlim=ends, ylim=(0.007, 1.4)
+    )
     axes.set(xscale="log", yscale="log")
