@@ -177,7 +177,7 @@ def test_the_outlook_follows_the_pace_of_runs():
     assert outlook.share == pytest.approx(3 * whole / (3 * whole + 90))
 
 
-def test_a_loss_that_looks_at_numbers_counts_as_a_call_of_the_network(monkeypatch: pytest.MonkeyPatch):
+def test_a_loss_that_looks_at_numbers_is_counted(monkeypatch: pytest.MonkeyPatch):
     def loss(self: Decoder, images: torch.Tensor, condition: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return of_model(self, images, condition, generator) * (2 if images.max() > 0 else 1)
 

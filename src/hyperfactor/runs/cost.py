@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hyperfactor import plugins, rng
 from hyperfactor.errors import RequestError
@@ -71,7 +72,7 @@ def parameters(spec: RunSpec) -> int:
 def training(spec: RunSpec) -> int:
     """Floating-point operations of training: those of convolutions and matrix products.
 
-    A multiplication and an addition are two operations. They are counted without computing the network.
+    A multiplication and an addition are two operations. They are counted while the loss of one picture is computed.
     """
     return _counted(spec).training * spec.training.steps * spec.training.batch
 
@@ -82,21 +83,21 @@ def judging(spec: RunSpec) -> int:
 
 
 def _counted(spec: RunSpec) -> _Counts:
-    if (key := _sections(spec)) not in _COUNTED:
+    if (key := _network(spec)) not in _COUNTED:
         _COUNTED[key] = _count(spec)
     return _COUNTED[key]
 
 
 def _calls(spec: RunSpec) -> int:
     """Calls of the network for one drawing."""
-    if (key := _sections(spec)) not in _CALLS:
-        _CALLS[key] = _without_numbers(spec)[0].calls
+    if (key := (*_network(spec), spec.sampling.model_dump_json())) not in _CALLS:
+        _CALLS[key] = _without_numbers(spec).calls
     return _CALLS[key]
 
 
-def _sections(spec: RunSpec) -> tuple:
-    """What the generator of a spec depends on, without the seed."""
-    sections = (section.model_dump_json() for section in (spec.model, spec.diffusion, spec.sampling))
+def _network(spec: RunSpec) -> tuple:
+    """What the network of a spec and its loss depend on, without the seed."""
+    sections = (section.model_dump_json() for section in (spec.model, spec.diffusion))
     return (*sections, spec.data.picture.shape, spec.encoding.width(spec.data.picture.space()))
 
 
@@ -104,21 +105,19 @@ _COUNTED: dict[tuple, _Counts] = {}
 _CALLS: dict[tuple, int] = {}
 
 
-def _without_numbers(spec: RunSpec) -> tuple[Generator, tuple[Tensor, ...]]:
-    """The generator of a spec, and the arguments of its network for one picture, without memory for their numbers."""
+def _without_numbers(spec: RunSpec) -> Generator:
+    """The generator of a spec, without memory for its numbers."""
     with torch.device("meta"):
-        model = build_model(spec).to("meta")
-        return model, model.inputs(torch.empty(1, spec.encoding.width(spec.data.picture.space())))
+        return build_model(spec).to("meta")
 
 
 def _count(spec: RunSpec) -> _Counts:
-    model, inputs = _without_numbers(spec)
-    with torch.no_grad():
-        forward = _operations(lambda: model.network(*inputs))
-    try:
-        training = _operations(lambda: _loss(spec, model, "meta").backward())
-    except (RuntimeError, NotImplementedError):  # a loss that looks at numbers
-        training = _operations(lambda: model.network(*inputs).sum().backward())
+    model = build_model(spec)
+    inputs = model.inputs(torch.zeros(1, spec.encoding.width(spec.data.picture.space())))
+    with sdpa_kernel(SDPBackend.MATH):  # the counter does not know the CPU's fused attention
+        with torch.no_grad():
+            forward = _operations(lambda: model.network(*inputs))
+        training = _operations(lambda: _loss(spec, model).backward())
     return _Counts(_parameters(model), forward, training)
 
 
@@ -139,10 +138,10 @@ def _operations(call: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-def _loss(spec: RunSpec, model: Generator, device: str) -> Tensor:
+def _loss(spec: RunSpec, model: Generator) -> Tensor:
     """The loss of a model of a spec, of one black picture."""
-    images = torch.zeros(1, *spec.data.picture.shape, device=device)
-    condition = torch.zeros(1, spec.encoding.width(spec.data.picture.space()), device=device)
+    images = torch.zeros(1, *spec.data.picture.shape)
+    condition = torch.zeros(1, spec.encoding.width(spec.data.picture.space()))
     return model.loss(images, condition, rng.torch_stream(spec.seed, "cost.noise"))
 
 
@@ -153,7 +152,7 @@ def _parameters(model: Generator) -> int:
 def _kept(spec: RunSpec) -> int:
     """Bytes that the loss keeps for the gradient of one picture, without weights. Computes such a loss."""
     model = build_model(spec)
-    return kept(model, lambda: _loss(spec, model, "cpu"))
+    return kept(model, lambda: _loss(spec, model))
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,7 @@ def memory(spec: RunSpec) -> Memory:
         In bytes. The estimate itself takes little memory.
     """
     space, pixels = spec.data.picture.space(), math.prod(spec.data.picture.shape)
-    code, weights = spec.encoding.width(space), _parameters(_without_numbers(spec)[0])
+    code, weights = spec.encoding.width(space), _parameters(_without_numbers(spec))
     trained, drawn = len(spec.task.points), len(spec.task.judged())
     return Memory(
         data=min(task.KEPT, trained * 4 * pixels) + trained * (CODED * code if spec.task.keeps else 8 * len(space)),
