@@ -9,7 +9,7 @@ from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.images.family import Family
 from hyperfactor.images.gaussian import Bump
-from hyperfactor.percolation import graph_percolation, hanging_together, overlap_graph, site_percolation
+from hyperfactor.percolation import giant_component, graph_percolation, overlap_graph, site_percolation
 
 FAMILIES = [
     {"family": "bump", "sigma": 1.0},
@@ -101,7 +101,7 @@ def test_pictures_hang_together_as_the_overlap_of_bumps_says():
             labels = np.asarray(ndimage.label(square, np.ones((3, 3)))[0])  # pyright: ignore
             shares[n - 1] += np.bincount(labels.ravel())[1:].max() / n / 200
     expected = np.flatnonzero(shares < 0.5)[-1] + 2
-    found = hanging_together(pictures, (0.05, 0.9, 1e-30))
+    found = giant_component(pictures, (0.05, 0.9, 1e-30))
     assert found[0.05] == pytest.approx(expected, abs=3)
     assert found[0.9] is None  # no two bumps overlap as much
     assert found[1e-30] == 1  # all do

@@ -41,7 +41,7 @@ from hyperfactor.measures.additivity import additivity
 from hyperfactor.measures.dimension import participation_ratio
 from hyperfactor.measures.geometry import displacement_cosines
 from hyperfactor.measures.representation import Axis, Representation
-from hyperfactor.percolation.graph import hanging_together
+from hyperfactor.percolation.graph import giant_component
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.subjects.judge import summarize
@@ -218,7 +218,7 @@ def analyse(runs: Runs) -> Analysis:
     clusters = [
         {"factors": count, "threshold": threshold, "pictures": number}
         for count in counts
-        for threshold, number in hanging_together(pictures(count, most), THRESHOLDS, ORDERS).items()
+        for threshold, number in giant_component(pictures(count, most), THRESHOLDS, ORDERS).items()
     ]
     tables = {
         "accuracy": pl.concat(accuracy),

@@ -21,11 +21,20 @@ import polars as pl
 from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, Runs, few, preset_spec
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
 from hyperfactor.experiments.data_efficiency import exponent
-from hyperfactor.experiments.percolation_onset import LAMBDAS, PREDICTED, THRESHOLDS, TRAINING, Curve, onset, resampled
+from hyperfactor.experiments.percolation_onset import (
+    LAMBDAS,
+    PREDICTED,
+    THRESHOLDS,
+    TRAINING,
+    Curve,
+    curves,
+    onset,
+    resampled,
+)
 from hyperfactor.factors.regions import Everything
 from hyperfactor.images.digits import Digits
 from hyperfactor.images.gaussian import Bump, Sos
-from hyperfactor.percolation.graph import hanging_together
+from hyperfactor.percolation.graph import giant_component
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.subjects.judge import summarize
 
@@ -53,9 +62,9 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
 @cache
 def predicted(kind: str) -> dict[float, float]:
     """Return, by threshold, the fraction of a kind's pictures of which half hang together; 1 if they never do."""
-    data = KINDS[kind]
-    images = data["picture"].render(data["picture"].space().lattice(1.0, data.get("fixed", {})))
-    found = hanging_together(images, THRESHOLDS)
+    data = preset_spec("laptop", 0, data=KINDS[kind]).data
+    images = data.picture.render(data.lattice())
+    found = giant_component(images, THRESHOLDS)
     return {threshold: (number or len(images)) / len(images) for threshold, number in found.items()}
 
 
@@ -97,7 +106,7 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
     def measure(
         statistic: Callable[[np.ndarray], float], span: tuple[float, float] = (-math.inf, math.inf)
     ) -> list[Estimate]:
-        return [resampled(accuracy, seed, lambda curves: statistic(_onsets(curves)), span, "kind") for seed in seeds]
+        return [resampled(accuracy, seed, lambda found: statistic(_onsets(found)), span, "kind") for seed in seeds]
 
     def correlation(found: np.ndarray) -> float:
         return float(np.corrcoef(np.log(found), np.log(expected))[0, 1])
@@ -106,7 +115,7 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
         return float(np.exp(np.abs(np.log(found / expected)).max()))
 
     def power() -> list[Estimate]:
-        found = [_onsets(_curves(accuracy, seed)) for seed in seeds]
+        found = [_onsets([curve[:2] for curve in curves(accuracy, seed, "kind")]) for seed in seeds]
         return [exponent(np.tile(expected, len(seeds)), np.concatenate(found))]
 
     figure = "percolation_families"
@@ -135,15 +144,9 @@ def _earlier(kinds: Sequence[str], sigma: float) -> Callable[[np.ndarray], float
     return lambda found: float(found[bump] - found[stripes])
 
 
-def _curves(accuracy: pl.DataFrame, seed: int) -> list[Curve]:
-    """Return the curves of one seed, in the order of kinds."""
-    of_seed = accuracy.filter(pl.col("seed") == seed).sort("kind", "fraction").partition_by("kind")
-    return [(of_one["fraction"].to_numpy(), of_one["right"].to_numpy()) for of_one in of_seed]
-
-
-def _onsets(curves: Sequence[Curve]) -> np.ndarray:
+def _onsets(found: Sequence[Curve]) -> np.ndarray:
     """Return the onset of each curve; 1 for a curve that has none."""
-    return np.array([onset(*curve) or 1.0 for curve in curves])
+    return np.array([onset(*curve) or 1.0 for curve in found])
 
 
 EXPERIMENT = Experiment(

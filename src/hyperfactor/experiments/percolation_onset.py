@@ -191,6 +191,12 @@ def simulated(sigmas: list[float], side: int, count: int) -> pl.DataFrame:
 Curve = tuple[np.ndarray, np.ndarray]  # fractions, shares right
 
 
+def curves(accuracy: pl.DataFrame, seed: int, by: str = "sigma") -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return fractions, shares right and numbers of drawings of one seed's models, for each value of a column."""
+    of_seed = accuracy.filter(pl.col("seed") == seed).sort(by, "fraction").partition_by(by)
+    return [tuple(of_one[name].to_numpy() for name in ("fraction", "right", "n")) for of_one in of_seed]  # pyright: ignore[reportReturnType]
+
+
 def resampled(
     accuracy: pl.DataFrame,
     seed: int,
@@ -216,12 +222,11 @@ def resampled(
     by : str
         The column, in place of sigma, whose values have a curve each.
     """
-    of_seed = accuracy.filter(pl.col("seed") == seed).sort(by, "fraction").partition_by(by)
-    curves = [tuple(of_one[name].to_numpy() for name in ("fraction", "right", "n")) for of_one in of_seed]
+    found = curves(accuracy, seed, by)
     generator = rng.stream(seed, "onset.resampled")
-    drawn = [statistic([(at, generator.binomial(n, p) / n) for at, p, n in curves]) for _ in range(RESAMPLED)]
+    drawn = [statistic([(at, generator.binomial(n, p) / n) for at, p, n in found]) for _ in range(RESAMPLED)]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    measured = statistic([(at, p) for at, p, _ in curves])
+    measured = statistic([(at, p) for at, p, _ in found])
     return Estimate(measured, float(low), float(high), "bootstrap over drawings", span)
 
 

@@ -1,7 +1,7 @@
 """Percolation: at which density do overlapping things form a connected whole? No model is involved."""
 
 from hyperfactor.percolation.boolean import FillingCurve, boolean_model, critical_filling
-from hyperfactor.percolation.graph import graph_percolation, hanging_together, overlap_graph
+from hyperfactor.percolation.graph import giant_component, graph_percolation, overlap_graph
 from hyperfactor.percolation.lattice import (
     Estimate,
     PercolationCurve,
@@ -19,8 +19,8 @@ __all__ = [
     "critical_filling",
     "critical_fraction",
     "discrete_overlap",
+    "giant_component",
     "graph_percolation",
-    "hanging_together",
     "neighbours",
     "overlap",
     "overlap_graph",

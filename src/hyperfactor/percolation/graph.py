@@ -121,7 +121,7 @@ def graph_percolation(graph: sparse.csr_array, seed: int = 0) -> PercolationCurv
     return PercolationCurve(occupied, largest, second / nodes)
 
 
-def hanging_together(
+def giant_component(
     images: Float[np.ndarray, "n ..."], thresholds: Sequence[float], orders: int = 20
 ) -> dict[float, float | None]:
     """Find the number of random pictures above which at least half of them are in one cluster.
