@@ -26,7 +26,6 @@ from hyperfactor.measures.steps import defined, matched, part, same_steps, some,
 from hyperfactor.measures.subspaces import VARIANCE, Subspaces, overlaps, overlaps_of_pairs
 
 CURVES = 256  # largest number of a factor's curves whose subspaces are compared
-NOISE = 1024  # lattice points from which the covariance of the noise is estimated
 LEVELS = (np.arange(200) + 0.5) / 200  # levels of the quantiles between which the bootstrap takes distances
 TIE = 9  # decimals of a distance: shapes whose distances differ by less are equally near
 SHUFFLED = "shuffled points"  # R's own points, in random order
@@ -330,7 +329,7 @@ def _grouped(
     """
     names = given.names
     found: dict[str, list[np.ndarray]] = {}
-    spaces = [Subspaces(of, _noise(whole, seed), VARIANCE) for of in curves] if len(whole.values) > 1 else []
+    spaces = [Subspaces(of, VARIANCE) for of in curves] if len(whole.values) > 1 else []
     for p, q in combinations_with_replacement(range(len(names)), 2):
         apart = 1 - (spaces[q].overlaps(curves[p]) if spaces else overlaps(curves[p][0], curves[q][0], VARIANCE))
         rows = [np.delete(row, i) for i, row in enumerate(apart)] if p == q else list(apart)
@@ -388,13 +387,6 @@ def _same_curves(curves: Float[np.ndarray, "m c n d"]) -> float:
     """The mean orthogonality, as of single readings, of a curve in one reading with itself in the next."""
     pairs = zip(curves, np.roll(curves, -1, axis=0), strict=True)
     return float(np.mean([1 - overlaps_of_pairs(a, b, VARIANCE) for a, b in pairs]))
-
-
-def _noise(whole: Normalised, seed: int) -> Float[np.ndarray, "s d"]:
-    """Return the noise of one reading at NOISE lattice points: the difference of two, divided by the root of 2."""
-    flat = whole.values.reshape(len(whole.values), -1, whole.values.shape[-1])
-    chosen = some(np.arange(flat.shape[1]), NOISE, rng.stream(seed, "geometry.noise"))
-    return (flat[0, chosen] - flat[1, chosen]) / math.sqrt(2)
 
 
 def _mean(cosines: Float[np.ndarray, "n *c"]) -> Float[np.ndarray, "*c"]:

@@ -74,21 +74,24 @@ def noise_variance(vectors: Float[np.ndarray, "m *n d"]) -> float:
 def squared_lengths(vectors: Float[np.ndarray, "m k *n d"]) -> Float[np.ndarray, "k *n"]:
     """Return |s|^2 of each vector's signal; |u|^2 for a single reading.
 
-    The estimate <u, u> of one vector may be near 0, or below, by chance. It is shrunk towards the mean of similar
-    vectors, such as the same step on other curves. That mean is shrunk towards the mean of all vectors. A result below
-    its standard error becomes 0: noise hides the vector.
+    The estimate <u, u> of one vector may be near 0, or below, by chance. It is shrunk towards the sum of two effects,
+    that of the step and that of the curve, which are shrunk towards the mean of all vectors. A result below its
+    standard error becomes 0: noise hides the vector.
 
     Parameters
     ----------
     vectors : (m, k, ..., d)
-        Readings first; vectors with the same index on the second axis are similar.
+        Readings first, then the k steps of each curve.
     """
     found = inner(vectors, vectors)
     if len(vectors) == 1:
         return found
-    noise, rows = noise_variance(vectors), found.reshape(len(found), -1)
-    means, error = _shrunk(rows.mean(axis=1), np.asarray(rows.mean()), noise / rows.shape[1], noise / rows.size)
-    lengths, error = _shrunk(rows, means[:, None], noise, error)
+    noise, lengths = noise_variance(vectors), found.reshape(len(found), -1)
+    steps, curves = lengths.shape
+    mean, of_mean = np.asarray(lengths.mean()), noise / lengths.size
+    by_step, of_step = _shrunk(lengths.mean(axis=1), mean, noise / curves, of_mean)
+    by_curve, of_curve = _shrunk(lengths.mean(axis=0), mean, noise / steps, of_mean)
+    lengths, error = _shrunk(lengths, by_step[:, None] + by_curve - mean, noise, of_step + of_curve + of_mean)
     return np.where(lengths >= np.sqrt(error), lengths, 0.0).reshape(found.shape)
 
 

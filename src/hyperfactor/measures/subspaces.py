@@ -10,6 +10,7 @@ from hyperfactor.measures.readings import inner
 
 VARIANCE = 0.95  # share of a curve's variance that its leading principal subspace holds
 BLOCK = 2**22  # numbers that are held at a time, to limit memory
+LEAST = 0.25  # least share of itself that a subspace is taken to keep under noise
 ROUNDING = 1e-13  # share of the largest variance below which a variance is rounding
 
 
@@ -77,7 +78,7 @@ def _inside(
     A: Float[np.ndarray, "m a n d"], directions: Float[np.ndarray, "b r d"], leading: Bool[np.ndarray, "b r"]
 ) -> Float[np.ndarray, "a b"]:
     """Return n times the variance of each curve of A along the leading directions of each subspace."""
-    basis = _trimmed(directions * leading[..., None], leading)  # (b, r', d)
+    basis = (directions * leading[..., None])[:, : leading.sum(axis=1).max()]  # (b, r', d)
     b, r, d = basis.shape
     m, _, n, _ = A.shape
     at_once = max(1, BLOCK // (n * b * r))
@@ -92,56 +93,43 @@ def _inside(
     return np.concatenate(inside)
 
 
-def _trimmed(directions: Float[np.ndarray, "b r d"], leading: Bool[np.ndarray, "b r"]) -> Float[np.ndarray, "b k d"]:
-    """Return the first directions of each curve, as many as the largest number of leading ones."""
-    return directions[:, : leading.sum(axis=1).max()]
-
-
-def _across(along: Float[np.ndarray, "m *n"]) -> Float[np.ndarray, "*n"]:
-    """Return the squares of numbers, taken across readings."""
-    m = len(along)
-    return along[0] ** 2 if m == 1 else (along.sum(axis=0) ** 2 - np.sum(along**2, axis=0)) / (m * (m - 1))
-
-
 class Subspaces:
     """The leading principal subspaces of curves, from several readings of them.
 
-    The subspace of the mean of all readings but h is turned by their noise. It holds a share `kept` of the variance
-    that the curve itself has in the subspace without noise. The reading h measures this share: its variance along those
-    directions, minus the noise that it has there. The subspace holds the same share of another curve that lies in the
-    true subspace, so dividing by `kept` corrects both. A curve outside leaks in; the leak falls as 1 / readings, and is
-    removed by comparison with the mean of all readings (the jackknife of Quenouille, Biometrika 43 (1956) 353).
+    Noise has two effects. It adds its own variance to a curve, in expectation as much to each combination of the
+    points, because their noise is independent; this is subtracted before the leading directions are counted. And it
+    turns the directions. In many dimensions, a direction with variance s of l points keeps the share
+    1 / (1 + tau^2 / (m l s)) of itself in the mean of m readings, if tau^2 is the noise of a point in one reading
+    (Paul, Statistica Sinica 17 (2007) 1617). So the inverse of the share of another curve inside is linear in 1 / m; a
+    line through its values for all readings and for all but one leads to the value without noise. Where more readings
+    give a smaller share, curves outside leak in. The leak falls as 1 / m, and the line is that of the share itself (the
+    jackknife of Quenouille, Biometrika 43 (1956) 353).
 
     Parameters
     ----------
     B : (m, b, l, d)
         Readings of b curves of l points.
-    noise : (s, d)
-        Samples of the noise of one reading.
     variance : float
         Share of a curve's variance that its subspace holds.
     """
 
-    def __init__(self, B: Float[np.ndarray, "m b l d"], noise: Float[np.ndarray, "s d"], variance: float):
+    def __init__(self, B: Float[np.ndarray, "m b l d"], variance: float):
         B = B - B.mean(axis=2, keepdims=True)
-        m, points = len(B), B.shape[2]
-        whole = inner(B, B).sum(axis=1)[:, None]  # (b, 1)
-        total = B.sum(axis=0)
-        self.all = _principal(total / m)[1]
+        m, total = len(B), B.sum(axis=0)
+        power, self.all = _principal(total / m)
         self.fewer = [_principal((total - one) / (m - 1))[1] for one in B]
-        power = _across(B @ self.all.swapaxes(1, 2)).sum(axis=1)
+        whole = inner(B, B).sum(axis=1)[:, None]  # (b, 1)
+        varied = min(B.shape[2] - 1, B.shape[3])  # directions along which centred points can vary
+        power[:, :varied] -= (power.sum(axis=1, keepdims=True) - whole) / varied
+        power[:, varied:] = 0
         self.leading = _leading(power, whole, variance)
-        inside = np.clip(np.sum(power * self.leading, axis=1) / whole[:, 0], variance, 1) * whole[:, 0]
-        most = self.leading.sum(axis=1).max()
-        held = np.zeros((len(power), most))
-        for one, others in zip(B, (_trimmed(of, self.leading) for of in self.fewer), strict=True):
-            chance = np.mean((noise @ others.reshape(-1, others.shape[-1]).T) ** 2, axis=0).reshape(held.shape)
-            held += (np.sum((one @ others.swapaxes(1, 2)) ** 2, axis=1) - (points - 1) * chance) / m
-        self.kept = float(np.clip(np.sum(held * self.leading[:, :most]) / np.sum(inside), 0.05, 1))
 
     def overlaps(self, A: Float[np.ndarray, "m a n d"]) -> Float[np.ndarray, "a b"]:
         """Return the share of the variance of each curve of A inside, without bias to the first order of the noise."""
         A = A - A.mean(axis=2, keepdims=True)
-        fewer = np.mean([_inside(A, directions, self.leading) for directions in self.fewer], axis=0)
-        leak = len(A) * (_inside(A, self.all, self.leading) - fewer).clip(max=0)
-        return (fewer / self.kept + leak) / inner(A, A).sum(axis=1)[:, None]
+        m, whole = len(A), inner(A, A).sum(axis=1)[:, None]
+        every = _inside(A, self.all, self.leading) / whole
+        fewer = np.mean([_inside(A, directions, self.leading) for directions in self.fewer], axis=0) / whole
+        if 0 < fewer.mean() < every.mean():
+            return every / max(LEAST, m - (m - 1) * every.mean() / fewer.mean())
+        return m * every - (m - 1) * fewer
