@@ -13,6 +13,7 @@ import polars as pl
 import torch
 
 from hyperfactor import RunSpec
+from hyperfactor.measures.geometry import hyper_factorized_torus
 from hyperfactor.subjects.judge import judge
 
 Rule = Callable[[RunSpec, np.ndarray, np.random.Generator], np.ndarray]
@@ -136,3 +137,9 @@ def coarser(specs: Mapping[str, RunSpec], **data: Any) -> dict[str, RunSpec]:
         role: RunSpec.parse({**(plain := spec.model_dump()), "data": {**plain["data"], **data}})
         for role, spec in specs.items()
     }
+
+
+def place_code(side: int) -> np.ndarray:
+    """A unit for each pair of values, with its neighbours: the paper's signature, without noise."""
+    ring = hyper_factorized_torus(side, 1.0)[:, 0, :side]
+    return np.einsum("iu,jv->ijuv", ring, ring).reshape(side, side, -1)

@@ -13,10 +13,10 @@ from hyperfactor.experiments.base import Result
 from hyperfactor.figures import draw
 from hyperfactor.figures.hyperfactorization import LINES, PREDICTIONS
 from hyperfactor.generators.paths import SamplingSpec
-from hyperfactor.measures.geometry import clifford_torus, hyper_factorized_torus
+from hyperfactor.measures.geometry import clifford_torus
 
 from ..figures import reading
-from .fakes import FakeRun, fails, interpolates
+from .fakes import FakeRun, fails, interpolates, place_code
 
 SIDE, D = 16, 64
 ROLE = "sample 16 wraps"
@@ -59,12 +59,6 @@ def said(claims: Any) -> dict[str, str]:
     return {claim.id.removeprefix("sample.16.wraps."): claim.verdict for claim in claims}
 
 
-def place_code() -> np.ndarray:
-    """A unit for each pair of values, with its neighbours: the paper's signature, without noise."""
-    ring = hyper_factorized_torus(SIDE, 1.0)[:, 0, :SIDE]
-    return np.einsum("iu,jv->ijuv", ring, ring).reshape(SIDE, SIDE, -1)
-
-
 def test_noise_that_makes_the_signature_is_told_from_the_code():
     claims, tables, _ = analysed(Noisy(clifford_torus(SIDE), 0.3))
     found = said(claims)
@@ -86,7 +80,7 @@ def test_noise_that_makes_the_signature_is_told_from_the_code():
 
 @pytest.mark.parametrize("share", [0.0, 0.1])
 def test_a_code_that_has_the_signature_keeps_it_without_noise(share):
-    found = said(analysed(Noisy(place_code(), share))[0])
+    found = said(analysed(Noisy(place_code(SIDE), share))[0])
     assert {found[f"corrected.{name}"] for name in ("orthogonality", "parallelism", "dimension")} == {"holds"}
     assert found["left"] == "holds"
     assert share or {found[f"plain.{name}"] for name in ("orthogonality", "parallelism", "dimension")} == {"holds"}

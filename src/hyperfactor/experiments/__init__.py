@@ -1,6 +1,7 @@
 """The experiments, by name, in the order in which they are listed and run."""
 
 from hyperfactor.errors import RequestError
+from hyperfactor.experiments.ancestral import EXPERIMENT as ANCESTRAL
 from hyperfactor.experiments.architectures import EXPERIMENT as ARCHITECTURES
 from hyperfactor.experiments.base import Experiment, Result, preset_spec, share, unmet
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
@@ -42,6 +43,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         PERCOLATION_ONSET,
         INTERPOLATION,
         EXTERIOR,
+        ANCESTRAL,
         ARCHITECTURES,
         MANY_FACTORS,
         PERCOLATION_FAMILIES,

@@ -55,8 +55,6 @@ WATCHED = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # shares of training after
 LAYERS = ("down3", "bottleneck", "up1", "up2")
 LAYER = "up1"
 DRAWN = SamplingSpec(sampler="ddim", steps=20)
-ANCESTRAL = SamplingSpec(sampler="ddpm", steps=1000)
-COMPARED = ("epsilon", 16, "wraps")  # this recipe is also drawn with ANCESTRAL, at every other lattice value
 DRAWINGS = 8  # drawings of each lattice point at the end of training
 FEWEST = 2  # drawings before, and the fewest that can be corrected
 EVERY = {16: 1, 32: 2}  # step between the watched steps that are examined, by side
@@ -346,15 +344,11 @@ def examine(role: str, run: Run) -> Examined:
     count, how = (FEWEST, run.spec.sampling) if few_points else (DRAWINGS, DRAWN)
     end = draw_readings(run, last, count, apart, LAYERS, how)
     truth = draw_readings(run, last, 1, apart, [LAYER], None)
-    drawn = [end, truth]
-    if role == " ".join(map(str, COMPARED)) and not few_points:
-        ancestral = draw_readings(run, last, FEWEST, 2 * apart, [LAYER], ANCESTRAL)
-        drawn += [ancestral, end.part(FEWEST, 2, [LAYER])]
     rows, claimed = [], []
-    for of in drawn:
+    for of in (end, truth):
         for layer in of.readings:
             for kind, k, geometry in measure(of, layer, MEANS):
-                rows.append(_row(role, of, layer, kind, k, geometry))
+                rows.append(as_row(role, of, layer, kind, k, geometry))
                 if of is end and layer == LAYER:
                     claimed.append(geometry)
     plain, corrected = claimed[0], claimed[-1]
@@ -417,15 +411,15 @@ def _along(
     for draw, draw_truth in views:
         drawn, of_truth = draw(), draw_truth()
         (_, _, plain), (_, _, corrected) = measure(drawn, LAYER)
-        rows.append(_row(role, drawn, LAYER, "plain", 1, plain))
-        rows.append(found := _row(role, drawn, LAYER, "corrected", FEWEST, corrected))
+        rows.append(as_row(role, drawn, LAYER, "plain", 1, plain))
+        rows.append(found := as_row(role, drawn, LAYER, "corrected", FEWEST, corrected))
         if np.isfinite(found["signature"]) and most < found["noise"] <= CORRECTS:
             most, noisiest = found["noise"], (plain, corrected)
-        rows += [_row(role, of_truth, LAYER, kind, k, geometry) for kind, k, geometry in measure(of_truth, LAYER)]
+        rows += [as_row(role, of_truth, LAYER, kind, k, geometry) for kind, k, geometry in measure(of_truth, LAYER)]
     return rows, noisiest and less(*(geometry.signature() for geometry in noisiest))
 
 
-def _row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry: Geometry) -> dict[str, Any]:
+def as_row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry: Geometry) -> dict[str, Any]:
     """Return the row of one measurement, without values if the readings have nothing in common but noise."""
     about = {
         "recipe": role, "seed": drawn.seed, "step": drawn.step, "source": drawn.source, "layer": layer,

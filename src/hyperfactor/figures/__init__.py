@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import (
+    ancestral,
     composition,
     data_efficiency,
     emergence,
@@ -37,6 +38,7 @@ FIGURES: dict[str, dict[str, Callable[[Result], Figure]]] = {
         "8": hyperfactorization.figure_8,
         "noise": hyperfactorization.figure_noise,
     },
+    "ancestral": {"ancestral": ancestral.figure_ancestral},
     "interpolation": {"11": interpolation.figure_11},
     "emergence": {"emergence": emergence.figure_emergence},
     "many_factors": {"many_factors": many_factors.figure_many_factors},
