@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -107,6 +108,31 @@ def test_a_damaged_one_is_computed_again(tmp_path: Path):
     before = len(calls)
     ask(calls, Folder(tmp_path))
     assert len(calls) == before + 1
+
+
+def test_an_analysis_in_parts_that_was_interrupted_continues(tmp_path: Path):
+    plain, done, interrupts = experiment([]), [], [KeyboardInterrupt]
+
+    def in_parts(runs, keep):
+        found = {}
+        for part in "ab":
+            found[part] = keep(part, OTHERS, lambda of, part=part: (done.append(part), plain.analyse(of))[1])
+            if interrupts:
+                raise interrupts.pop()
+        claims, tables, arrays = found["a"]
+        return claims, dict.fromkeys(found, tables["t"]), arrays
+
+    whole = replace(plain, in_parts=in_parts)
+    with pytest.raises(KeyboardInterrupt):
+        whole.result("smoke", (0, 1), RUNS, Folder(tmp_path))  # pyright: ignore[reportArgumentType]
+    assert Store(tmp_path).results() == []
+    for _ in range(2):
+        found = whole.result("smoke", (0, 1), RUNS, Folder(tmp_path))  # pyright: ignore[reportArgumentType]
+        assert done == ["a", "b"]
+        assert list(found.tables) == ["a", "b"]
+    (kept,) = Store(tmp_path).results()  # parts are not listed
+    assert (kept.question.part, kept.question.runs) == ("", {"a": ("1f", "2f")})
+    assert list(results.damaged(Folder(tmp_path))) == []
 
 
 def test_a_store_that_cannot_be_written_keeps_nothing(tmp_path: Path):

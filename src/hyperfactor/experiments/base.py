@@ -91,6 +91,8 @@ def is_smoke(*runs: Run) -> bool:
 
 
 Analysis = tuple[list[Claim], dict[str, pl.DataFrame], dict[str, np.ndarray]]
+Runs = Mapping[str, Sequence[Run]]  # role -> the run of each seed; later roles of a search may lack some
+Keep = Callable[[str, Runs, Callable[[Runs], Analysis]], Analysis]  # name of a part, its runs, its analysis
 
 
 @dataclass(frozen=True)
@@ -216,9 +218,6 @@ def _seconds(notes: Sequence[RunNote]) -> float:
     return sum(sum(of_run.values()) for of_run in {note.id: note.manifest["seconds"] for note in notes}.values())
 
 
-Runs = Mapping[str, Sequence[Run]]  # role -> the run of each seed; later roles of a search may lack some
-
-
 def unmet(runs: Runs, roles: Sequence[str], *held_out: str) -> list[str]:
     """List the reasons against judging models by their drawings of held-out regions.
 
@@ -319,6 +318,9 @@ class Experiment:
         experiment's largest network is trained in that time.
     beyond : bool
         Whether it asks what the paper leaves open. Such an experiment runs only if it is named.
+    in_parts : function, optional
+        `in_parts(runs, keep)` is called in place of `analyse(runs)`. `keep(name, part, analyse)` returns
+        `analyse(part)` of a part of the runs, and the store keeps it, so that an interrupted analysis continues.
     """
 
     name: str
@@ -331,6 +333,7 @@ class Experiment:
     search: Callable[[str], str] = lambda _role: ""
     analysis: Callable[[str], int] = lambda _preset: 0
     beyond: bool = False
+    in_parts: Callable[[Runs, Keep], Analysis] | None = None
 
     def result(self, preset: str, seeds: Sequence[int], runs: Runs, files: Files | None = None) -> Result:
         """Analyse finished runs, or take the result of them that a store keeps.
@@ -347,18 +350,22 @@ class Experiment:
             Files of the store where results are kept. Default: none are kept.
         """
         began = time.perf_counter()
-        notes = tuple(
-            RunNote(role, run.spec.seed, run.id, run.spec.model_dump(mode="json"), run.manifest)
-            for role, of_role in runs.items()
-            for run in of_role
-        )
-        analysis = self.kept(preset, seeds, runs, files) if files else None
-        if analysis is None:
-            analysis = self.analyse(runs)
+
+        def keep(part: str, runs: Runs, analyse: Callable[[Runs], Analysis]) -> Analysis:
+            question = self._question(preset, seeds, runs, part)
+            if files and (found := _kept(files, question)):
+                return found
+            analysis = analyse(runs)
             if files:
                 with suppress(MachineError, WriteError):  # the store can only be read
-                    results.save(files, self._question(preset, seeds, runs), _content(analysis, notes))
-        claims, tables, arrays = analysis
+                    results.save(files, question, _content(analysis, _notes(runs)))
+            return analysis
+
+        def whole(runs: Runs) -> Analysis:
+            return self.in_parts(runs, keep) if self.in_parts else self.analyse(runs)
+
+        claims, tables, arrays = keep("", runs, whole)
+        notes = _notes(runs)
         seconds = time.perf_counter() - began + _seconds(notes)
         return Result(self.name, preset, tuple(seeds), seconds, tuple(claims), tables, arrays, notes)
 
@@ -367,11 +374,23 @@ class Experiment:
 
         The parameters are those of `result`.
         """
-        try:
-            return _analysis(results.load(files, self._question(preset, seeds, runs).key()))
-        except (MachineError, StoreError):
-            return None
+        return _kept(files, self._question(preset, seeds, runs))
 
-    def _question(self, preset: str, seeds: Sequence[int], runs: Runs) -> Question:
+    def _question(self, preset: str, seeds: Sequence[int], runs: Runs, part: str = "") -> Question:
         ids = {role: tuple(run.id for run in of_role) for role, of_role in runs.items()}
-        return Question(self.name, preset, tuple(seeds), ids)
+        return Question(self.name, preset, tuple(seeds), ids, part)
+
+
+def _notes(runs: Runs) -> tuple[RunNote, ...]:
+    return tuple(
+        RunNote(role, run.spec.seed, run.id, run.spec.model_dump(mode="json"), run.manifest)
+        for role, of_role in runs.items()
+        for run in of_role
+    )
+
+
+def _kept(files: Files, question: Question) -> Analysis | None:
+    try:
+        return _analysis(results.load(files, question.key()))
+    except (MachineError, StoreError):
+        return None

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import polars as pl
 
-from hyperfactor.experiments.base import Analysis, Experiment, Runs, few
+from hyperfactor.experiments.base import Analysis, Experiment, Keep, Runs, few
 from hyperfactor.experiments.claims import Claim
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
@@ -94,7 +95,8 @@ class Matrix:
             question=question,
             figures=(self.name,),
             specs=self.specs,
-            analyse=self.analyse,
+            analyse=partial(self.analyse, keep=_at_once),
+            in_parts=self.analyse,
             search=self.search,
             more=self.more,
             searched=self.searched,
@@ -132,15 +134,23 @@ class Matrix:
         _, test, inner = self._of(role)
         return self.tested[test].searched(preset, inner)
 
-    def analyse(self, runs: Runs) -> Analysis:
-        """Return every claim of every experiment under every choice, and a table of them."""
+    def analyse(self, runs: Runs, keep: Keep) -> Analysis:
+        """Return every claim of every experiment under every choice, and a table of them.
+
+        Parameters
+        ----------
+        runs : mapping of str to sequence of Run
+            The runs, by role.
+        keep : function
+            As for `Experiment.in_parts`; a part is an experiment under a choice.
+        """
         groups: dict[tuple[str, str], dict[str, Sequence[Run]]] = {}
         for role, of_role in runs.items():
             choice, test, inner = self._of(role)
             groups.setdefault((choice.name, test), {})[inner] = of_role
         claims, rows = [], []
         for (name, test), of_group in groups.items():
-            for found in self.tested[test].analyse(of_group)[0]:
+            for found in keep(BETWEEN.join((name, test)), of_group, self._claims(test))[0]:
                 claims.append(self._named(found, name, test, of_group))
                 low, high = found.interval or (None, None)
                 rows.append(
@@ -152,6 +162,10 @@ class Matrix:
                 )  # fmt: skip
         return claims, {"matrix": pl.DataFrame(rows, infer_schema_length=None)}, {}
 
+    def _claims(self, test: str) -> Callable[[Runs], Analysis]:
+        """Return the analysis of an experiment without its tables and arrays, which the matrix does not show."""
+        return lambda runs: (self.tested[test].analyse(runs)[0], {}, {})
+
     def _of(self, role: str) -> tuple[Choice, str, str]:
         """Return the choice, the experiment, and the role in it."""
         name, test, inner = role.split(BETWEEN, 2)
@@ -162,6 +176,10 @@ class Matrix:
         return replace(
             found, id=f"{choice}: {found.id}", statement=f"{choice}: {found.statement}", figure=self.name, roles=roles
         )
+
+
+def _at_once(_part: str, runs: Runs, analyse: Callable[[Runs], Analysis]) -> Analysis:
+    return analyse(runs)
 
 
 def _outer(choice: Choice, test: str, specs: Mapping[str, RunSpec]) -> dict[str, RunSpec]:

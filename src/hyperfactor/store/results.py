@@ -52,18 +52,21 @@ class Question:
         Seeds of the runs.
     runs : dict of str to tuple of str
         For each role, the ids of its runs.
+    part : str
+        Name of a part of the experiment's analysis; empty for the whole.
     """
 
     experiment: str
     preset: str
     seeds: tuple[int, ...]
     runs: dict[str, tuple[str, ...]]
+    part: str = ""
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:
         """A question from plain data. Raises `LookupError` or `TypeError` if the data is not a question."""
         runs = {role: tuple(ids) for role, ids in dict(data["runs"]).items()}
-        return cls(data["experiment"], data["preset"], tuple(data["seeds"]), runs)
+        return cls(data["experiment"], data["preset"], tuple(data["seeds"]), runs, data.get("part", ""))
 
     def key(self) -> str:
         """16 hexadecimal digits, which name the result of this question with today's code."""
@@ -181,7 +184,7 @@ def load(files: Files, key: str) -> Content:
 
 
 def kept(files: Files) -> list[Kept]:
-    """The results of a store, oldest first. Results that cannot be read are left out."""
+    """The results of a store, oldest first. Parts of results, and results that cannot be read, are left out."""
     found = []
     for name in files.children(FOLDER):
         if name.endswith(".json"):
@@ -189,7 +192,7 @@ def kept(files: Files) -> list[Kept]:
                 found.append(_kept(_about(files, name.removesuffix(".json"))))
             except (StoreError, MachineError):
                 continue
-    return sorted(found, key=lambda one: (one.made, one.key))
+    return sorted((one for one in found if not one.question.part), key=lambda one: (one.made, one.key))
 
 
 def resolve(files: Files, prefix: str) -> Kept:
