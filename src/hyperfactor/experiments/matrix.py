@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import polars as pl
@@ -95,7 +94,7 @@ class Matrix:
             question=question,
             figures=(self.name,),
             specs=self.specs,
-            analyse=partial(self.analyse, keep=_at_once),
+            analyse=lambda runs: self.analyse(runs, _at_once),
             in_parts=self.analyse,
             search=self.search,
             more=self.more,
