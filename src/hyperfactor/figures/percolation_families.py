@@ -62,6 +62,6 @@ def _against(axes: Axes, table: pl.DataFrame) -> None:
         colour, _, mark = _look(kind)
         axes.plot(at, onset, mark, color=colour, markersize=4, markerfacecolor="none")
     axes.set(
-        xlabel="fraction of which half hang together", ylabel="onset of learning (lambda)", xlim=ends, ylim=(0.007, 1.4)
+        xlabel="percolation: half in one cluster (lambda)", ylabel="onset of learning (lambda)", xlim=ends, ylim=(0.007, 1.4)
     )
     axes.set(xscale="log", yscale="log")
