@@ -61,7 +61,5 @@ def _against(axes: Axes, table: pl.DataFrame) -> None:
     for kind, onset, at in table.drop_nulls("onset").select("kind", "onset", f"at {PREDICTED:g}").iter_rows():
         colour, _, mark = _look(kind)
         axes.plot(at, onset, mark, color=colour, markersize=4, markerfacecolor="none")
-    axes.set(
-        xlabel="percolation: half in one cluster (lambda)", ylabel="onset of learning (lambda)", xlim=ends, ylim=(0.007, 1.4)
-    )
-    axes.set(xscale="log", yscale="log")
+    axes.set(xlabel="percolation: half in one cluster (lambda)", ylabel="onset of learning (lambda)")
+    axes.set(xlim=ends, ylim=(0.007, 1.4), xscale="log", yscale="log")
