@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from hyperfactor.colours import GREY
 from hyperfactor.experiments.ancestral import APART, READ, SIDE
 from hyperfactor.experiments.base import Result
+from hyperfactor.experiments.hyperfactorization import LAYER
 from hyperfactor.figures import style
 from hyperfactor.figures.hyperfactorization import PREDICTIONS
 
@@ -21,7 +22,8 @@ def figure_ancestral(result: Result) -> Figure:
     without noise. (c) The share of the variance that is noise. Solid grey: equal; dotted grey: 0.1 apart.
     """
     table = result.tables["geometry"]
-    figure = style.new(style.PAGE, 2.9, f"{style.about(result)}; layer up1; {SIDE} x {SIDE} points, 2 drawings of each")
+    note = f"{style.about(result)}; layer {LAYER}; {SIDE} x {SIDE} points, 2 drawings of each"
+    figure = style.new(style.PAGE, 2.9, note)
     panels = figure.subplots(1, 3)
     for axes, kind, letter in zip(panels, READ, "ab", strict=False):
         _against(axes, table.filter(pl.col("kind") == kind), "signature")
