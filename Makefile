@@ -57,7 +57,7 @@ REPORT := hyperfactor-report
 EVERY := torus hyperfactorization composition data_efficiency percolation_onset interpolation exterior ancestral many_factors percolation_families emergence
 results: .venv/.ready  ## docs/results.md and the committed figures: all experiments with three seeds (more than three hours on two cores)
 	$(BIN)/hyperfactor reproduce $(EVERY) --seeds 3 --out $(REPORT)
-	cd $(REPORT)/figures && cp ../results.md composition-figure-4.svg hyperfactorization-figure-noise.svg many_factors-figure-many_factors.svg percolation_families-figure-percolation_families.svg $(CURDIR)/docs/
+	cd $(REPORT)/figures && cp ../results.md ancestral-figure-ancestral.svg composition-figure-4.svg hyperfactorization-figure-noise.svg many_factors-figure-many_factors.svg percolation_families-figure-percolation_families.svg $(CURDIR)/docs/
 
 BENCH := hyperfactor-bench
 bench: .venv/.bench  ## ratios to other packages, and whether one is worse than accepted; NAMES chooses pairs
