@@ -6,9 +6,7 @@ the cost. Here the same models draw a part of the lattice both ways, twice, and 
 drawing a point and without noise (see `measures.readings`).
 """
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from scipy.stats import t
 
 from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, Runs, is_smoke
 from hyperfactor.experiments.claims import CONFIDENCE, Bound, Claim, Estimate, claim
-from hyperfactor.experiments.hyperfactorization import DRAWN, FEWEST, LAYER, as_row, draw_readings, measure, specs
+from hyperfactor.experiments.hyperfactorization import DRAWN, FEWEST, LAYER, as_row, draw_readings, each, measure, specs
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.runs.run import Run
 
@@ -42,11 +40,7 @@ def examine(role: str, run: Run) -> list[dict[str, Any]]:
 
 def analyse(runs: Runs) -> Analysis:
     """Return the claims, and a table of the measurements."""
-    jobs = [(role, run) for role, of_role in runs.items() for run in of_role]
-    jobs.sort(key=lambda job: -job[1].spec.data.picture.shape[1])  # the longest first: all cores end together
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda job: examine(*job), jobs))
-    table = pl.DataFrame([row for rows in found for row in rows], infer_schema_length=None)
+    table = pl.DataFrame([row for rows in each(examine, runs) for row in rows], infer_schema_length=None)
     return _claims(table), {"geometry": table}, {}
 
 

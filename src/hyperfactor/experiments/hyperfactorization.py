@@ -11,7 +11,7 @@ on a periodic canvas, trained on its whole lattice of pixels, 16 pictures a step
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -433,12 +433,17 @@ def as_row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry:
         return about | dict.fromkeys((*names, "interaction", "dimension", "signature"), float("nan"))
 
 
-def analyse(runs: Runs) -> Analysis:
-    """Return the claims, a table of all measurements, and the statistics that figure 3 draws."""
+def each(examine: Callable[[str, Run], Any], runs: Runs) -> list[Any]:
+    """Return `examine(role, run)` of each run, computed on all cores. Runs of the largest pictures come first."""
     jobs = [(role, run) for role, of_role in runs.items() for run in of_role]
     jobs.sort(key=lambda job: -job[1].spec.data.picture.shape[1])  # the longest first: all cores end together
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda job: examine(*job), jobs))
+        return list(pool.map(lambda job: examine(*job), jobs))
+
+
+def analyse(runs: Runs) -> Analysis:
+    """Return the claims, a table of all measurements, and the statistics that figure 3 draws."""
+    found: list[Examined] = each(examine, runs)
     by_role = {role: [one for one in found if one.role == role] for role in runs}
     table = pl.DataFrame(
         [row for of_role in by_role.values() for one in of_role for row in one.rows], infer_schema_length=None

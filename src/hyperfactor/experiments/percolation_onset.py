@@ -194,7 +194,7 @@ Curve = tuple[np.ndarray, np.ndarray]  # fractions, shares right
 def curves(accuracy: pl.DataFrame, seed: int, by: str = "sigma") -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Return fractions, shares right and numbers of drawings of one seed's models, for each value of a column."""
     of_seed = accuracy.filter(pl.col("seed") == seed).sort(by, "fraction").partition_by(by)
-    return [tuple(of_one[name].to_numpy() for name in ("fraction", "right", "n")) for of_one in of_seed]  # pyright: ignore[reportReturnType]
+    return [(of_one["fraction"].to_numpy(), of_one["right"].to_numpy(), of_one["n"].to_numpy()) for of_one in of_seed]
 
 
 def resampled(
