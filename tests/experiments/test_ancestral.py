@@ -100,4 +100,5 @@ def test_the_figure_shows_each_model():
         drawn = [line for line in axes.lines if line.get_marker() not in ("None", None)]
         marks = [point for line in drawn for point in reading.points(line)]
         rows = table.filter(pl.col("kind") == kind).pivot("sampler", index="recipe", values=name)
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("20 steps of DDIM", "1,000 steps of DDPM")
         assert np.array(marks) == pytest.approx(rows.select("ddim", "ddpm").to_numpy())

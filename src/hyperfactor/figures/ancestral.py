@@ -59,4 +59,9 @@ def _against(axes: Axes, table: pl.DataFrame, name: str) -> None:
     for recipe, _, ddim, ddpm in both.select("recipe", "seed", "ddim", "ddpm").iter_rows():
         prediction, side, code = recipe.split()
         axes.plot(ddim, ddpm, MARKS[side, code], color=PREDICTIONS[prediction], markersize=4, markerfacecolor="none")
-    axes.set(xlim=(low, high), ylim=(low, high), xlabel="20 steps of DDIM", ylabel="1,000 steps of DDPM")
+    axes.set(xlim=(low, high), ylim=(low, high), xlabel=_drawn_by(table, "ddim"), ylabel=_drawn_by(table, "ddpm"))
+
+
+def _drawn_by(table: pl.DataFrame, sampler: str) -> str:
+    steps = table.filter(pl.col("sampler") == sampler)["source"][0].split()[1]
+    return f"{int(steps):,} steps of {sampler.upper()}"
