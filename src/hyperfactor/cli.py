@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hyperfactor.experiments.base import Result
     from hyperfactor.experiments.claims import Claim
     from hyperfactor.measures.representation import Axis, Kind, Representation
-    from hyperfactor.runs.cost import Searched
+    from hyperfactor.runs.cost import Analyses, Searched
     from hyperfactor.runs.progress import Progress
     from hyperfactor.runs.run import Run
     from hyperfactor.runs.spec import RunSpec
@@ -134,7 +134,7 @@ def reproduce(
     from hyperfactor.experiments import EXPERIMENTS, named, of_the_paper
     from hyperfactor.experiments.agenda import Agenda
     from hyperfactor.report.page import write_report
-    from hyperfactor.runs.cost import effort_of_a_picture, expected_effort
+    from hyperfactor.runs.cost import later_effort
     from hyperfactor.runs.progress import Progress
     from hyperfactor.store.files import files_at
     from hyperfactor.store.named import check_writable
@@ -148,8 +148,8 @@ def reproduce(
         return _plan(agenda, store, workers, rate)
     check_writable(out / "report.html", json_file)
     wanted, files = agenda.missing(), files_at(store)
-    analysis = cache(lambda: agenda.analysis(files) * max(map(effort_of_a_picture, agenda.specs())))
-    with Progress(wanted, agenda.titles, quiet, lambda: expected_effort(agenda.searched()) + analysis()) as progress:
+    analyses = cache(lambda: agenda.analyses(files))
+    with Progress(wanted, agenda.titles, quiet, lambda: later_effort(agenda.searched(), analyses())) as progress:
         _, failures = _train_all(wanted, progress, store, workers, scheduler, gpu, track, agenda.add)
         if failures:
             raise typer.Exit(_status(failures))
@@ -233,7 +233,7 @@ def _plan(agenda: "Agenda", store: str, workers: int | None, rate: float | None)
     _print_runs(agenda.specs(), missing, agenda.titles(), f"; preset {agenda.preset}")
     if count := sum(count for count, _ in searched):
         _say(f"Searches will ask for about {count} more runs; the cost below includes them.")
-    _print_estimate(agenda.specs(), missing, workers, rate, searched, agenda.analysis(opened.files))
+    _print_estimate(agenda.specs(), missing, workers, rate, searched, agenda.analyses(opened.files))
 
 
 def _print_runs(specs: "list[RunSpec]", missing: "list[RunSpec]", titles: dict[str, str], preset: str = "") -> None:
@@ -259,28 +259,29 @@ def _print_runs(specs: "list[RunSpec]", missing: "list[RunSpec]", titles: dict[s
 
 def _print_estimate(
     specs: "list[RunSpec]", missing: "list[RunSpec]", workers: int | None, rate: float | None,
-    searched: "Searched" = (), analysis: float = 0.0,
+    searched: "Searched" = (), analyses: "Analyses" = (),
 ) -> None:  # fmt: skip
     """Print how long this machine takes to train and analyse runs, and a GPU of a stated rate."""
     from hyperfactor.runs import cost
     from hyperfactor.runs.progress import duration
 
-    if not missing and not analysis:
+    if not missing and not analyses:
         print("Everything is finished.")
         return
     workers = min(workers or os.cpu_count() or 1, max(1, len(missing)))
     here = cost.rates(specs, workers)
     slowest, fastest = min(here.values()), max(here.values())
-    left = cost.seconds(missing, here, workers, searched, analysis)
+    left = cost.seconds(missing, here, workers, searched, analyses)
+    examining = cost.seconds((), here, workers, analyses=analyses)
     _say(
         f"{duration(left)} with {workers} worker{'s' * (workers > 1)} on this machine's CPU, of which analyses take "
-        f"{duration(analysis / slowest / workers)}. Each worker trains on {slowest:,.0f} pictures/s"
+        f"{duration(examining)}. Each worker trains on {slowest:,.0f} pictures/s"
         f"{f' to {fastest:,.0f} pictures/s, by network' if len(set(here.values())) > 1 else ''}, measured now"
         f"{' with all of them at work' if workers > 1 else ''}."
     )
     if rate is not None:
         there = cost.rates_of_other_machine(specs, rate)
-        hours = cost.seconds(missing, there, 1, searched, analysis) / 3600
+        hours = cost.seconds(missing, there, 1, searched, analyses) / 3600
         _say(f"{hours:.3g} GPU hours at {rate:,g} pictures/s of the largest network.")
 
 

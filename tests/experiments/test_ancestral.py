@@ -45,7 +45,7 @@ class Drawer(FakeRun):
 
 def analysed(ddim: tuple[np.ndarray, float], ddpm: tuple[np.ndarray, float], rule: Rule = interpolates) -> Any:
     runs: Any = {role: [Drawer(role, {"ddim": ddim, "ddpm": ddpm}, rule)] for role in ROLES}
-    return ancestral.analyse(runs)
+    return ancestral.EXPERIMENT.analyse(runs)
 
 
 def said(analysis: Any) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Models whose code and noise are known: the claims must tell one from the other."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hyperfactor.figures import draw
 from hyperfactor.figures.hyperfactorization import LINES, PREDICTIONS
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.measures.geometry import clifford_torus
+from hyperfactor.store.files import Folder
 
 from ..figures import reading
 from .fakes import FakeRun, fails, interpolates, place_code
@@ -52,7 +54,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def analysed(*runs: FakeRun) -> Any:
-    return hyperfactorization.analyse({ROLE: list(runs)})  # pyright: ignore[reportArgumentType]
+    return hyperfactorization.EXPERIMENT.analyse({ROLE: list(runs)})  # pyright: ignore[reportArgumentType]
 
 
 def said(claims: Any) -> dict[str, str]:
@@ -76,6 +78,26 @@ def test_noise_that_makes_the_signature_is_told_from_the_code():
     for row in rows.filter(pl.col("kind") == "corrected").iter_rows(named=True):
         assert row["noise"] == pytest.approx(0.3, abs=0.02)
         assert row["x-on-x parallelism"] == pytest.approx(1, abs=0.15)
+
+
+def test_a_store_keeps_what_was_measured_of_each_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A result of more models computes only what is new, and is the same as without a store."""
+    measured, draw_readings = [], hyperfactorization.draw_readings
+    monkeypatch.setattr(
+        hyperfactorization, "draw_readings", lambda run, *how: (measured.append(run.id), draw_readings(run, *how))[1]
+    )
+    one, other = Noisy(clifford_torus(SIDE), 0.2), Noisy(place_code(SIDE), 0.1)
+    other.id = "other"
+    files, experiment = Folder(tmp_path), hyperfactorization.EXPERIMENT
+    experiment.result("laptop", (0,), {ROLE: [one]}, files)  # pyright: ignore[reportArgumentType]
+    measured.clear()
+    both: Any = {ROLE: [one, other]}
+    found = experiment.result("laptop", (0, 1), both, files)
+    assert set(measured) == {"other"}
+    claims, tables, arrays = experiment.analyse(both)
+    assert list(found.claims) == claims
+    assert found.tables["geometry"].equals(tables["geometry"])
+    assert all(np.array_equal(found.arrays[name], arrays[name]) for name in arrays)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1])

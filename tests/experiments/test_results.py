@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ import pytest
 
 from hyperfactor import RequestError, Result, Store, StoreError
 from hyperfactor.experiments import base
-from hyperfactor.experiments.base import Experiment
+from hyperfactor.experiments.base import Experiment, Part, Parts
 from hyperfactor.experiments.claims import Bound, Estimate, claim
 from hyperfactor.store import results
 from hyperfactor.store.files import Folder
@@ -110,28 +111,45 @@ def test_a_damaged_one_is_computed_again(tmp_path: Path):
     assert len(calls) == before + 1
 
 
-def test_an_analysis_in_parts_that_was_interrupted_continues(tmp_path: Path):
-    plain, done, interrupts = experiment([]), [], [KeyboardInterrupt]
+@pytest.mark.parametrize("at_once", [False, True])
+def test_an_analysis_in_parts_that_was_interrupted_continues(
+    at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Each run is a part, and is analysed once, also when a result of more runs needs it."""
+    of_one, done, interrupts = experiment([]), [], [KeyboardInterrupt]
+    others = {"a": RUNS["a"], "b": [SimpleNamespace(**{**vars(RUNS["a"][0]), "id": "3f"})]}
 
-    def in_parts(runs, keep):
-        found = {}
-        for part in "ab":
-            found[part] = keep(part, OTHERS, lambda of, part=part: (done.append(part), plain.analyse(of))[1])
-            if interrupts:
-                raise interrupts.pop()
-        claims, tables, arrays = found["a"]
-        return claims, dict.fromkeys(found, tables["t"]), arrays
+    def split(of_roles):
+        each = [(role, one) for role, of_role in of_roles.items() for one in of_role]
+        return {str(k): Part({role: [one]}, analyse, lambda _preset, k=k: 7 + k) for k, (role, one) in enumerate(each)}
 
-    whole = replace(plain, in_parts=in_parts)
+    def analyse(runs):
+        (run,) = (run for of_role in runs.values() for run in of_role)
+        if run.id == "2f" and interrupts:
+            raise interrupts.pop()
+        done.append(run.id)
+        return of_one.analyse(runs)
+
+    def join(analysed: Any) -> Any:
+        claims, tables, arrays = analysed["0"][1]
+        return claims, dict.fromkeys(analysed, tables["t"]), arrays
+
+    whole = replace(of_one, analyse=Parts(split, join, at_once))
     with pytest.raises(KeyboardInterrupt):
         whole.result("smoke", (0, 1), RUNS, Folder(tmp_path))  # pyright: ignore[reportArgumentType]
     assert Store(tmp_path).results() == []
-    for _ in range(2):
-        found = whole.result("smoke", (0, 1), RUNS, Folder(tmp_path))  # pyright: ignore[reportArgumentType]
-        assert done == ["a", "b"]
-        assert list(found.tables) == ["a", "b"]
-    (kept,) = Store(tmp_path).results()  # parts are not listed
-    assert (kept.question.part, kept.question.runs) == ("", {"a": ("1f", "2f")})
+    monkeypatch.setattr(base, "effort_of_a_picture", lambda _spec: 1.0)
+    spec, files = RUNS["a"][0].spec, Folder(tmp_path)
+    assert whole.costs("smoke", {"a": [spec, spec]}) == [(7, spec), (8, spec)]  # pyright: ignore[reportArgumentType]
+    left = whole.costs_left("smoke", (0, 1), RUNS, files)  # pyright: ignore[reportArgumentType]
+    assert left == [(8, RUNS["a"][1].spec)]
+    for runs, parts in ((RUNS, ["1f", "2f"]), (RUNS, ["1f", "2f"]), (others, ["1f", "2f", "3f"])):
+        found = whole.result("smoke", (0, 1), runs, files)  # pyright: ignore[reportArgumentType]
+        assert done == parts
+        assert list(found.tables) == [str(k) for k in range(len(parts))]
+        assert whole.costs_left("smoke", (0, 1), runs, files) == []  # pyright: ignore[reportArgumentType]
+    kept = Store(tmp_path).results()  # parts are not listed
+    assert {(one.question.part, len(one.question.runs)) for one in kept} == {("", 1), ("", 2)}
     assert list(results.damaged(Folder(tmp_path))) == []
 
 

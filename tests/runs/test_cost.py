@@ -133,7 +133,8 @@ def test_seconds_of_runs_of_searches_and_of_analyses():
     assert cost.seconds(runs, rates, 1) == pytest.approx(a + b + c)
     assert cost.seconds(runs, rates, 2) == pytest.approx(min(a, b) + c)
     assert cost.seconds([small], rates, 4) == pytest.approx(a)
-    assert cost.seconds([], rates, 2, [(3, [small, large])], 50) == pytest.approx(a + c + 50 / 10 / 2)
+    later = [(3, [small, large])], [(60, large), (50, small)]
+    assert cost.seconds([], rates, 2, *later) == pytest.approx(a + c + (60 / 30 + 50 / 10) / 2)
     assert cost.seconds([], rates, 2) == 0
 
 

@@ -1,8 +1,9 @@
 """The runs that several experiments need. Each is trained once, and a search goes on once its own runs are finished."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from hyperfactor.errors import RequestError
 from hyperfactor.experiments import EXPERIMENTS, named
@@ -12,6 +13,8 @@ from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.runs.sweep import train_all
 from hyperfactor.store.files import Files, files_at
+
+Item = TypeVar("Item")
 
 
 def reproduce(
@@ -165,23 +168,30 @@ class Agenda:
         """Return the result of each experiment; analyses are kept in `files`."""
         return [one.result(self.preset, self.seeds, self._runs(one), files) for one in self.experiments]
 
-    def analysis(self, files: Files) -> int:
-        """Return the cost of the analyses that `files` do not keep, in pictures (see `Experiment.analysis`)."""
-        return sum(
-            len(self.seeds) * experiment.analysis(self.preset)
-            for experiment in self.experiments
-            if not self._is_over(experiment)
-            or experiment.kept(self.preset, self.seeds, self._runs(experiment), files) is None
-        )
+    def analyses(self, files: Files) -> list[tuple[int, RunSpec]]:
+        """Return the costs of the analyses that `files` do not keep (see `Experiment.costs`).
+
+        A search that is not over counts with the runs that it has requested so far.
+        """
+        return [cost for experiment in self.experiments for cost in self._costs(experiment, files)]
+
+    def _costs(self, experiment: Experiment, files: Files) -> list[tuple[int, RunSpec]]:
+        if self._is_over(experiment):
+            return experiment.costs_left(self.preset, self.seeds, self._runs(experiment), files)
+        return experiment.costs(self.preset, self._by_role(experiment, self._specs))
 
     def _is_over(self, experiment: Experiment) -> bool:
         return all(search.over for search in self._searches if search.experiment is experiment)
 
     def _runs(self, experiment: Experiment) -> dict[str, list[Run]]:
         """The finished runs of an experiment by role, one a seed. A search may be longer for one seed."""
+        return self._by_role(experiment, self._done)
+
+    def _by_role(self, experiment: Experiment, of_ids: Mapping[str, Item]) -> dict[str, list[Item]]:
+        """What belongs to the runs of an experiment, by role, one a seed."""
         of_seed = [self._ids(experiment, seed) for seed in self.seeds]
         roles = dict.fromkeys(role for ids in of_seed for role in ids)
-        return {role: [self._done[ids[role]] for ids in of_seed if role in ids] for role in roles}
+        return {role: [of_ids[ids[role]] for ids in of_seed if role in ids] for role in roles}
 
     def _ids(self, experiment: Experiment, seed: int) -> dict[str, str]:
         """The ids of a seed by role: the first request of each search, then the second of each, and so on."""

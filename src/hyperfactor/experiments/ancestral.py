@@ -6,16 +6,24 @@ the cost. Here the same models draw a part of the lattice both ways, twice, and 
 drawing a point and without noise (see `measures.readings`).
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 from scipy.stats import t
 
-from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, Runs, is_smoke
+from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, is_smoke
 from hyperfactor.experiments.claims import CONFIDENCE, Bound, Claim, Estimate, claim
-from hyperfactor.experiments.hyperfactorization import DRAWN, FEWEST, LAYER, as_row, draw_readings, each, measure, specs
+from hyperfactor.experiments.hyperfactorization import (
+    DRAWN,
+    FEWEST,
+    LAYER,
+    as_row,
+    draw_readings,
+    measure,
+    one_by_one,
+    specs,
+)
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.runs.run import Run
 
@@ -25,7 +33,7 @@ APART = 0.1  # signatures that differ by less are alike
 READ = {"plain": "one drawing a point", "corrected": "without noise"}
 
 
-def examine(role: str, run: Run) -> list[dict[str, Any]]:
+def examine(role: str, run: Run) -> Analysis:
     """Draw a part of the lattice by DDIM and by DDPM, and measure each from one drawing a point and without noise."""
     apart = max(1, run.spec.data.picture.shape[1] // SIDE)
     rows = []
@@ -35,12 +43,13 @@ def examine(role: str, run: Run) -> list[dict[str, Any]]:
         drawn = draw_readings(run, run.spec.training.steps, FEWEST, apart, [LAYER], sampling)
         for kind, count, geometry in measure(drawn, LAYER):
             rows.append({**as_row(role, drawn, LAYER, kind, count, geometry), "sampler": sampling.sampler})
-    return rows
+    return [], {"geometry": pl.DataFrame(rows, infer_schema_length=None)}, {}
 
 
-def analyse(runs: Runs) -> Analysis:
+def _join(analysed: Mapping[str, Sequence[Analysis]]) -> Analysis:
     """Return the claims, and a table of the measurements."""
-    table = pl.DataFrame([row for rows in each(examine, runs) for row in rows], infer_schema_length=None)
+    tables = [tables["geometry"] for of_role in analysed.values() for _, tables, _ in of_role]
+    table = pl.concat(tables, how="vertical_relaxed")
     return _claims(table), {"geometry": table}, {}
 
 
@@ -82,7 +91,6 @@ EXPERIMENT = Experiment(
     question="Does the signature of figure 3 depend on how pictures are drawn: by DDPM or by DDIM?",
     figures=("ancestral",),
     specs=specs,
-    analyse=analyse,
-    analysis=lambda preset: 0 if preset == "smoke" else 320_000,
+    analyse=one_by_one(examine, _join, lambda _side: 44_000),
     beyond=True,
 )

@@ -1,9 +1,11 @@
 """What an experiment is: the runs that it needs, and an analysis that ends in claims with verdicts."""
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +18,7 @@ from hyperfactor.errors import MachineError, RequestError, StoreError, WriteErro
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, proportion, summary
 from hyperfactor.images.task import TRAIN
 from hyperfactor.networks.unet import BLOCKS
+from hyperfactor.runs.cost import effort_of_a_picture
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.store import results
@@ -92,7 +95,6 @@ def is_smoke(*runs: Run) -> bool:
 
 Analysis = tuple[list[Claim], dict[str, pl.DataFrame], dict[str, np.ndarray]]
 Runs = Mapping[str, Sequence[Run]]  # role -> the run of each seed; later roles of a search may lack some
-Keep = Callable[[str, Runs, Callable[[Runs], Analysis]], Analysis]  # name of a part, its runs, its analysis
 
 
 @dataclass(frozen=True)
@@ -292,6 +294,66 @@ def share(runs: Sequence[Run], region: str, column: str) -> list[Estimate]:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of an analysis.
+
+    Attributes
+    ----------
+    of_roles : mapping of str to sequence
+        What belongs to its roles: runs, or specs.
+    analyse : function
+        `analyse(runs)` returns claims, tables and arrays, in whatever form `Parts.join` takes.
+    analysis : function
+        Its cost, as for `Experiment`.
+    """
+
+    of_roles: Mapping[str, Sequence[Any]]
+    analyse: Callable[[Runs], Analysis]
+    analysis: Callable[[str], int]
+
+
+def _compute(_part: str, runs: Runs, analyse: Callable[[Runs], Analysis]) -> Analysis:
+    return analyse(runs)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An analysis in parts. A store keeps each of them, so that an interrupted analysis continues.
+
+    Attributes
+    ----------
+    split : function
+        `split(of_roles)` divides what belongs to roles, runs or specs, among named parts.
+    join : function
+        `join(analysed)` returns the whole, from the runs and the analysis of each part by name.
+    at_once : bool
+        Whether all cores share the parts. Otherwise one is analysed after another.
+    """
+
+    split: Callable[[Mapping[str, Sequence[Any]]], Mapping[str, Part]]
+    join: Callable[[Mapping[str, tuple[Runs, Analysis]]], Analysis]
+    at_once: bool = False
+
+    def __call__(
+        self, runs: Runs, keep: Callable[[str, Runs, Callable[[Runs], Analysis]], Analysis] = _compute
+    ) -> Analysis:
+        """Analyse runs.
+
+        Parameters
+        ----------
+        runs : mapping of str to sequence of Run
+            The finished runs, by role.
+        keep : callable
+            keep(name, runs, analyse) returns `analyse(runs)` of a part, or what a store keeps of it.
+        """
+        parts = self.split(runs)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            each = pool.map if self.at_once else map
+            found = list(each(lambda name: keep(name, parts[name].of_roles, parts[name].analyse), parts))
+        return self.join({name: (parts[name].of_roles, one) for name, one in zip(parts, found, strict=True)})
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One question of the paper.
 
@@ -303,7 +365,7 @@ class Experiment:
         Numbers of the figures that it draws.
     specs : function
         `specs(preset, seed)` returns the specs of the runs that are needed first, by role.
-    analyse : function
+    analyse : function or Parts
         `analyse(runs)` returns claims, tables and arrays.
     more : function
         `more(preset, seed, runs)` returns the specs that a search needs next, by role, once the earlier runs of that
@@ -315,25 +377,21 @@ class Experiment:
         `search(role)` names the search that a run belongs to. Default: all runs of a seed belong to one.
     analysis : function
         `analysis(preset)` returns the time that `analyse` takes for one seed, as the number of pictures on which the
-        experiment's largest network is trained in that time.
+        experiment's largest network is trained in that time. Not used if `analyse` has parts, which have their own.
     beyond : bool
         Whether it asks what the paper leaves open. Such an experiment runs only if it is named.
-    in_parts : function, optional
-        `in_parts(runs, keep)` is called in place of `analyse(runs)`. `keep(name, part, analyse)` returns
-        `analyse(part)` of a part of the runs, and the store keeps it, so that an interrupted analysis continues.
     """
 
     name: str
     question: str
     figures: tuple[str, ...]
     specs: Callable[[str, int], dict[str, RunSpec]]
-    analyse: Callable[[Runs], Analysis]
+    analyse: Callable[[Runs], Analysis] | Parts
     more: Callable[[str, int, Mapping[str, Run]], dict[str, RunSpec]] = lambda _preset, _seed, _runs: {}
     searched: Callable[[str, str], int] = lambda _preset, _role: 0
     search: Callable[[str], str] = lambda _role: ""
     analysis: Callable[[str], int] = lambda _preset: 0
     beyond: bool = False
-    in_parts: Callable[[Runs, Keep], Analysis] | None = None
 
     def result(self, preset: str, seeds: Sequence[int], runs: Runs, files: Files | None = None) -> Result:
         """Analyse finished runs, or take the result of them that a store keeps.
@@ -362,7 +420,7 @@ class Experiment:
             return analysis
 
         def whole(runs: Runs) -> Analysis:
-            return self.in_parts(runs, keep) if self.in_parts else self.analyse(runs)
+            return self.analyse(runs, keep) if isinstance(self.analyse, Parts) else self.analyse(runs)
 
         claims, tables, arrays = keep("", runs, whole)
         notes = _notes(runs)
@@ -376,9 +434,54 @@ class Experiment:
         """
         return _kept(files, self._question(preset, seeds, runs))
 
+    def costs(self, preset: str, specs: Mapping[str, Sequence[RunSpec]]) -> list[tuple[int, RunSpec]]:
+        """Return the cost of the analysis: numbers of pictures, each with a spec whose network is trained on them.
+
+        Parameters
+        ----------
+        preset : str
+            Name of the preset.
+        specs : mapping of str to sequence of RunSpec
+            The specs by role, one a seed.
+        """
+        return _costs(preset, self._split(specs).values())
+
+    def costs_left(self, preset: str, seeds: Sequence[int], runs: Runs, files: Files) -> list[tuple[int, RunSpec]]:
+        """Return the cost of analysing finished runs, as `costs` does, without what a store keeps.
+
+        The parameters are those of `result`.
+        """
+        if self.kept(preset, seeds, runs, files):
+            return []
+        left = [
+            part
+            for name, part in self._split(runs).items()
+            if not name or _kept(files, self._question(preset, seeds, part.of_roles, name)) is None
+        ]
+        specs = ({role: [run.spec for run in of_role] for role, of_role in part.of_roles.items()} for part in left)
+        return _costs(preset, [replace(part, of_roles=of_roles) for part, of_roles in zip(left, specs, strict=True)])
+
+    def _split(self, of_roles: Mapping[str, Sequence[Any]]) -> Mapping[str, Part]:
+        """The parts of the analysis by name; the whole has no name."""
+        if isinstance(self.analyse, Parts):
+            return self.analyse.split(of_roles)
+        return {"": Part(of_roles, self.analyse, self.analysis)}
+
     def _question(self, preset: str, seeds: Sequence[int], runs: Runs, part: str = "") -> Question:
+        """A part has the seeds of its runs, so that the same part serves a result of more seeds."""
         ids = {role: tuple(run.id for run in of_role) for role, of_role in runs.items()}
+        if part:
+            seeds = sorted({run.spec.seed for of_role in runs.values() for run in of_role})
         return Question(self.name, preset, tuple(seeds), ids, part)
+
+
+def _costs(preset: str, parts: Iterable[Part]) -> list[tuple[int, RunSpec]]:
+    found = []
+    for part in parts:
+        if count := part.analysis(preset) * max(map(len, part.of_roles.values())):
+            specs = (spec for of_role in part.of_roles.values() for spec in of_role)
+            found.append((count, max(specs, key=effort_of_a_picture)))
+    return found
 
 
 def _notes(runs: Runs) -> tuple[RunNote, ...]:

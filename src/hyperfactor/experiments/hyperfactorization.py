@@ -10,20 +10,18 @@ A recipe is the prediction, the side of the canvas, and the code of the conditio
 on a periodic canvas, trained on its whole lattice of pixels, 16 pictures a step.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
-from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Runs, few, preset_spec
+from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Part, Parts, Runs, few, preset_spec
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, combine, less
 from hyperfactor.experiments.lattice import dimension_over_lines, every, stride
 from hyperfactor.factors.space import FactorSpace
@@ -67,6 +65,10 @@ PAPER = {test: ("3D torus", f"x-on-y {test}") for test in TESTS}
 HALF = 0.5  # orthogonality of the 3D torus's x-on-y curves
 CORRECTS = 0.5  # share of noise up to which the correction is tested
 LINES = 100  # bootstrap samples over lattice lines
+_CLAIMED = {
+    "name": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "method": pl.String,
+    "least": pl.Float64, "most": pl.Float64,
+}  # fmt: skip
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
@@ -212,26 +214,10 @@ class Geometry:
             "signature": (of_test[0] / HALF + 1 - of_test[1]) / 2,
         }
 
-    def found(self) -> "Found":
-        """Return what is claimed of this representation."""
-        return Found({test: self.margin(test) for test in TESTS}, self.dimension(), self.signature())
-
-
-@dataclass(frozen=True)
-class Found:
-    """What is claimed of one representation.
-
-    Attributes
-    ----------
-    margins : mapping of str to Estimate
-        By test, `Geometry.margin`.
-    dimension, signature : Estimate
-        The participation ratio, and the signature.
-    """
-
-    margins: Mapping[str, Estimate]
-    dimension: Estimate
-    signature: Estimate
+    def claimed(self) -> dict[str, Estimate]:
+        """Return what is claimed: the margin of each test, the dimension and the signature."""
+        margins = {test: self.margin(test) for test in TESTS}
+        return {**margins, "dimension": self.dimension(), "signature": self.signature()}
 
 
 @dataclass(frozen=True)
@@ -240,33 +226,46 @@ class Examined:
 
     Attributes
     ----------
-    role : str
-        Role of the model.
     seed : int
         Its seed.
     both : float
         Share of drawings at the end of training that are at the right place.
     size : int
         Number of lattice values of each factor at the end.
-    plain, corrected : Found or None
-        LAYER at the end, from one drawing a point and from all; None for a model that has not learnt.
+    claimed : mapping of str to Estimate
+        `Geometry.claimed` of LAYER at the end, from one drawing a point and from all, as "plain.dimension" and
+        "corrected.dimension"; none for a model that has not learnt. "noisiest" is the signature of one drawing minus
+        the corrected one, at the training step with most noise up to CORRECTS, if there is one.
     statistics : mapping of str to array
         Values of figure 3's statistics of these two that can be measured, as "plain.x-on-y orthogonality".
-    rows : tuple of dict
+    rows : DataFrame
         Rows of the table.
-    noisiest : Estimate or None
-        Signature of one drawing minus the corrected one, at the training step with most noise up to CORRECTS.
     """
 
-    role: str
     seed: int
     both: float
     size: int
-    plain: Found | None
-    corrected: Found | None
+    claimed: Mapping[str, Estimate]
     statistics: Mapping[str, np.ndarray]
-    rows: tuple[dict[str, Any], ...]
-    noisiest: Estimate | None
+    rows: pl.DataFrame
+
+    def as_analysis(self) -> Analysis:
+        """Return the measurements in the form that a store keeps."""
+        model = pl.DataFrame({"seed": [self.seed], "both": [self.both], "size": [self.size]})
+        estimates = [(name, one.value, one.low, one.high, one.method, *one.span) for name, one in self.claimed.items()]
+        claimed = pl.DataFrame(estimates, schema=_CLAIMED, orient="row")
+        return [], {"model": model, "claimed": claimed, "geometry": self.rows}, dict(self.statistics)
+
+    @classmethod
+    def of_analysis(cls, analysis: Analysis) -> Self:
+        """The inverse of `as_analysis`."""
+        _, tables, statistics = analysis
+        (model,) = tables["model"].iter_rows(named=True)
+        claimed = {
+            name: Estimate(value, low, high, method, (least, most))
+            for name, value, low, high, method, least, most in tables["claimed"].iter_rows()
+        }
+        return cls(**model, claimed=claimed, statistics=statistics, rows=tables["geometry"])
 
 
 def draw_readings(
@@ -354,9 +353,11 @@ def examine(role: str, run: Run) -> Examined:
     plain, corrected = claimed[0], claimed[-1]
     along, noisiest = _along(role, run, end, truth, how)
     both = float(end.both.mean())
-    found = (plain.found(), corrected.found()) if both >= LEARNT else (None, None)
-    size = len(end.readings[LAYER][0])
-    return Examined(role, run.spec.seed, both, size, *found, _shown(plain, corrected), (*rows, *along), noisiest)
+    found = {"noisiest": noisiest} if noisiest else {}
+    for name, geometry in (("plain", plain), ("corrected", corrected)) if both >= LEARNT else ():
+        found |= {f"{name}.{key}": estimate for key, estimate in geometry.claimed().items()}
+    size, table = len(end.readings[LAYER][0]), pl.DataFrame([*rows, *along], infer_schema_length=None)
+    return Examined(run.spec.seed, both, size, found, _shown(plain, corrected), table)
 
 
 def _shown(plain: Geometry, corrected: Geometry) -> dict[str, np.ndarray]:
@@ -393,7 +394,7 @@ def _along(
     rows : list of dict
         Rows of the table.
     noisiest : Estimate or None
-        As for `Examined`.
+        As in `Examined.claimed`.
     """
     training, side = run.spec.training, run.spec.data.picture.shape[1]
     coarse = max(end.stride, side // PART)
@@ -433,28 +434,56 @@ def as_row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry:
         return about | dict.fromkeys((*names, "interaction", "dimension", "signature"), float("nan"))
 
 
-def each(examine: Callable[[str, Run], Any], runs: Runs) -> list[Any]:
-    """Return `examine(role, run)` of each run, computed on all cores. Runs of the largest pictures come first."""
-    jobs = [(role, run) for role, of_role in runs.items() for run in of_role]
-    jobs.sort(key=lambda job: -job[1].spec.data.picture.shape[1])  # the longest first: all cores end together
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda job: examine(*job), jobs))
+def one_by_one(
+    examine: Callable[[str, Run], Analysis],
+    join: Callable[[Mapping[str, Sequence[Analysis]]], Analysis],
+    cost: Callable[[int], int],
+) -> Parts:
+    """Return an analysis whose parts are the examinations of single runs.
+
+    Parameters
+    ----------
+    examine : callable
+        examine(role, run) returns the analysis of one run.
+    join : callable
+        join(found) returns the whole, from the analyses of each role's runs.
+    cost : callable
+        cost(side) returns the cost of examining a run, by the side of its canvas, as pictures on which its network is
+        trained meanwhile.
+    """
+
+    def split(of_roles: Mapping[str, Sequence[Any]]) -> dict[str, Part]:
+        parts = {}
+        for role, of_role in of_roles.items():
+            pictures = cost(int(role.split()[1]))
+            for k, one in enumerate(of_role):
+                parts[f"{role}, {k}"] = Part(
+                    {role: [one]},
+                    lambda runs, role=role: examine(role, runs[role][0]),
+                    lambda preset, pictures=pictures: 0 if preset == "smoke" else pictures,
+                )
+        return dict(reversed(parts.items()))  # the largest pictures first: all cores end together
+
+    def joined(analysed: Mapping[str, tuple[Runs, Analysis]]) -> Analysis:
+        found: dict[str, list[Analysis]] = {}
+        for runs, analysis in reversed([*analysed.values()]):
+            found.setdefault(next(iter(runs)), []).append(analysis)
+        return join(found)
+
+    return Parts(split, joined, at_once=True)
 
 
-def analyse(runs: Runs) -> Analysis:
+def _join(analysed: Mapping[str, Sequence[Analysis]]) -> Analysis:
     """Return the claims, a table of all measurements, and the statistics that figure 3 draws."""
-    found: list[Examined] = each(examine, runs)
-    by_role = {role: [one for one in found if one.role == role] for role in runs}
-    table = pl.DataFrame(
-        [row for of_role in by_role.values() for one in of_role for row in one.rows], infer_schema_length=None
-    )
+    found = {role: [Examined.of_analysis(one) for one in of_role] for role, of_role in analysed.items()}
+    table = pl.concat([one.rows for of_role in found.values() for one in of_role], how="vertical_relaxed")
     arrays: dict[str, np.ndarray] = {}
-    for role, (first, *_) in by_role.items():
+    for role, (first, *_) in found.items():
         arrays |= {f"{role}.{key}": values for key, values in first.statistics.items()}
         arrays[f"{role}.size"] = np.array(first.size)
-    for size in sorted({one.size for one in found}):
+    for size in sorted({one.size for of_role in found.values() for one in of_role}):
         arrays |= {f"{size}.{key}": values for key, values in _ideal(size).items()}
-    return _claims(by_role), {"geometry": table}, arrays
+    return _claims(found), {"geometry": table}, arrays
 
 
 def _ideal(size: int) -> dict[str, np.ndarray]:
@@ -472,6 +501,10 @@ def _claims(found: Mapping[str, Sequence[Examined]]) -> list[Claim]:
     They are the paper's claims of figure 3 and of the dimension, from one drawing a point and without noise; how much
     of the signature is left; and whether noise produces the signature while the network learns.
     """
+
+    def estimates(ones: Sequence[Examined], name: str) -> Callable[[], list[Estimate]]:
+        return lambda: [one.claimed[name] for one in ones if name in one.claimed]
+
     claims = []
     for role, ones in found.items():
         slug = role.replace(" ", ".")
@@ -482,35 +515,32 @@ def _claims(found: Mapping[str, Sequence[Examined]]) -> list[Claim]:
             if not one.both >= LEARNT
         ]
         for kind, words in (("plain", "one drawing a point"), ("corrected", "without noise")):
-            shapes: list[Found] = [shape for one in ones if (shape := getattr(one, kind))]
             for test in TESTS:
                 claims.append(claim(
                     f"{slug}.{kind}.{test}", "3",
                     f"{role}, {words}: {test} of x-on-x and y-on-y, distance to the Clifford torus's less distance to "
                     "the 3D torus's x-on-y",
-                    Bound(">", 0), lambda shapes=shapes, test=test: [shape.margins[test] for shape in shapes],
+                    Bound(">", 0), estimates(ones, f"{kind}.{test}"),
                     terms="paper", roles=[role], unless=unless,
                 ))  # fmt: skip
             claims.append(claim(
                 f"{slug}.{kind}.dimension", "3", f"{role}, {words}: effective dimension (participation ratio)",
-                Bound(">", 4), lambda shapes=shapes: [shape.dimension for shape in shapes], terms="paper",
+                Bound(">", 4), estimates(ones, f"{kind}.dimension"), terms="paper",
                 roles=[role], unless=unless,
             ))  # fmt: skip
         claims.append(claim(
             f"{slug}.left", "8", f"{role}: share of the paper's signature that is left without noise", Bound(">=", 0.5),
-            lambda ones=ones: [one.corrected.signature for one in ones if one.corrected], roles=[role],
-            unless=unless,
+            estimates(ones, "corrected.signature"), roles=[role], unless=unless,
         ))  # fmt: skip
         missing = [
             f"model {role!r} of seed {one.seed} has no step with noise of at most {CORRECTS:g} of the variance"
             for one in ones
-            if one.noisiest is None
+            if "noisiest" not in one.claimed
         ]
         claims.append(claim(
             f"{slug}.noise", "noise",
             f"{role}, at the noisiest step of training: signature of one drawing a point less that without noise",
-            Bound(">", 0), lambda ones=ones: [one.noisiest for one in ones if one.noisiest],
-            roles=[role], unless=[*unless, *missing],
+            Bound(">", 0), estimates(ones, "noisiest"), roles=[role], unless=[*unless, *missing],
         ))  # fmt: skip
     return claims
 
@@ -520,6 +550,5 @@ EXPERIMENT = Experiment(
     question="Is the hyper-factorized signature of figure 3 the code of the network, or the noise of its drawings?",
     figures=("3", "8", "noise"),
     specs=specs,
-    analyse=analyse,
-    analysis=lambda preset: 0 if preset == "smoke" else 320_000,
+    analyse=one_by_one(lambda role, run: examine(role, run).as_analysis(), _join, lambda side: 50 * side**2),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from hyperfactor.experiments.base import Analysis, Experiment, Keep, Runs, few
+from hyperfactor.experiments.base import Analysis, Experiment, Part, Parts, Runs, few
 from hyperfactor.experiments.claims import Claim
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
@@ -94,14 +94,10 @@ class Matrix:
             question=question,
             figures=(self.name,),
             specs=self.specs,
-            analyse=lambda runs: self.analyse(runs, _at_once),
-            in_parts=self.analyse,
+            analyse=Parts(self.split, self.join),
             search=self.search,
             more=self.more,
             searched=self.searched,
-            analysis=lambda preset: sum(
-                self.tested[test].analysis(preset) for choice in self.choices for test in self.tests(choice)
-            ),
             beyond=True,
         )
 
@@ -133,24 +129,22 @@ class Matrix:
         _, test, inner = self._of(role)
         return self.tested[test].searched(preset, inner)
 
-    def analyse(self, runs: Runs, keep: Keep) -> Analysis:
-        """Return every claim of every experiment under every choice, and a table of them.
-
-        Parameters
-        ----------
-        runs : mapping of str to sequence of Run
-            The runs, by role.
-        keep : function
-            As for `Experiment.in_parts`; a part is an experiment under a choice.
-        """
-        groups: dict[tuple[str, str], dict[str, Sequence[Run]]] = {}
-        for role, of_role in runs.items():
+    def split(self, of_roles: Mapping[str, Sequence[Any]]) -> dict[str, Part]:
+        """Divide what belongs to roles by choice and experiment (see `Parts`)."""
+        parts: dict[str, dict[str, Sequence[Any]]] = {}
+        for role, of_role in of_roles.items():
             choice, test, inner = self._of(role)
-            groups.setdefault((choice.name, test), {})[inner] = of_role
+            parts.setdefault(BETWEEN.join((choice.name, test)), {})[inner] = of_role
+        tested = {name: self.tested[name.split(BETWEEN)[1]] for name in parts}
+        return {name: Part(parts[name], _claims_alone(one), one.analysis) for name, one in tested.items()}
+
+    def join(self, analysed: Mapping[str, tuple[Runs, Analysis]]) -> Analysis:
+        """Return the claims of all parts, and a table of them (see `Parts`)."""
         claims, rows = [], []
-        for (name, test), of_group in groups.items():
-            for found in keep(BETWEEN.join((name, test)), of_group, self._claims(test))[0]:
-                claims.append(self._named(found, name, test, of_group))
+        for part, (runs, (of_part, _, _)) in analysed.items():
+            name, test = part.split(BETWEEN)
+            for found in of_part:
+                claims.append(self._named(found, name, test, runs))
                 low, high = found.interval or (None, None)
                 rows.append(
                     {
@@ -160,10 +154,6 @@ class Matrix:
                     }
                 )  # fmt: skip
         return claims, {"matrix": pl.DataFrame(rows, infer_schema_length=None)}, {}
-
-    def _claims(self, test: str) -> Callable[[Runs], Analysis]:
-        """Return the analysis of an experiment without its tables and arrays, which the matrix does not show."""
-        return lambda runs: (self.tested[test].analyse(runs)[0], {}, {})
 
     def _of(self, role: str) -> tuple[Choice, str, str]:
         """Return the choice, the experiment, and the role in it."""
@@ -177,8 +167,9 @@ class Matrix:
         )
 
 
-def _at_once(_part: str, runs: Runs, analyse: Callable[[Runs], Analysis]) -> Analysis:
-    return analyse(runs)
+def _claims_alone(experiment: Experiment) -> Callable[[Runs], Analysis]:
+    """Return the analysis of an experiment without its tables and arrays, which the matrix does not show."""
+    return lambda runs: (experiment.analyse(runs)[0], {}, {})
 
 
 def _outer(choice: Choice, test: str, specs: Mapping[str, RunSpec]) -> dict[str, RunSpec]:

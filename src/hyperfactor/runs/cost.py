@@ -255,9 +255,10 @@ def effort_of_a_picture(spec: RunSpec) -> float:
     return math.prod(spec.data.picture.shape[1:]) * spec.model.effort()
 
 
-def expected_effort(searched: "Searched") -> float:
-    """Return the effort of runs that searches are expected to request (see `seconds`)."""
-    return sum(count * fmean(effort(spec) for spec in like) for count, like in searched)
+def later_effort(searched: "Searched", analyses: "Analyses") -> float:
+    """Return the effort of what follows: runs that searches will request, and analyses (see `seconds`)."""
+    runs = sum(count * fmean(effort(spec) for spec in like) for count, like in searched)
+    return runs + sum(count * effort_of_a_picture(spec) for count, spec in analyses)
 
 
 def makespan(durations: Iterable[float], workers: int) -> float:
@@ -286,6 +287,7 @@ def makespan(durations: Iterable[float], workers: int) -> float:
 
 
 Searched = Sequence[tuple[int, Sequence[RunSpec]]]  # number of further runs, and runs that they are like
+Analyses = Sequence[tuple[int, RunSpec]]  # number of pictures, and the spec whose network trains on them meanwhile
 
 
 def seconds(
@@ -293,7 +295,7 @@ def seconds(
     rates: Mapping[str, float],
     workers: int,
     searched: Searched = (),
-    analysis: float = 0.0,
+    analyses: Analyses = (),
 ) -> float:
     """Estimate how long workers take for runs and their analyses.
 
@@ -307,8 +309,9 @@ def seconds(
         Number of workers.
     searched : sequence of (int, sequence of RunSpec)
         Expected numbers of further runs, and runs that they are like.
-    analysis : float
-        Cost of the analyses, in pictures of the slowest network. All workers share it.
+    analyses : sequence of (int, RunSpec)
+        For each analysis its cost in pictures, and the run whose network is trained on them meanwhile. All workers
+        share it.
 
     Returns
     -------
@@ -318,7 +321,7 @@ def seconds(
     runs = [pictures(spec) / rates[spec.id] for spec in specs]
     for count, like in searched:
         runs += count * [fmean(pictures(spec) / rates[spec.id] for spec in like)]
-    return makespan(runs, workers) + (analysis / min(rates.values()) / workers if analysis else 0.0)
+    return makespan(runs, workers) + sum(count / rates[spec.id] for count, spec in analyses) / workers
 
 
 def rates_of_other_machine(specs: Sequence[RunSpec], stated: float) -> dict[str, float]:
