@@ -76,12 +76,15 @@ def test_quick_commands_import_nothing_heavy(command: str, needed: set[str], tmp
 
 def test_list_names_each_experiment(tmp_path: Path):
     lines = hyperfactor("list", cwd=tmp_path).stdout.splitlines()
-    expected = [(name, f"figures {', '.join(e.figures)}", e.question) for name, e in EXPERIMENTS.items()]
+    expected = [
+        (name, "beyond the paper" if e.beyond else f"figures {', '.join(e.figures)}", e.question)
+        for name, e in EXPERIMENTS.items()
+    ]
     found = [
         (*name.split(maxsplit=1), question.strip()) for name, question in zip(lines[::2], lines[1::2], strict=True)
     ]
     assert found == expected
-    assert "composition        figures 1, 4, 9, 10" in lines
+    assert {line.find(about) for line, (_, about, _) in zip(lines[::2], expected, strict=True)} == {21}
 
 
 @pytest.fixture(scope="module")

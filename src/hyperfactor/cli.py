@@ -104,12 +104,14 @@ def _imported(
 
 @app.command("list", epilog="Example: hyperfactor list")
 def list_() -> None:
-    """List the experiments, with their questions and the figures of the paper that they draw."""
+    """List the experiments, with their questions and the figures of the paper that they draw, if any."""
     from hyperfactor.experiments import EXPERIMENTS
 
+    indent = max(map(len, EXPERIMENTS)) + 1
     for experiment in EXPERIMENTS.values():
-        _say(f"{experiment.name:<18} figures {', '.join(experiment.figures) or '-'}", 19)
-        _say(" " * 19 + experiment.question, 19)
+        figures = "beyond the paper" if experiment.beyond else f"figures {', '.join(experiment.figures) or '-'}"
+        _say(f"{experiment.name:<{indent}}{figures}", indent)
+        _say(" " * indent + experiment.question, indent)
 
 
 @app.command(epilog="Example: hyperfactor reproduce torus composition --seeds 3")
@@ -149,12 +151,17 @@ def reproduce(
     check_writable(out / "report.html", json_file)
     wanted, files = agenda.missing(), files_at(store)
     analyses = cache(lambda: agenda.analyses(files))
+
+    def analysed(name: str, seconds: float) -> None:
+        analyses.cache_clear()
+        progress.analysed(name, seconds)
+
     with Progress(wanted, agenda.titles, quiet, lambda: later_effort(agenda.searched(), analyses())) as progress:
         _, failures = _train_all(wanted, progress, store, workers, scheduler, gpu, track, agenda.add)
         if failures:
             raise typer.Exit(_status(failures))
         progress.analysing()
-        results = agenda.results(files)
+        results = agenda.results(files, analysed)
     page = write_report(results, out)
     _present(results, json_file)
     _say(f"{time.perf_counter() - began:.0f} s; report: {page}")

@@ -143,11 +143,13 @@ def test_an_analysis_in_parts_that_was_interrupted_continues(
     assert whole.costs("smoke", {"a": [spec, spec]}) == [(7, spec), (8, spec)]  # pyright: ignore[reportArgumentType]
     left = whole.costs_left("smoke", (0, 1), RUNS, files)  # pyright: ignore[reportArgumentType]
     assert left == [(8, RUNS["a"][1].spec)]
+    said: list[str] = []
     for runs, parts in ((RUNS, ["1f", "2f"]), (RUNS, ["1f", "2f"]), (others, ["1f", "2f", "3f"])):
-        found = whole.result("smoke", (0, 1), runs, files)  # pyright: ignore[reportArgumentType]
+        found = whole.result("smoke", (0, 1), runs, files, lambda name, _: said.append(name))  # pyright: ignore
         assert done == parts
         assert list(found.tables) == [str(k) for k in range(len(parts))]
         assert whole.costs_left("smoke", (0, 1), runs, files) == []  # pyright: ignore[reportArgumentType]
+    assert said == ["made up, 1", "made up", "made up, 2", "made up"]
     kept = Store(tmp_path).results()  # parts are not listed
     assert {(one.question.part, len(one.question.runs)) for one in kept} == {("", 1), ("", 2)}
     assert list(results.damaged(Folder(tmp_path))) == []
@@ -162,7 +164,7 @@ def test_a_store_that_cannot_be_written_keeps_nothing(tmp_path: Path):
 
 
 def test_the_seconds_of_a_result_are_those_of_its_own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Two runs of 3 s each, and an analysis by a clock that gains a quarter of a second at each look."""
+    """Two runs of 3 s each, and three looks after the first at a clock that gains a quarter of a second at each."""
     looks = itertools.count()
     monkeypatch.setattr(base.time, "perf_counter", lambda: 1000 + next(looks) / 4)
-    assert ask([], Folder(tmp_path)).seconds == 6.25
+    assert ask([], Folder(tmp_path)).seconds == 6.75

@@ -1,6 +1,6 @@
 """The runs that several experiments need. Each is trained once, and a search goes on once its own runs are finished."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -164,9 +164,11 @@ class Agenda:
             else:
                 search.over = True
 
-    def results(self, files: Files) -> list[Result]:
-        """Return the result of each experiment; analyses are kept in `files`."""
-        return [one.result(self.preset, self.seeds, self._runs(one), files) for one in self.experiments]
+    def results(
+        self, files: Files, report: Callable[[str, float], None] = lambda _name, _seconds: None
+    ) -> list[Result]:
+        """Return the result of each experiment; analyses are kept in `files`. For `report` see `Experiment.result`."""
+        return [one.result(self.preset, self.seeds, self._runs(one), files, report) for one in self.experiments]
 
     def analyses(self, files: Files) -> list[tuple[int, RunSpec]]:
         """Return the costs of the analyses that `files` do not keep (see `Experiment.costs`).

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
-from scipy.stats import t
+import scipy  # imports scipy.stats when it is needed: a second
 
 from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, is_smoke
 from hyperfactor.experiments.claims import CONFIDENCE, Bound, Claim, Estimate, claim
@@ -81,7 +81,7 @@ def _apart(table: pl.DataFrame) -> list[Estimate]:
 def _mean(values: Sequence[float] | np.ndarray) -> Estimate:
     """Return the mean of recipes with Student's interval."""
     values, count = np.asarray(values), len(values)
-    half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1) * values.std(ddof=1) / count**0.5)
+    half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * values.std(ddof=1) / count**0.5)
     mean = float(values.mean())
     return Estimate(mean, max(0.0, mean - half), mean + half, f"Student over {count} recipes", (0.0, np.inf))
 

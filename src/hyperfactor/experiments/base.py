@@ -393,7 +393,14 @@ class Experiment:
     analysis: Callable[[str], int] = lambda _preset: 0
     beyond: bool = False
 
-    def result(self, preset: str, seeds: Sequence[int], runs: Runs, files: Files | None = None) -> Result:
+    def result(
+        self,
+        preset: str,
+        seeds: Sequence[int],
+        runs: Runs,
+        files: Files | None = None,
+        report: Callable[[str, float], None] = lambda _name, _seconds: None,
+    ) -> Result:
         """Analyse finished runs, or take the result of them that a store keeps.
 
         Parameters
@@ -406,6 +413,9 @@ class Experiment:
             The finished runs, by role.
         files : Files, optional
             Files of the store where results are kept. Default: none are kept.
+        report : callable
+            report(name, seconds): called for each analysis that was computed, or part of one. Parts that are computed
+            at the same time call it from their threads.
         """
         began = time.perf_counter()
 
@@ -413,10 +423,12 @@ class Experiment:
             question = self._question(preset, seeds, runs, part)
             if files and (found := _kept(files, question)):
                 return found
+            started = time.perf_counter()
             analysis = analyse(runs)
             if files:
                 with suppress(MachineError, WriteError):  # the store can only be read
                     results.save(files, question, _content(analysis, _notes(runs)))
+            report(f"{self.name}, {part}" if part else self.name, time.perf_counter() - started)
             return analysis
 
         def whole(runs: Runs) -> Analysis:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-from scipy.stats import binomtest, t
+import scipy  # imports scipy.stats when it is needed: a second
 
 CONFIDENCE = 0.95
 FEWEST = 3  # seeds for an interval over seeds
@@ -185,7 +185,7 @@ def summary(claims: Sequence[Claim]) -> str:
 def proportion(outcomes: np.ndarray) -> Estimate:
     """Return the share of true outcomes, with Wilson's interval (JASA 22 (1927) 209)."""
     k, n = int(np.sum(outcomes)), len(outcomes)
-    low, high = binomtest(k, n).proportion_ci(CONFIDENCE, method="wilson")
+    low, high = scipy.stats.binomtest(k, n).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(k / n, float(low), float(high), "Wilson over drawings", (0.0, 1.0))
 
 
@@ -240,7 +240,7 @@ def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
     if count < FEWEST:
         return Estimate(mean.value, mean.low, mean.high, f"{mean.method} of {count} seeds", mean.span)
     values = np.array([estimate.value for estimate in estimates])
-    half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1) * values.std(ddof=1) / math.sqrt(count))
+    half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * values.std(ddof=1) / math.sqrt(count))
     low = max(mean.span[0], min(mean.low, mean.value - half))
     high = min(mean.span[1], max(mean.high, mean.value + half))
     return Estimate(mean.value, low, high, f"Student over {count} seeds, at least {mean.method}", mean.span)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import linregress, t
+import scipy  # imports scipy.stats when it is needed: a second
 
 from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, Runs, few, preset_spec
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
@@ -136,7 +136,7 @@ def needed(tried: list[tuple[float, float]]) -> tuple[float, float, float] | Non
 def exponent(sizes: np.ndarray, counts: np.ndarray) -> Estimate:
     """Return the slope of ln counts against ln sizes by least squares, with Student's interval."""
     found = _line(sizes, counts)
-    half = t.ppf(0.975, len(sizes) - 2) * found.stderr
+    half = scipy.stats.t.ppf(0.975, len(sizes) - 2) * found.stderr
     slope = float(found.slope)
     return Estimate(slope, float(slope - half), float(slope + half), f"Student over {len(sizes)} counts")
 
@@ -147,12 +147,12 @@ def steeper(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) 
     errors = [line.stderr**2 for line in lines]
     slope = float(lines[0].slope - lines[1].slope)
     free = sum(errors) ** 2 / sum(e**2 / (len(points[0]) - 2) for e, points in zip(errors, (a, b), strict=True))
-    half = float(t.ppf(0.975, free) * sum(errors) ** 0.5)
+    half = float(scipy.stats.t.ppf(0.975, free) * sum(errors) ** 0.5)
     return Estimate(slope, slope - half, slope + half, f"Welch over {len(a[0])} and {len(b[0])} counts")
 
 
 def _line(sizes: np.ndarray, counts: np.ndarray) -> Any:
-    return linregress(np.log(sizes), np.log(counts))
+    return scipy.stats.linregress(np.log(sizes), np.log(counts))
 
 
 def analyse(runs: Runs) -> Analysis:

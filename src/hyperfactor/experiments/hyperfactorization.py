@@ -457,7 +457,7 @@ def one_by_one(
         for role, of_role in of_roles.items():
             pictures = cost(int(role.split()[1]))
             for k, one in enumerate(of_role):
-                parts[f"{role}, {k}"] = Part(
+                parts[f"{role}, model {k + 1}"] = Part(
                     {role: [one]},
                     lambda runs, role=role: examine(role, runs[role][0]),
                     lambda preset, pictures=pictures: 0 if preset == "smoke" else pictures,

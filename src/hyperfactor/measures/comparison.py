@@ -13,8 +13,8 @@ from itertools import combinations, combinations_with_replacement
 from typing import Any
 
 import numpy as np
+import scipy  # imports scipy.stats when it is needed: a second
 from jaxtyping import Float
-from scipy.stats import wasserstein_distance
 
 from hyperfactor import arrays, notebook, rng
 from hyperfactor.errors import RequestError
@@ -112,7 +112,7 @@ class Comparison:
         measured, drawn = 0.0, np.zeros(len(self.resampled[name]))
         for sign, (shape, statistic) in ((1, farther), (-1, nearer)):
             ideal = self.references[shape][statistic]
-            exact = float(wasserstein_distance(self.statistics[name], ideal))
+            exact = float(scipy.stats.wasserstein_distance(self.statistics[name], ideal))
             measured += sign * exact
             drawn += sign * (exact + _moved(self.statistics[name], self.resampled[name], ideal)).clip(min=0)
         low, high = np.quantile(drawn, [0.025, 0.975])
@@ -262,7 +262,7 @@ def _compared(
     """Compare statistics with those of the references, and measure how certain the nearest is."""
     found = _joined(grouped)
     distances = {
-        shape: {name: float(wasserstein_distance(found[name], values)) for name, values in of_shape.items()}
+        shape: {name: float(scipy.stats.wasserstein_distance(found[name], values)) for name, values in of_shape.items()}
         for shape, of_shape in ideal.items()
     }
     total = {shape: float(np.mean(list(of_shape.values()))) for shape, of_shape in distances.items()}

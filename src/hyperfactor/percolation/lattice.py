@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy  # imports scipy.stats when it is needed: a second
 from jaxtyping import Float, Int
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
-from scipy.stats import binom
 
 from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError, quoted
@@ -94,7 +94,7 @@ class PercolationCurve:
             spread = 10 * math.sqrt(self.sites * p * (1 - p)) + 1
             first, last = max(0, int(self.sites * p - spread)), min(self.sites, int(self.sites * p + spread) + 1)
             counts = np.unique(np.linspace(first, last, min(last - first, 20_000) + 1).round())
-            weights = binom.pmf(counts, self.sites, p)
+            weights = scipy.stats.binom.pmf(counts, self.sites, p)
             expected[k] = weights @ np.interp(counts, self.occupied, self.largest) / weights.sum()
         return expected
 

@@ -1,5 +1,6 @@
 """The progress of training, drawn in a terminal or in a notebook."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 
 SETTLED = 5.0  # seconds of training from which the time left is estimated
+AGAIN = 600.0  # seconds without a line after which the time left is printed again where there is no bar
 OFTEN = 0.2  # seconds between two drawings in a notebook
 BESIDE = 44  # columns beside the bar
 
@@ -32,8 +34,8 @@ def duration(seconds: float) -> str:
 class Progress:
     """A bar over runs with the time left, a line when that is first known, and a line for each finished run.
 
-    The bar needs a notebook, or a terminal that can move its cursor; elsewhere there are only the lines. A notebook
-    shows the bar without widgets, and without the first line.
+    The bar needs a notebook, or a terminal that can move its cursor. Elsewhere, as in a file, there are only the lines,
+    and the time left is printed every ten minutes. A notebook shows the bar without widgets, and no line of time left.
 
     Parameters
     ----------
@@ -54,9 +56,8 @@ class Progress:
         self.titles = titles or self._numbers
         self._quiet, self._specs = quiet, list(specs)
         self._outlook = Outlook(specs, later)
-        self._began: float | None = None  # time of the first report
         self._in_notebook = notebook.running()
-        self._told = quiet or self._in_notebook  # the time left
+        self._due: float | None = None  # when the time left is to be printed; None before the first report
         self._cell = None  # what updates the bar in a notebook
         self._drawn = 0.0  # time of its last update
         self._console = Console(stderr=True)
@@ -102,13 +103,13 @@ class Progress:
         return known
 
     def step(self, spec: RunSpec, step: int) -> None:
-        """Take the number of steps done of a run. Print the time left once, when it is known."""
+        """Take the number of steps done of a run. Print the time left when it is known, and in a file now and then."""
         now = time.monotonic()
-        self._began = self._began or now
+        self._due = now + SETTLED if self._due is None else self._due
         self._outlook.step(spec.id, step, now)
         self._draw()
-        if not self._told and now - self._began >= SETTLED and (left := self._left()):
-            self._told = True
+        if now >= self._due and not (self._quiet or self._in_notebook) and (left := self._left()):
+            self._due = now + (math.inf if self._moves else AGAIN)
             self.say(f"training: {left}")
 
     def finished(self, run: Run) -> None:
@@ -116,6 +117,8 @@ class Progress:
         self._outlook.finish(run.id, time.monotonic())
         self._draw()
         seconds, left = run.manifest["seconds"], self._left()
+        if self._due is not None and left:
+            self._due = max(self._due, time.monotonic() + AGAIN)
         if not self._quiet:
             self.say(
                 f"{self.titles()[run.id]}: trained in {seconds['train']:.0f} s, judged in {seconds['evaluate']:.0f} s "
@@ -128,6 +131,12 @@ class Progress:
         self._draw()
         if not self._quiet and (left := self._left()):
             self.say(f"analysing: {left}")
+
+    def analysed(self, name: str, seconds: float) -> None:
+        """Print that an analysis is done, and the time left, unless quiet."""
+        self._draw()
+        if not self._quiet:
+            self.say(f"{name}: analysed in {seconds:.0f} s" + (f"; {left}" if (left := self._left()) else ""))
 
     def say(self, line: str) -> None:
         """Print a line, also if quiet. In a terminal it wraps between words."""
