@@ -100,6 +100,29 @@ def test_a_store_keeps_what_was_measured_of_each_model(tmp_path: Path, monkeypat
     assert all(np.array_equal(found.arrays[name], arrays[name]) for name in arrays)
 
 
+def test_summaries_are_rows_and_means_of_the_table():
+    quiet, noisy = Noisy(clifford_torus(SIDE), 0.01), Noisy(clifford_torus(SIDE), 0.2)
+    noisy.spec = SPEC.model_copy(update={"seed": 1})
+    _, tables, _ = analysed(quiet, noisy)
+    found = {row["seed"]: row for row in tables["models"].iter_rows(named=True)}
+    assert (found[0]["recipe"], found[0]["both"], len(found)) == (ROLE, 1.0, 2)
+    for seed, share in ((0, 0.01), (1, 0.2)):
+        assert found[seed]["noise"] == pytest.approx(share, abs=0.02)
+        assert found[seed]["without noise"] == pytest.approx(0, abs=0.05)
+        assert found[seed]["one drawing"] > found[seed]["mean of drawings"] > found[seed]["without noise"]
+        assert found[seed]["true pictures"] == pytest.approx(found[seed]["one drawing"], abs=0.05)  # as noisy here
+    rows = {row["noise"]: row for row in tables["noise"].iter_rows(named=True)}
+    assert list(rows) == ["0 to 0.02", "0.1 to 0.3"]
+    watched = tables["geometry"].filter(pl.col("stride") == 1, pl.col("source") == "ddim 20")
+    for name, seed in (("0 to 0.02", 0), ("0.1 to 0.3", 1)):
+        of_seed = watched.filter(pl.col("seed") == seed)
+        two = of_seed.filter(pl.col("kind") == "corrected", pl.col("drawings") == 2)
+        one = of_seed.filter(pl.col("kind") == "plain", pl.col("drawings") == 1)
+        assert (rows[name]["measurements"], rows[name]["models"]) == (len(two), 1)
+        assert rows[name]["without noise"] == pytest.approx(two["signature"].mean())
+        assert rows[name]["one drawing"] == pytest.approx(one["signature"].mean())
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1])
 def test_a_code_that_has_the_signature_keeps_it_without_noise(share):
     found = said(analysed(Noisy(place_code(SIDE), share))[0])

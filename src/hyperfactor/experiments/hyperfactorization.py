@@ -10,6 +10,7 @@ A recipe is the prediction, the side of the canvas, and the code of the conditio
 on a periodic canvas, trained on its whole lattice of pixels, 16 pictures a step.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -63,6 +64,7 @@ TESTS = ("orthogonality", "parallelism")
 # The ideal statistics: of the 3D torus, which the paper's models resemble in every kind, and of the Clifford torus.
 PAPER = {test: ("3D torus", f"x-on-y {test}") for test in TESTS}
 HALF = 0.5  # orthogonality of the 3D torus's x-on-y curves
+NOISY = (0.02, 0.1, 0.3, 0.5)  # shares of noise between which the signature is averaged
 CORRECTS = 0.5  # share of noise up to which the correction is tested
 LINES = 100  # bootstrap samples over lattice lines
 _CLAIMED = {
@@ -483,7 +485,79 @@ def _join(analysed: Mapping[str, Sequence[Analysis]]) -> Analysis:
         arrays[f"{role}.size"] = np.array(first.size)
     for size in sorted({one.size for of_role in found.values() for one in of_role}):
         arrays |= {f"{size}.{key}": values for key, values in _ideal(size).items()}
-    return _claims(found), {"geometry": table}, arrays
+    return _claims(found), {"models": models(table), "noise": by_noise(table), "geometry": table}, arrays
+
+
+def models(table: pl.DataFrame) -> pl.DataFrame:
+    """Return what was measured of LAYER at the end of training, one row a model.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table of all measurements.
+
+    Returns
+    -------
+    DataFrame
+        recipe, seed, and the share of drawings at the right place; the signature of one drawing a point, of the mean of
+        most, without noise, and of true pictures; the noise; and without it the dimension and the interaction.
+    """
+    model = ["recipe", "seed"]
+    end = table.filter(
+        (pl.col("layer") == LAYER)
+        & (pl.col("step") == pl.col("step").max().over(model))
+        & (pl.col("stride") == pl.col("stride").min().over(model))
+    ).sort("drawings", maintain_order=True)
+    drawn, truth = end.filter(pl.col("source") != "truth"), end.filter(pl.col("source") == "truth")
+    plain, corrected = (drawn.filter(pl.col("kind") == kind) for kind in ("plain", "corrected"))
+    found = [
+        plain.unique(model, keep="first").select(*model, "both", pl.col("signature").alias("one drawing")),
+        plain.unique(model, keep="last").select(*model, pl.col("signature").alias("mean of drawings")),
+        corrected.unique(model, keep="last").select(
+            *model, pl.col("signature").alias("without noise"), "noise", "dimension", "interaction"
+        ),
+        truth.select(*model, pl.col("signature").alias("true pictures")),
+    ]
+    whole = table.select(model).unique(maintain_order=True)
+    for one in found:
+        whole = whole.join(one, on=model, how="left", maintain_order="left")
+    return whole
+
+
+def by_noise(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the mean signature of LAYER along training, by the share of variance that is noise.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table of all measurements.
+
+    Returns
+    -------
+    DataFrame
+        noise, in steps of NOISY; the numbers of measurements and of models; and the mean signature of one drawing a
+        point, without noise, and of true pictures.
+    """
+    model, moment = ["recipe", "seed"], ["recipe", "seed", "step"]
+    watched = table.filter((pl.col("layer") == LAYER) & (pl.col("stride") == pl.col("stride").max().over(model)))
+    drawn, truth = watched.filter(pl.col("source") != "truth"), watched.filter(pl.col("source") == "truth")
+    corrected = drawn.filter((pl.col("kind") == "corrected") & (pl.col("drawings") == FEWEST))
+    plain = drawn.filter((pl.col("kind") == "plain") & (pl.col("drawings") == 1))
+    whole = corrected.select(*moment, pl.col("signature").alias("without noise"), pl.col("noise").alias("share"))
+    for name, one in (("one drawing", plain), ("true pictures", truth)):
+        whole = whole.join(one.select(*moment, pl.col("signature").alias(name)), on=moment)
+    whole = whole.drop_nans()
+    ends = np.array([f"{low:g} to {high:g}" for low, high in itertools.pairwise((0, *NOISY, 1))])
+    return (
+        whole.with_columns(noise=pl.Series(ends[np.searchsorted(NOISY, whole["share"].to_numpy())], dtype=pl.String))
+        .group_by("noise")
+        .agg(
+            pl.len().alias("measurements"),
+            pl.struct(model).n_unique().alias("models"),
+            pl.col("one drawing", "without noise", "true pictures").mean(),
+        )
+        .sort("noise")
+    )
 
 
 def _ideal(size: int) -> dict[str, np.ndarray]:
