@@ -13,6 +13,7 @@ import polars as pl
 import torch
 
 from hyperfactor import RunSpec
+from hyperfactor.experiments import composition
 from hyperfactor.measures.geometry import hyper_factorized_torus
 from hyperfactor.subjects.judge import judge
 
@@ -128,6 +129,16 @@ def stand_in(specs: Sequence[Mapping[str, RunSpec]], rules: Rule | Mapping[str, 
     return {
         role: [FakeRun(of_seed[role], rules[role] if isinstance(rules, Mapping) else rules) for of_seed in specs]
         for role in specs[0]
+    }
+
+
+def composition_under(rules: Mapping[str, Rule]) -> Any:
+    """Runs of the composition experiment under the choices of a matrix, each of which draws by a rule."""
+    specs = coarser(composition.specs("laptop", 0), spacing=1.0)
+    return {
+        f"{choice} / composition / {role}": [FakeRun(spec, rule)]
+        for choice, rule in rules.items()
+        for role, spec in specs.items()
     }
 
 

@@ -11,7 +11,7 @@ from hyperfactor.experiments.lattice import read
 from hyperfactor.experiments.matrix import Choice
 from hyperfactor.runs.run import build_model
 
-from .fakes import FakeRun, coarser, composes, copies
+from .fakes import composes, composition_under, copies
 
 
 def drawing_weights(spec: RunSpec) -> int:
@@ -36,12 +36,7 @@ def test_kinds_are_matched_in_weights_and_see_the_same_pictures(choice: Choice):
 
 
 def test_claims_are_those_of_the_experiments_by_kind():
-    roles = {
-        f"{name} / composition / {role}": [FakeRun(spec, rule)]
-        for name, rule in (("unet, diffusion", composes), ("mlp", copies))
-        for role, spec in coarser(composition.specs("laptop", 0), spacing=1.0).items()
-    }
-    claims, tables, _ = EXPERIMENT.analyse(roles)  # pyright: ignore
+    claims, tables, _ = EXPERIMENT.analyse(composition_under({"unet, diffusion": composes, "mlp": copies}))
     found = {claim.id: claim.verdict for claim in claims}
     assert found["unet, diffusion: 2d+1d.intersection.both"] == "holds"
     assert found["mlp: 2d+1d.intersection.both"] == "fails"

@@ -11,7 +11,7 @@ from hyperfactor.experiments.recipes import CHOICES, EXPERIMENT, MATRIX, SIZES, 
 from hyperfactor.figures.matrix import figure_recipes
 from hyperfactor.runs.spec import RunSpec
 
-from .fakes import FakeRun, coarser, composes, interpolates, right_in
+from .fakes import FakeRun, composes, composition_under, interpolates, right_in
 
 
 def leaves(plain: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
@@ -92,12 +92,8 @@ def test_a_search_goes_on_with_its_choice():
 
 def test_claims_are_those_of_the_experiments_by_choice(monkeypatch):
     """With the laptop recipe models compose, with another choice they interpolate."""
-    roles = {
-        f"{name} / composition / {role}": [FakeRun(spec, rule)]
-        for name, rule in (("laptop recipe", composes), ("equal steps", interpolates))
-        for role, spec in coarser(composition.specs("laptop", 0), spacing=1.0).items()
-    }
-    claims, tables, _ = EXPERIMENT.analyse(roles)  # pyright: ignore
+    roles = composition_under({"laptop recipe": composes, "equal steps": interpolates})
+    claims, tables, _ = EXPERIMENT.analyse(roles)
     found = {claim.id: claim.verdict for claim in claims}
     assert found["laptop recipe: 2d.vertical.x"] == "holds"
     assert found["equal steps: 2d.vertical.x"] == "fails"

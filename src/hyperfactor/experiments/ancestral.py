@@ -64,7 +64,7 @@ def _claims(table: pl.DataFrame) -> list[Claim]:
     return [
         claim(
             f"ancestral.{kind}", "ancestral",
-            f"{words}: distance of the signature by 1,000 steps of DDPM from that by 20 of DDIM, mean over recipes",
+            f"{words}: distance of the signature by DDPM from that by DDIM, mean over recipes",
             Bound("<=", APART), lambda kind=kind: _apart(table.filter(pl.col("kind") == kind)), unless=unless,
         )
         for kind, words in READ.items()
