@@ -642,6 +642,11 @@ def test_a_command_that_is_stopped_gets_one_line(
     (tmp_path / "sweep.yaml").write_text(f"base: {spec_file}\n")
     done = hyperfactor("sweep", "sweep.yaml", cwd=tmp_path)
     one_line(done, "stopped; 0 of 1 runs are finished", status=status)
+    ended: list[int] = []
+    monkeypatch.setattr(cli.os, "_exit", ended.append)
+    monkeypatch.setattr(cli, "is_computing", lambda: True)  # as when an analysis is stopped
+    one_line(hyperfactor("train", spec_file, cwd=tmp_path), "stopped;", status=status)
+    assert ended == [status]
     assert handlers == [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)]
 
 

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,6 +53,28 @@ def test_a_worker_keeps_freed_memory(run: Run, store: Path, set_memory: list, mo
     monkeypatch.setattr("distributed.get_worker", lambda: SimpleNamespace(log_event=None))
     assert sweep._train_one(run.spec.model_dump_json(), str(store), "cpu", None, 0, ()) is None
     assert set_memory == KEPT
+
+
+def test_an_interrupted_block_waits_for_no_thread():
+    end, calls = threading.Event(), []
+
+    def interrupted() -> None:
+        with process.all_cores() as pool:
+            calls.extend(pool.submit(end.wait, 60) for _ in range((os.cpu_count() or 1) + 1))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert process.is_computing()
+    assert calls[-1].cancelled()
+    end.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith(process.COMPUTING):
+            thread.join()
+    assert not process.is_computing()
+    with process.all_cores() as pool:
+        assert list(pool.map(abs, (-1, -2))) == [1, 2]
+    assert not process.is_computing()
 
 
 def test_a_command_sets_threads_memory_and_backend(set_memory: list, monkeypatch: pytest.MonkeyPatch):

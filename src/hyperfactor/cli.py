@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 import typer
 
 from hyperfactor.errors import HyperfactorError, RequestError, StoreError, machine_fault
-from hyperfactor.process import prepare_command
+from hyperfactor.process import is_computing, prepare_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,6 +68,7 @@ RateOption = Annotated[
     ),
 ]
 DEFAULT_STORE = "hyperfactor-store"
+STOPPED = (130, 143)  # exit status after Ctrl-C, and after SIGTERM
 MOST_VISITS = 1e12  # to neighbours of sites, in one call of `percolate`
 
 
@@ -963,6 +964,9 @@ def main() -> None:
     if out and out.failure and not isinstance(out.failure, BrokenPipeError):  # a reader may go away
         _complain(f"standard output: {out.failure.strerror}, needs room; what the command keeps is kept")
         status = status or 1
+    if status in STOPPED and is_computing():  # Python would wait for threads whose results nobody wants any more
+        sys.stderr.flush()
+        os._exit(status)
     sys.exit(status)
 
 
@@ -989,7 +993,7 @@ def _run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort) as stop:
         said = f"; {stop}" if str(stop) else ""
         _complain(f"stopped{said}; the same command continues from the last checkpoint")
-        return 143 if isinstance(stop, _TerminatedError) else 130
+        return STOPPED[isinstance(stop, _TerminatedError)]
     except (MemoryError, OSError, RuntimeError) as error:
         if fault := machine_fault(error):
             _complain(str(fault))

@@ -8,7 +8,10 @@ import ctypes
 import logging
 import os
 import shutil
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # Numerical libraries get one thread unless the user's environment says otherwise, because two processes with one thread
@@ -20,6 +23,7 @@ THREADS = {
     "NUMBA_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
 }
+COMPUTING = "hyperfactor-core"  # how the names of the threads of `all_cores` begin
 MALLOPT = {-1: 2**28, -3: 2**25}  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's mallopt(3), in bytes
 
 
@@ -58,6 +62,23 @@ def keep_freed_memory() -> None:
         library = ctypes.CDLL(None)
         for parameter, size in MALLOPT.items():
             library.mallopt(parameter, size)
+
+
+@contextmanager
+def all_cores() -> Iterator[ThreadPoolExecutor]:
+    """A pool with a thread for each core. A block that is interrupted does not wait for the threads."""
+    pool = ThreadPoolExecutor(os.cpu_count(), COMPUTING)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def is_computing() -> bool:
+    """Whether threads of an interrupted `all_cores` still work. Python waits for them before it ends the process."""
+    return any(thread.name.startswith(COMPUTING) for thread in threading.enumerate())
 
 
 def room() -> int:

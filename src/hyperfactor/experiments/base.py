@@ -1,9 +1,7 @@
 """What an experiment is: the runs that it needs, and an analysis that ends in claims with verdicts."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -18,6 +16,7 @@ from hyperfactor.errors import MachineError, RequestError, StoreError, WriteErro
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, proportion, summary
 from hyperfactor.images.task import TRAIN
 from hyperfactor.networks.unet import BLOCKS
+from hyperfactor.process import all_cores
 from hyperfactor.runs.cost import effort_of_a_picture
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
@@ -347,7 +346,7 @@ class Parts:
             keep(name, runs, analyse) returns `analyse(runs)` of a part, or what a store keeps of it.
         """
         parts = self.split(runs)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with all_cores() as pool:
             each = pool.map if self.at_once else map
             found = list(each(lambda name: keep(name, parts[name].of_roles, parts[name].analyse), parts))
         return self.join({name: (parts[name].of_roles, one) for name, one in zip(parts, found, strict=True)})

@@ -13,9 +13,7 @@ Test regions, in the window: vertical (x in 13 .. 19, y not), horizontal (the mi
 pixel; every lattice point is tested.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -25,6 +23,7 @@ from hyperfactor.experiments.base import Analysis, Experiment, Runs, drawings, p
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, less, proportion
 from hyperfactor.factors.regions import Cross, Rectangle, Region, Rim, Strip
 from hyperfactor.images.gaussian import Bump, Sos
+from hyperfactor.process import all_cores
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.subjects.judge import summarize
@@ -93,7 +92,7 @@ def analyse(runs: Runs) -> Analysis:
         (run, region) for role in ("2d", "2d+1d") for region in HELD_OUT_REGIONS if not unmet(runs, [role], region)
         for run in runs[role]
     ]  # fmt: skip
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with all_cores() as pool:
         list(pool.map(lambda one: drawings(*one), asked))  # claims take them from there; this uses all cores
     return _claims(runs), {"accuracy": _accuracy(judged)}, {**_maps(), **_examples(), **_drawings(runs)}
 

@@ -18,7 +18,6 @@ A statistic *sets in* where it has covered half of the way from the first traini
 of training, by a line between the two nearest steps that are examined. These two steps are the ends of its interval.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from hyperfactor.measures.geometry import additivity, displacement_cosines
 from hyperfactor.measures.representation import Representation
 from hyperfactor.measures.topology import persistence
 from hyperfactor.networks.unet import LAYERS
+from hyperfactor.process import all_cores
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.subjects.judge import judge
@@ -220,7 +220,7 @@ def sets_in(steps: Sequence[int], values: Sequence[float | None]) -> Estimate | 
 
 def analyse(runs: Runs) -> Analysis:
     """Return the claims, and tables of accuracy, of all cells, and of where each statistic sets in."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with all_cores() as pool:
         found = [examine(run, pool) for run in runs["torus"]]
     onsets = [row for one in found for row in _onsets(one)]
     tables = {

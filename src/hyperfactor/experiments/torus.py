@@ -10,7 +10,6 @@ The representation is R (32, 32, d) at timestep 0 of the model's own drawings. B
 torus from a Klein bottle: over 2 alone they are the same.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -53,6 +52,7 @@ from hyperfactor.measures.geometry import (
 )
 from hyperfactor.measures.representation import Representation
 from hyperfactor.measures.topology import FIELDS, Persistence, bottleneck, over_landmarks, persistence
+from hyperfactor.process import all_cores
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.subjects.judge import judge
@@ -229,7 +229,7 @@ def examine(run: Run, part_way: bool, pool: ThreadPoolExecutor) -> Trained:
 def analyse(runs: Runs) -> Analysis:
     """Return the claims of figures 2, 3 and 8, tables over training and of the shapes, and drawn arrays."""
     seeds = [run.spec.seed for run in runs["torus"]]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with all_cores() as pool:
         found = {role: [examine(run, role == "torus", pool) for run in of_role] for role, of_role in runs.items()}
         sides = found["torus"][0].last.representation.sizes
         torus = clifford_torus(sides).reshape(-1, 2 * len(sides))
