@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from hyperfactor import RunSpec, strict, train
-from hyperfactor.experiments.hyperfactorization import LAYER, Geometry
 from hyperfactor.experiments.lattice import every
+from hyperfactor.experiments.signature import LAYER, Geometry
 from hyperfactor.runs.run import Run, draw
 from hyperfactor.subjects.judge import judge
 

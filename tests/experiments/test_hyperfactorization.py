@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from hyperfactor import Run
-from hyperfactor.experiments import hyperfactorization
+from hyperfactor.experiments import hyperfactorization, signature
 from hyperfactor.experiments.base import Result
 from hyperfactor.figures import draw
 from hyperfactor.figures.hyperfactorization import LINES, PREDICTIONS
@@ -50,7 +50,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hyperfactorization, "LAYERS", (hyperfactorization.LAYER,))
     monkeypatch.setattr(hyperfactorization, "DRAWINGS", 4)
     monkeypatch.setattr(hyperfactorization, "EVERY", {16: 4})
-    monkeypatch.setattr(hyperfactorization, "LINES", 20)
+    monkeypatch.setattr(signature, "LINES", 20)
 
 
 def analysed(*runs: FakeRun) -> Any:
@@ -164,8 +164,8 @@ def test_a_preset_that_sets_the_prediction_leaves_its_recipes():
 @pytest.mark.parametrize("sampling", [SamplingSpec(steps=2), None])
 def test_a_part_of_the_drawings_is_what_is_drawn_there_alone(run: Run, sampling: SamplingSpec | None):
     last, layers = run.spec.training.steps, ["up1"]
-    whole = hyperfactorization.draw_readings(run, last, 3, 1, ["up1", "up2"], sampling).part(2, 2, layers)
-    alone = hyperfactorization.draw_readings(run, last, 2, 2, layers, sampling)
+    whole = signature.draw_readings(run, last, 3, 1, ["up1", "up2"], sampling).part(2, 2, layers)
+    alone = signature.draw_readings(run, last, 2, 2, layers, sampling)
     assert (whole.step, whole.stride, list(whole.readings)) == (last, 2, layers)
     assert np.array_equal(whole.both, alone.both)
     assert np.array_equal(whole.right, alone.right)

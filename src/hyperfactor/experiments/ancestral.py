@@ -14,16 +14,8 @@ import scipy  # imports scipy.stats when it is needed: a second
 
 from hyperfactor.experiments.base import LEARNT, Analysis, Experiment, is_smoke
 from hyperfactor.experiments.claims import CONFIDENCE, Bound, Claim, Estimate, claim
-from hyperfactor.experiments.hyperfactorization import (
-    DRAWN,
-    FEWEST,
-    LAYER,
-    as_row,
-    draw_readings,
-    measure,
-    one_by_one,
-    specs,
-)
+from hyperfactor.experiments.hyperfactorization import specs
+from hyperfactor.experiments.signature import DRAWN, FEWEST, LAYER, as_row, draw_readings, measure, one_by_one
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.runs.run import Run
 

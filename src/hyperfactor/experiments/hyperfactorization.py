@@ -11,31 +11,38 @@ on a periodic canvas, trained on its whole lattice of pixels, 16 pictures a step
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
-from hyperfactor import rng
 from hyperfactor.errors import RequestError
-from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Part, Parts, Runs, few, preset_spec
-from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, combine, less
-from hyperfactor.experiments.lattice import dimension_over_lines, every, stride
-from hyperfactor.factors.space import FactorSpace
+from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, few, preset_spec
+from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim, less
+from hyperfactor.experiments.lattice import stride
+from hyperfactor.experiments.signature import (
+    DRAWINGS,
+    DRAWN,
+    FEWEST,
+    KINDS,
+    LAYER,
+    TESTS,
+    Drawn,
+    Geometry,
+    as_row,
+    draw_readings,
+    measure,
+    one_by_one,
+)
 from hyperfactor.generators.paths import SamplingSpec
 from hyperfactor.images.gaussian import Bump
-from hyperfactor.measures.comparison import Statistics, statistics
-from hyperfactor.measures.dimension import participation_ratio
-from hyperfactor.measures.geometry import Comparison, additivity, clifford_torus, compare
-from hyperfactor.measures.references import references
-from hyperfactor.measures.representation import Representation
+from hyperfactor.measures.geometry import clifford_torus, compare
 from hyperfactor.runs.run import Run
 from hyperfactor.runs.spec import RunSpec
-from hyperfactor.subjects.judge import judge
 
 CODES: dict[str, dict[str, Any]] = {
     "wraps": {"kind": "periodic", "harmonics": 3},
@@ -52,21 +59,11 @@ STEPS = {16: {"sample": 1500, "v": 3000, "epsilon": 5000}, 32: {"sample": 1500, 
 RECIPES = tuple((prediction, side, code) for side in STEPS for prediction in DIFFUSION for code in CODES)
 WATCHED = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # shares of training after which a model is examined
 LAYERS = ("down3", "bottleneck", "up1", "up2")
-LAYER = "up1"
-DRAWN = SamplingSpec(sampler="ddim", steps=20)
-DRAWINGS = 8  # drawings of each lattice point at the end of training
-FEWEST = 2  # drawings before, and the fewest that can be corrected
 EVERY = {16: 1, 32: 2}  # step between the watched steps that are examined, by side
 PART = 16  # largest number of lattice values of each factor before the end of training
 MEANS = (1, 2, 4, 8)  # drawings of a point in the mean that is read
-KINDS = ("x-on-y", "x-on-x", "y-on-y")
-TESTS = ("orthogonality", "parallelism")
-# The ideal statistics: of the 3D torus, which the paper's models resemble in every kind, and of the Clifford torus.
-PAPER = {test: ("3D torus", f"x-on-y {test}") for test in TESTS}
-HALF = 0.5  # orthogonality of the 3D torus's x-on-y curves
 NOISY = (0.02, 0.1, 0.3, 0.5)  # shares of noise between which the signature is averaged
 CORRECTS = 0.5  # share of noise up to which the correction is tested
-LINES = 100  # bootstrap samples over lattice lines
 _CLAIMED = {
     "name": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "method": pl.String,
     "least": pl.Float64, "most": pl.Float64,
@@ -95,131 +92,6 @@ def specs(preset: str, seed: int) -> dict[str, RunSpec]:
             },
         )  # fmt: skip
     return found
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Drawings of a lattice, repeated with other noise, and the outputs of the layers.
-
-    Attributes
-    ----------
-    seed, step : int
-        Seed of the run, and step of its training.
-    source : str
-        How pictures were drawn: "ddim 20" for 20 steps of DDIM, "truth" for true pictures.
-    stride : int
-        Lattice steps between the points.
-    both, right : (drawings, n)
-        Outcomes of each drawing.
-    readings : mapping of str to sequence of (n_1, n_2, d)
-        For each layer one array a drawing.
-    space : FactorSpace
-        The factors.
-    """
-
-    seed: int
-    step: int
-    source: str
-    stride: int
-    both: np.ndarray
-    right: np.ndarray
-    readings: Mapping[str, Sequence[np.ndarray]]
-    space: FactorSpace
-
-    def part(self, count: int, apart: int, layers: Sequence[str]) -> "Drawn":
-        """Return the first drawings of every apart-th value of each factor.
-
-        They equal new drawings of these points, because neither the other points nor the other drawings change the
-        noise of one.
-        """
-        sides = self.readings[layers[0]][0].shape[:2]
-        both, right = (
-            of.reshape(-1, *sides)[:count, ::apart, ::apart].reshape(min(count, len(of)), -1)
-            for of in (self.both, self.right)
-        )
-        readings = {layer: [R[::apart, ::apart] for R in self.readings[layer][:count]] for layer in layers}
-        return replace(self, stride=self.stride * apart, both=both, right=right, readings=readings)
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Figure 3's statistics of one representation: of a single reading, or corrected, of several."""
-
-    seed: int
-    readings: Sequence[np.ndarray]
-    space: FactorSpace
-
-    @cached_property
-    def representation(self) -> Representation:
-        """The single reading, or several that are corrected for noise."""
-        return Representation.of(self.readings[0] if len(self.readings) == 1 else list(self.readings), self.space)
-
-    @cached_property
-    def statistics(self) -> Statistics:
-        """The statistics alone, without intervals."""
-        return statistics(self.representation, seed=self.seed)
-
-    @cached_property
-    def compared(self) -> Comparison:
-        """The comparison with the ideal shapes."""
-        ideal = references(self.representation.axes, self.representation.sizes)
-        return self.statistics.compared(against=ideal)
-
-    def mean(self, name: str) -> Estimate:
-        """Return a statistic's mean, with its bootstrap interval over curves and steps."""
-        value = float(self.compared.statistics[name].mean())
-        drawn = self.compared.resampled[name].mean(axis=1)
-        low, high = value + np.quantile(drawn, [0.025, 0.975]) - drawn.mean()
-        return Estimate(value, float(low), float(high), "bootstrap over curves and steps")
-
-    def margin(self, test: str) -> Estimate:
-        """Return how much nearer x-on-x and y-on-y are to the paper's signature than to the Clifford torus.
-
-        This is the mean over x-on-x and y-on-y of the distance to the Clifford torus's statistic, minus the distance to
-        the 3D torus's x-on-y.
-        """
-        margins = [
-            Estimate(*self.compared.margin(f"{kind} {test}", PAPER[test], ("Clifford torus", f"{kind} {test}")),
-                     "bootstrap over curves and steps")
-            for kind in KINDS[1:]
-        ]  # fmt: skip
-        return combine(margins, (0.5, 0.5))
-
-    def signature(self) -> Estimate:
-        """Return the mean over x-on-x and y-on-y of orthogonality / HALF and 1 - parallelism.
-
-        It is 0 for a Clifford torus. It is 1 if x-on-x and y-on-y have the values of the 3D torus's x-on-y.
-        """
-        parts = [self.mean(f"{kind} {test}") for test in TESTS for kind in KINDS[1:]]
-        found = combine(parts, (0.25 / HALF, 0.25 / HALF, -0.25, -0.25))
-        return replace(found, value=found.value + 0.5, low=found.low + 0.5, high=found.high + 0.5)
-
-    def dimension(self) -> Estimate:
-        """Return the participation ratio, with its bootstrap interval over lattice lines."""
-        return dimension_over_lines(self.readings, rng.stream(self.seed, "hyperfactorization.lines"), LINES)
-
-    def row(self) -> dict[str, float]:
-        """Return the means of the statistics, additivity, dimension, noise and ceilings.
-
-        Noise and ceilings of a single reading are NaN.
-        """
-        found, parts = self.statistics, additivity(self.representation)
-        names = [f"{kind} {test}" for test in TESTS for kind in KINDS]
-        means = {name: float(found.values[name].mean()) if name in found.values else np.nan for name in names}
-        of_test = [sum(means[f"{kind} {test}"] for kind in KINDS[1:]) / 2 for test in TESTS]
-        return {
-            "noise": np.nan if found.noise is None else found.noise,
-            **means,
-            **{f"ceiling {test}": found.ceiling.get(f"x-on-x {test}", np.nan) for test in TESTS},
-            "interaction": parts.interaction,
-            "dimension": participation_ratio(self.representation),
-            "signature": (of_test[0] / HALF + 1 - of_test[1]) / 2,
-        }
-
-    def claimed(self) -> dict[str, Estimate]:
-        """Return what is claimed: the margin of each test, the dimension and the signature."""
-        margins = {test: self.margin(test) for test in TESTS}
-        return {**margins, "dimension": self.dimension(), "signature": self.signature()}
 
 
 @dataclass(frozen=True)
@@ -268,74 +140,6 @@ class Examined:
             for name, value, low, high, method, least, most in tables["claimed"].iter_rows()
         }
         return cls(**model, claimed=claimed, statistics=statistics, rows=tables["geometry"])
-
-
-def draw_readings(
-    run: Run, step: int, count: int, apart: int, layers: Sequence[str], sampling: SamplingSpec | None
-) -> Drawn:
-    """Draw a part of the lattice several times, and record the layers.
-
-    Parameters
-    ----------
-    run : Run
-        The model.
-    step : int
-        Step of training, one that was kept.
-    count : int
-        Number of drawings of each point.
-    apart : int
-        Lattice steps between the points.
-    layers : sequence of str
-        Layers that are recorded.
-    sampling : SamplingSpec or None
-        How pictures are drawn. With None the true pictures are used; at timestep 0 they have no noise, so one reading
-        is enough.
-    """
-    spec = run.spec
-    points, sides = every(spec.data, apart)
-    both, right, readings = [], [], {layer: [] for layer in layers}
-    for k in range(count):
-        seed = DRAWINGS * spec.seed + k
-        images = spec.task.render(points) if sampling is None else run.sample(points, seed, step, sampling=sampling)
-        judged = judge(spec.task, "lattice", points, images)
-        both.append(judged["all"].to_numpy())
-        right.append(judged["right"].to_numpy())
-        found = run.activations(layers, factors=points, step=step, pictures=images, seed=seed)
-        for layer in layers:
-            readings[layer].append(found[layer].reshape(*sides, -1))
-    source = "truth" if sampling is None else f"{sampling.sampler} {sampling.steps}"
-    return Drawn(spec.seed, step, source, apart, np.array(both), np.array(right), readings, spec.data.picture.space())
-
-
-def measure(drawn: Drawn, layer: str, means: Sequence[int] = (1,)) -> Iterator[tuple[str, int, Geometry]]:
-    """Measure the geometry of a layer.
-
-    Parameters
-    ----------
-    drawn : Drawn
-        The drawings.
-    layer : str
-        The layer.
-    means : sequence of int
-        Numbers of drawings whose mean is measured.
-
-    Yields
-    ------
-    name : str
-        "plain" for the mean of the first drawings, once for each number in `means`; "corrected" for two drawings, and
-        for all.
-    count : int
-        Number of drawings.
-    geometry : Geometry
-        What is measured.
-    """
-    readings = drawn.readings[layer]
-    for count in means:
-        if count <= len(readings):
-            mean = np.asarray(np.mean(readings[:count], axis=0, dtype=np.float64))
-            yield "plain", count, Geometry(drawn.seed, [mean], drawn.space)
-    for count in sorted({FEWEST, len(readings)}) if len(readings) > 1 else ():
-        yield "corrected", count, Geometry(drawn.seed, readings[:count], drawn.space)
 
 
 def examine(role: str, run: Run) -> Examined:
@@ -420,59 +224,6 @@ def _along(
             most, noisiest = found["noise"], (plain, corrected)
         rows += [as_row(role, of_truth, LAYER, kind, k, geometry) for kind, k, geometry in measure(of_truth, LAYER)]
     return rows, noisiest and less(*(geometry.signature() for geometry in noisiest))
-
-
-def as_row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry: Geometry) -> dict[str, Any]:
-    """Return the row of one measurement, without values if the readings have nothing in common but noise."""
-    about = {
-        "recipe": role, "seed": drawn.seed, "step": drawn.step, "source": drawn.source, "layer": layer,
-        "stride": drawn.stride, "kind": kind, "drawings": count, "both": float(drawn.both.mean()),
-        "right": float(drawn.right.mean()),
-    }  # fmt: skip
-    try:
-        return about | geometry.row()
-    except RequestError:
-        names = ("noise", *(f"{kind} {test}" for test in TESTS for kind in KINDS), *(f"ceiling {t}" for t in TESTS))
-        return about | dict.fromkeys((*names, "interaction", "dimension", "signature"), float("nan"))
-
-
-def one_by_one(
-    examine: Callable[[str, Run], Analysis],
-    join: Callable[[Mapping[str, Sequence[Analysis]]], Analysis],
-    cost: Callable[[int], int],
-) -> Parts:
-    """Return an analysis whose parts are the examinations of single runs.
-
-    Parameters
-    ----------
-    examine : callable
-        examine(role, run) returns the analysis of one run.
-    join : callable
-        join(found) returns the whole, from the analyses of each role's runs.
-    cost : callable
-        cost(side) returns the cost of examining a run, by the side of its canvas, as pictures on which its network is
-        trained meanwhile.
-    """
-
-    def split(of_roles: Mapping[str, Sequence[Any]]) -> dict[str, Part]:
-        parts = {}
-        for role, of_role in of_roles.items():
-            pictures = cost(int(role.split()[1]))
-            for k, one in enumerate(of_role):
-                parts[f"{role}, model {k + 1}"] = Part(
-                    {role: [one]},
-                    lambda runs, role=role: examine(role, runs[role][0]),
-                    lambda preset, pictures=pictures: 0 if preset == "smoke" else pictures,
-                )
-        return dict(reversed(parts.items()))  # the largest pictures first: all cores end together
-
-    def joined(analysed: Mapping[str, tuple[Runs, Analysis]]) -> Analysis:
-        found: dict[str, list[Analysis]] = {}
-        for runs, analysis in reversed([*analysed.values()]):
-            found.setdefault(next(iter(runs)), []).append(analysis)
-        return join(found)
-
-    return Parts(split, joined, at_once=True)
 
 
 def _join(analysed: Mapping[str, Sequence[Analysis]]) -> Analysis:

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from hyperfactor.colours import GREY
 from hyperfactor.experiments.ancestral import APART, READ, SIDE
 from hyperfactor.experiments.base import Result
-from hyperfactor.experiments.hyperfactorization import LAYER
+from hyperfactor.experiments.signature import LAYER
 from hyperfactor.figures import style
 from hyperfactor.figures.hyperfactorization import PREDICTIONS
 

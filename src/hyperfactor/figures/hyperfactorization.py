@@ -8,7 +8,8 @@ from matplotlib.lines import Line2D
 
 from hyperfactor.colours import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY
 from hyperfactor.experiments.base import Result
-from hyperfactor.experiments.hyperfactorization import CORRECTS, KINDS, LAYER, TESTS
+from hyperfactor.experiments.hyperfactorization import CORRECTS
+from hyperfactor.experiments.signature import KINDS, LAYER, TESTS
 from hyperfactor.figures import style
 from hyperfactor.figures.style import PAGE
 
