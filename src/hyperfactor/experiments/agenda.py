@@ -103,6 +103,7 @@ class Agenda:
     def __init__(self, experiments: Sequence[Experiment], preset: str, seeds: int):
         self.experiments, self.preset, self.seeds = experiments, preset, range(seeds)
         self._specs: dict[str, RunSpec] = {}
+        self._titles: dict[str, str] = {}
         self._done: dict[str, Run] = {}
         self._searches = [search for e in experiments for seed in self.seeds for search in self._begin(e, seed)]
 
@@ -111,12 +112,14 @@ class Agenda:
         first: dict[str, dict[str, RunSpec]] = {}
         for role, spec in experiment.specs(self.preset, seed).items():
             first.setdefault(experiment.search(role), {})[role] = spec
-        return [_Search(experiment, seed, [self._request(of_search)]) for of_search in first.values()]
+        return [_Search(experiment, seed, [self._request(experiment, seed, of_search)]) for of_search in first.values()]
 
-    def _request(self, specs: dict[str, RunSpec]) -> dict[str, str]:
+    def _request(self, experiment: Experiment, seed: int, specs: dict[str, RunSpec]) -> dict[str, str]:
         """The ids of specs, which are noted."""
         ids = {role: spec.id for role, spec in specs.items()}
-        self._specs |= {run: specs[role] for role, run in ids.items() if run not in self._specs}
+        for role, run in ids.items():
+            self._specs.setdefault(run, specs[role])
+            self._titles.setdefault(run, f"{experiment.name} {role}, seed {seed}")
         return ids
 
     def specs(self) -> list[RunSpec]:
@@ -128,12 +131,8 @@ class Agenda:
         return [spec for run, spec in self._specs.items() if run not in self._done]
 
     def titles(self) -> dict[str, str]:
-        """Return for each id the purpose of the run: "composition 2d, seed 0"."""
-        return {
-            run: f"{search.experiment.name} {role}, seed {search.seed}"
-            for search in self._searches
-            for role, run in search.ids().items()
-        }
+        """Return for each id the purpose for which the run was first requested: "composition 2d, seed 0"."""
+        return dict(self._titles)
 
     def searched(self) -> list[tuple[int, list[RunSpec]]]:
         """For each unfinished search, return the expected number of further runs and the runs requested so far.
@@ -158,7 +157,8 @@ class Agenda:
         """Ask a search for its next request while all of its runs are finished. It is over if it wants no other run."""
         while not search.over and all(run in self._done for run in search.ids().values()):
             runs = {role: self._done[run] for role, run in search.ids().items()}
-            request = self._request(search.experiment.more(self.preset, search.seed, runs))
+            further = search.experiment.more(self.preset, search.seed, runs)
+            request = self._request(search.experiment, search.seed, further)
             if {*request.values()} - {*search.ids().values()}:
                 search.requests.append(request)
             else:
