@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hyperfactor.runs.progress import Progress
     from hyperfactor.runs.run import Run
     from hyperfactor.runs.spec import RunSpec
+    from hyperfactor.store.files import Files
     from hyperfactor.store.store import Entry, Store
     from hyperfactor.store.verify import Problem
     from hyperfactor.subjects.layout import Layout
@@ -152,20 +153,25 @@ def reproduce(
     check_writable(out / "report.html", json_file)
     wanted, files = agenda.missing(), files_at(store)
     analyses = cache(lambda: agenda.analyses(files))
-
-    def analysed(name: str, seconds: float) -> None:
-        analyses.cache_clear()
-        progress.analysed(name, seconds)
-
     with Progress(wanted, agenda.titles, quiet, lambda: later_effort(agenda.searched(), analyses())) as progress:
         _, failures = _train_all(wanted, progress, store, workers, scheduler, gpu, track, agenda.add)
         if failures:
             raise typer.Exit(_status(failures))
-        progress.analysing()
-        results = agenda.results(files, analysed)
+        results = _analyse(agenda, files, progress, analyses.cache_clear)
     page = write_report(results, out)
     _present(results, json_file)
     _say(f"{time.perf_counter() - began:.0f} s; report: {page}")
+
+
+def _analyse(agenda: "Agenda", files: "Files", progress: "Progress", done: "Callable[[], None]") -> "list[Result]":
+    """Analyse the runs of experiments, and print each analysis that is done. `done` is called before."""
+
+    def report(name: str, seconds: float) -> None:
+        done()
+        progress.analysed(name, seconds)
+
+    progress.analysing()
+    return agenda.results(files, report)
 
 
 def _present(results: "list[Result]", json_file: Path | None) -> None:
