@@ -163,11 +163,14 @@ def reproduce(
     _say(f"{time.perf_counter() - began:.0f} s; report: {page}")
 
 
-def _analyse(agenda: "Agenda", files: "Files", progress: "Progress", done: "Callable[[], None]") -> "list[Result]":
-    """Analyse the runs of experiments, and print each analysis that is done. `done` is called before."""
+def _analyse(agenda: "Agenda", files: "Files", progress: "Progress", forget: "Callable[[], None]") -> "list[Result]":
+    """Analyse the runs of experiments, and print each analysis that is done.
+
+    `forget` forgets the cost of the analyses, which is then computed again without those that are done.
+    """
 
     def report(name: str, seconds: float) -> None:
-        done()
+        forget()
         progress.analysed(name, seconds)
 
     progress.analysing()

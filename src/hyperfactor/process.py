@@ -1,4 +1,4 @@
-"""Settings of the processes that belong to Hyperfactor: the command line, and the workers of a sweep.
+"""Settings and threads of the processes that belong to Hyperfactor: the command line, and the workers of a sweep.
 
 A program that imports the library belongs to its user. There the library changes no environment variable and no
 setting of memory. It changes the number of threads only during a call of `train`.
@@ -66,7 +66,7 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def all_cores() -> Iterator[ThreadPoolExecutor]:
-    """A pool with a thread for each core. A block that is interrupted does not wait for the threads."""
+    """A pool with a thread for each core. A block that fails or is interrupted does not wait for the threads."""
     pool = ThreadPoolExecutor(os.cpu_count(), COMPUTING)
     try:
         yield pool

@@ -144,6 +144,7 @@ def test_readings_of_nothing_but_noise_end_in_rows_without_values():
     claims, tables, arrays = analysed(run)
     assert set(said(claims).values()) == {"not measured"}
     assert tables["geometry"]["signature"].is_nan().any()
+    assert tables["models"]["without noise"].to_list() == [None]  # more noise than can be corrected
     assert list(draw(result(claims, tables, arrays)))
 
 

@@ -64,6 +64,7 @@ PART = 16  # largest number of lattice values of each factor before the end of t
 MEANS = (1, 2, 4, 8)  # drawings of a point in the mean that is read
 NOISY = (0.02, 0.1, 0.3, 0.5)  # shares of noise between which the signature is averaged
 CORRECTS = 0.5  # share of noise up to which the correction is tested
+_WITHOUT_NOISE = pl.when(pl.col("noise") <= CORRECTS).then(pl.col("signature")).alias("without noise")
 _CLAIMED = {
     "name": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "method": pl.String,
     "least": pl.Float64, "most": pl.Float64,
@@ -264,9 +265,7 @@ def models(table: pl.DataFrame) -> pl.DataFrame:
     found = [
         plain.unique(model, keep="first").select(*model, "both", pl.col("signature").alias("one drawing")),
         plain.unique(model, keep="last").select(*model, pl.col("signature").alias("mean of drawings")),
-        corrected.unique(model, keep="last").select(
-            *model, pl.col("signature").alias("without noise"), "noise", "dimension", "interaction"
-        ),
+        corrected.unique(model, keep="last").select(*model, _WITHOUT_NOISE, "noise", "dimension", "interaction"),
         truth.select(*model, pl.col("signature").alias("true pictures")),
     ]
     whole = table.select(model).unique(maintain_order=True)
@@ -294,7 +293,7 @@ def by_noise(table: pl.DataFrame) -> pl.DataFrame:
     drawn, truth = watched.filter(pl.col("source") != "truth"), watched.filter(pl.col("source") == "truth")
     corrected = drawn.filter((pl.col("kind") == "corrected") & (pl.col("drawings") == FEWEST))
     plain = drawn.filter((pl.col("kind") == "plain") & (pl.col("drawings") == 1))
-    whole = corrected.select(*moment, pl.col("signature").alias("without noise"), pl.col("noise").alias("share"))
+    whole = corrected.select(*moment, _WITHOUT_NOISE, pl.col("noise").alias("share"))
     for name, one in (("one drawing", plain), ("true pictures", truth)):
         whole = whole.join(one.select(*moment, pl.col("signature").alias(name)), on=moment)
     whole = whole.drop_nans()
