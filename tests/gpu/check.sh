@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Figures of the GPU path, as a table with targets, in under ten minutes on one GPU. Needs this repository and a Python
-# with its dependencies (PYTHON, or that of .venv, or python3).
+# Figures of the GPU path, as a table with targets, in under ten minutes on one GPU. Needs this repository, and a
+# Python in which it is installed (PYTHON, or that of .venv, or python3).
 #
 #     tests/gpu/check.sh                          # on a GPU
 #     tests/gpu/check.sh --device cpu --smoke     # on any machine: shows that the script runs, in about a minute

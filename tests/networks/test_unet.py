@@ -1,8 +1,10 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from hyperfactor import RequestError
+from hyperfactor.networks.blocks import enlarged_by_products
 from hyperfactor.networks.decoder import decoder
 from hyperfactor.networks.unet import BLOCKS, LAYERS, UNet
 
@@ -127,3 +129,16 @@ def test_the_gain_scales_the_first_weights_of_the_condition_and_nothing_else():
     assert len(projections) == 6
     for name, value in usual.items():
         assert torch.equal(wider[name], 3 * value if name in projections else value)
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_enlarging_by_products_is_torchs_bilinear_upsampling(aligned, layout):
+    x = torch.randn(2, 3, 4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    given = [x.clone(memory_format=layout).requires_grad_() for _ in range(2)]
+    own = enlarged_by_products(given[0], aligned)
+    of_torch = F.interpolate(given[1], scale_factor=2, mode="bilinear", align_corners=aligned)
+    torch.testing.assert_close(own, of_torch, rtol=0, atol=1e-12)
+    weights = torch.randn(own.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    a, b = (torch.autograd.grad((out * weights).sum(), x)[0] for out, x in zip((own, of_torch), given, strict=True))
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-12)

@@ -29,12 +29,16 @@ class Generator(nn.Module):
         Number of timesteps at which a drawing can be visited. Timestep 0 is the finished picture.
     calls : int
         Number of calls of the network for one drawing.
+    capturable : bool
+        Whether `loss` may be recorded as a CUDA graph: it does the same operations at each call, and reads no value of
+        a tensor on the CPU. Training on a GPU is then faster.
     """
 
     network: nn.Module
     default_layer: str
     timesteps: int = 1
     calls: int = 1
+    capturable: bool = False
 
     def loss(
         self, images: Float[Tensor, "b c h w"], condition: Float[Tensor, "b d"], generator: torch.Generator

@@ -96,6 +96,8 @@ class Decoder(Generator):
         Number of latent numbers.
     """
 
+    capturable = True
+
     def __init__(
         self,
         network: nn.Module,

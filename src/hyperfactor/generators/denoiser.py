@@ -89,6 +89,7 @@ class Denoiser(Generator):
         The layer that is read if no other is named.
     """
 
+    capturable = True
     frequencies: Tensor
 
     def __init__(

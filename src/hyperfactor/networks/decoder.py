@@ -17,7 +17,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from hyperfactor.networks.blocks import DoubleConv
+from hyperfactor.networks.blocks import DoubleConv, Enlarge
 from hyperfactor.networks.unet import check_sides
 
 
@@ -45,8 +45,8 @@ def decoder(shape: tuple[int, int, int], length: int, width: int = 8, hidden: in
     units = 32 * w if hidden is None else hidden
 
     def grow(inputs: int, outputs: int) -> nn.Module:
-        larger = nn.Upsample(scale_factor=2, mode="bilinear")
-        return nn.Sequential(larger, DoubleConv(inputs, inputs, residual=True), DoubleConv(inputs, outputs), nn.GELU())
+        twice = DoubleConv(inputs, inputs, residual=True), DoubleConv(inputs, outputs)
+        return nn.Sequential(Enlarge(), *twice, nn.GELU())
 
     stem = nn.Sequential(
         nn.Linear(length, units), nn.GELU(), nn.Linear(units, w * rows * columns // 8),

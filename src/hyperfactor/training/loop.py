@@ -10,7 +10,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from itertools import compress
 from operator import not_
 from typing import Literal, TypeVar
@@ -25,6 +24,7 @@ from hyperfactor.generators.base import Generator
 from hyperfactor.strict import Integer, Number, Strict
 from hyperfactor.training.batches import Examples, batches
 from hyperfactor.training.flat import flatten
+from hyperfactor.training.gradient import differentiator
 from hyperfactor.training.optimizers import AdamW, Muon, Optimizer, is_matrix
 
 
@@ -180,7 +180,7 @@ def fit(
     first, history = _restore(checkpoint, model, average, optimizers, spec.steps) if checkpoint else (0, [])
     began, earlier = time.perf_counter(), history[-1]["seconds"] if history else 0.0
     losses, norms, device = [], [], weights[0].device
-    batch = batches(examples, device)
+    batch, differentiate = batches(examples, device), differentiator(model, spec.precision, device)
     if first == 0 and 0 in spec.snapshots:
         snapshot(0, average)
 
@@ -188,9 +188,7 @@ def fit(
         stream = rng.torch_stream(seed, "training.batch", step)
         chosen = torch.randint(len(examples), (spec.batch,), generator=stream, device="cpu")
         noise = rng.torch_stream(seed, "training.noise", step, device=device)
-        with torch.autocast(device.type, torch.bfloat16) if spec.precision == "bfloat16" else nullcontext():
-            loss = model.loss(*batch(chosen), noise)
-        loss.backward()
+        losses.append(differentiate(*batch(chosen), noise))
         norms.append(nn.utils.clip_grad_norm_(weights, spec.clip))
         for optimizer, mean in zip(optimizers, means, strict=True):
             optimizer.step(spec.rate(step, optimizer.rate))
@@ -198,7 +196,6 @@ def fit(
             mean.data.lerp_(optimizer.weights.data, 1 - spec.ema if step else 1.0)
         for of_average, of_model in buffers:  # such as the statistics of a BatchNorm
             of_average.copy_(of_model)
-        losses.append(loss.detach())
 
         done = step + 1
         if done in spec.snapshots:
