@@ -100,6 +100,22 @@ def test_nothing_is_pickled_and_no_global_generator_is_used():
         assert "manual_seed" not in text or path.name == "rng.py", path
 
 
+def test_the_order_of_rows_is_never_left_to_chance():
+    """Without being asked, polars keeps no order of rows, so equal requests would give other sums and other figures."""
+    shuffling, loose = {"group_by", "unique", "join"}, []
+    for path in MODULES:
+        for outer in ast.walk(ast.parse(path.read_text())):
+            sorts = isinstance(outer, ast.Call) and ast.unparse(outer.func) == "sorted"
+            for node in ast.iter_child_nodes(outer):
+                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or sorts:
+                    continue
+                named, of = {keyword.arg for keyword in node.keywords}, ast.unparse(node.func.value)
+                of_rows = node.func.attr in shuffling and of != "np" and (node.func.attr != "join" or "on" in named)
+                if of_rows and "maintain_order" not in named:
+                    loose.append(f"{path.name}:{node.lineno}")
+    assert loose == []
+
+
 FACES = sorted(path.parent for path in ROOT.rglob("__init__.py") if "lazy_loader" in path.read_text())
 
 

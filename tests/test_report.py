@@ -353,9 +353,13 @@ def figure(points: int) -> Any:
     return made
 
 
+def added(drawings: drawing.Drawings, of: Any) -> Markup:
+    return drawings.add(of, style.save(of, "svg"), "caption")
+
+
 def test_letters_are_shared_and_a_large_cloud_becomes_a_picture():
     drawings = drawing.Drawings()
-    small, again, large = (drawings.add(figure(points), "caption") for points in (50, 50, 5000))
+    small, again, large = (added(drawings, figure(points)) for points in (50, 50, 5000))
     assert small.count("<image") == 1
     assert len(small) == len(again) < 20_000
     assert len(drawings.letters()) < 40_000
@@ -468,7 +472,7 @@ def test_a_shortened_figure_looks_as_the_original(browser: Any):
 
     opened, drawings = browser.new_page(viewport={"width": 800, "height": 500}), drawing.Drawings()
     opened.set_default_timeout(PATIENCE)
-    short = drawings.add(figure(150), "caption")
+    short = added(drawings, figure(150))
     original = style.save(figure(150), "svg").decode()
     look = "<style>body{margin:0;background:#fff} .letters{position:absolute} svg{width:800px;height:400px}</style>"
     pictures = []

@@ -105,7 +105,7 @@ def _accuracy(judged: pl.DataFrame) -> pl.DataFrame:
     key = ["model", "seed", "x", "y"]
     overall = judged.unique(key, keep="first", maintain_order=True).with_columns(pl.lit("overall").alias("region"))
     trained = judged.filter(pl.col("region") == "train")
-    ood = overall.join(trained, on=key, how="anti").with_columns(pl.lit("ood").alias("region"))
+    ood = overall.join(trained, on=key, how="anti", maintain_order="left").with_columns(pl.lit("ood").alias("region"))
     judged = pl.concat([judged, ood, overall])
     return pl.concat(
         summarize(frame, ("x", "y")).select(pl.lit(model).alias("model"), pl.lit(seed).alias("seed"), pl.all())

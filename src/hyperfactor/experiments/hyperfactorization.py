@@ -263,9 +263,15 @@ def models(table: pl.DataFrame) -> pl.DataFrame:
     drawn, truth = end.filter(pl.col("source") != "truth"), end.filter(pl.col("source") == "truth")
     plain, corrected = (drawn.filter(pl.col("kind") == kind) for kind in ("plain", "corrected"))
     found = [
-        plain.unique(model, keep="first").select(*model, "both", pl.col("signature").alias("one drawing")),
-        plain.unique(model, keep="last").select(*model, pl.col("signature").alias("mean of drawings")),
-        corrected.unique(model, keep="last").select(*model, _WITHOUT_NOISE, "noise", "dimension", "interaction"),
+        plain.unique(model, keep="first", maintain_order=True).select(
+            *model, "both", pl.col("signature").alias("one drawing")
+        ),
+        plain.unique(model, keep="last", maintain_order=True).select(
+            *model, pl.col("signature").alias("mean of drawings")
+        ),
+        corrected.unique(model, keep="last", maintain_order=True).select(
+            *model, _WITHOUT_NOISE, "noise", "dimension", "interaction"
+        ),
         truth.select(*model, pl.col("signature").alias("true pictures")),
     ]
     whole = table.select(model).unique(maintain_order=True)
@@ -295,12 +301,13 @@ def by_noise(table: pl.DataFrame) -> pl.DataFrame:
     plain = drawn.filter((pl.col("kind") == "plain") & (pl.col("drawings") == 1))
     whole = corrected.select(*moment, _WITHOUT_NOISE, pl.col("noise").alias("share"))
     for name, one in (("one drawing", plain), ("true pictures", truth)):
-        whole = whole.join(one.select(*moment, pl.col("signature").alias(name)), on=moment)
+        signature = one.select(*moment, pl.col("signature").alias(name))
+        whole = whole.join(signature, on=moment, maintain_order="left")
     whole = whole.drop_nans()
     ends = np.array([f"{low:g} to {high:g}" for low, high in itertools.pairwise((0, *NOISY, 1))])
     return (
         whole.with_columns(noise=pl.Series(ends[np.searchsorted(NOISY, whole["share"].to_numpy())], dtype=pl.String))
-        .group_by("noise")
+        .group_by("noise", maintain_order=True)
         .agg(
             pl.len().alias("measurements"),
             pl.struct(model).n_unique().alias("models"),

@@ -69,7 +69,7 @@ def figure_5(result: Result) -> Figure:
 def _largest(result: Result, family: str, size: int) -> pl.DataFrame:
     """Return the accuracy of a family at N = size, or at the largest N if that was not tried."""
     table = result.tables["accuracy"].filter(pl.col("family") == family)
-    sizes = table["size"].unique()
+    sizes = table["size"].unique(maintain_order=True)
     return table.filter(pl.col("size") == (size if size in sizes else sizes.max())).sort("seed", "fraction")
 
 

@@ -63,7 +63,10 @@ def _accuracy(axes: Axes, table: pl.DataFrame) -> None:
 def _map(axes: Axes, table: pl.DataFrame, by: str, name: str, scale: Normalize) -> AxesImage:
     """Draw the mean over seeds of a statistic, with layers as rows. A cell without a value is crossed."""
     layers, columns = table["layer"].unique(maintain_order=True).to_list(), sorted(table[by].unique())
-    means = {(r["layer"], r[by]): r[name] for r in table.group_by("layer", by).agg(pl.col(name).mean()).to_dicts()}
+    means = {
+        (r["layer"], r[by]): r[name]
+        for r in table.group_by("layer", by, maintain_order=True).agg(pl.col(name).mean()).to_dicts()
+    }
     values = np.array([[_number(means[layer, at]) for at in columns] for layer in layers])
     image = axes.imshow(values, aspect="auto", cmap="cividis", norm=scale, interpolation="nearest")
     for i, j in np.argwhere(np.isnan(values)):

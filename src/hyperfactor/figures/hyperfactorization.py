@@ -109,8 +109,8 @@ def figure_noise(result: Result) -> Figure:
     table = result.tables["geometry"].filter(
         (pl.col("layer") == LAYER) & pl.col("source").str.starts_with("ddim") & fewest
     )
-    coarse = table.filter(pl.col("step") == 0).select("recipe", "stride").unique()
-    table = table.join(coarse, on=["recipe", "stride"])
+    coarse = pl.col("stride").filter(pl.col("step") == 0).first().over("recipe")
+    table = table.filter(pl.col("stride") == coarse)
     figure = style.new(
         PAGE, 3.3, f"{style.about(result)}; layer {LAYER}; 2 drawings of each lattice point, at most 16 x 16"
     )
@@ -133,9 +133,13 @@ def figure_noise(result: Result) -> Figure:
 
 def _course(axes: Axes, table: pl.DataFrame, role: str, kind: str) -> None:
     """Draw the signature against noise by step, in the order of training."""
-    noise = table.filter(pl.col("kind") == "corrected").group_by("step").agg(pl.col("noise").fill_nan(None).mean())
-    value = table.filter(pl.col("kind") == kind).group_by("step").agg(pl.col("signature").fill_nan(None).mean())
-    course = noise.join(value, on="step").sort("step").drop_nulls()
+
+    def mean(of: str, name: str) -> pl.DataFrame:
+        by_step = table.filter(pl.col("kind") == of).group_by("step", maintain_order=True)
+        return by_step.agg(pl.col(name).fill_nan(None).mean())
+
+    both = mean("corrected", "noise").join(mean(kind, "signature"), on="step", maintain_order="left")
+    course = both.sort("step").drop_nulls()
     if kind == "corrected":
         course = course.filter(pl.col("noise") <= CORRECTS)
     if not len(course):
@@ -163,7 +167,7 @@ def _recipes(result: Result) -> list[str]:
 def _end(result: Result) -> pl.DataFrame:
     """Return the measurements of LAYER at the end of training on the whole lattice, by DDIM."""
     table = result.tables["geometry"]
-    last = table.group_by("recipe").agg(pl.col("step").max(), pl.col("stride").min())
+    last = table.group_by("recipe", maintain_order=True).agg(pl.col("step").max(), pl.col("stride").min())
     table = table.join(last, on=["recipe", "step", "stride"], maintain_order="left")
     return table.filter((pl.col("layer") == LAYER) & pl.col("source").str.starts_with("ddim"))
 
@@ -171,7 +175,8 @@ def _end(result: Result) -> pl.DataFrame:
 def _of(table: pl.DataFrame, kind: str) -> pl.DataFrame:
     """Select one drawing a point, or the correction from all of them, one row a seed."""
     rows = table.filter(pl.col("kind") == kind)
-    return rows.filter(pl.col("drawings") == (1 if kind == "plain" else rows["drawings"].max())).unique("seed")
+    read = rows.filter(pl.col("drawings") == (1 if kind == "plain" else rows["drawings"].max()))
+    return read.unique("seed", keep="first", maintain_order=True)
 
 
 def _clifford(name: str) -> float:

@@ -46,7 +46,12 @@ def _named(kind: str) -> str:
 def _accuracy(axes: Axes, table: pl.DataFrame) -> None:
     for kind in sorted(table["kind"].unique()):
         colour, line, mark = _look(kind)
-        mean = table.filter(pl.col("kind") == kind).group_by("fraction").agg(pl.col("right").mean()).sort("fraction")
+        mean = (
+            table.filter(pl.col("kind") == kind)
+            .group_by("fraction", maintain_order=True)
+            .agg(pl.col("right").mean())
+            .sort("fraction")
+        )
         axes.plot(mean["fraction"], mean["right"], line, marker=mark, markersize=3, color=colour, label=_named(kind))
     axes.axhline(HALF, color=GREY, linewidth=0.6)
     axes.set(xlabel="fraction trained on (lambda)", ylabel="share right", xscale="log", ylim=(-0.03, 1.05))

@@ -74,10 +74,14 @@ def new(width: float, height: float, note: str = "") -> Figure:
 
 
 def save(figure: Figure, kind: str) -> bytes:
-    """Return the figure as "svg" or "pdf", in bytes that depend only on its content."""
+    """Return the figure as "svg" or "pdf", in bytes that depend only on its content.
+
+    The first call arranges the panels, and later calls keep them where they are. That takes as long as a drawing.
+    """
     buffer = io.BytesIO()
     with context():
         figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else {"CreationDate": None})
+        figure.set_layout_engine(None)
     return buffer.getvalue()
 
 
@@ -204,7 +208,9 @@ def lines(
     apart : float
         Two neighbours in x are not joined if one is more than this many times the other.
     """
-    mean = table.group_by(x).agg(pl.col(column).cast(pl.Float64).mean() for column in series).sort(x)
+    mean = (
+        table.group_by(x, maintain_order=True).agg(pl.col(column).cast(pl.Float64).mean() for column in series).sort(x)
+    )
     at = mean[x].to_numpy().astype(float)
     breaks = np.flatnonzero(at[1:] > apart * at[:-1] * (1 + 1e-9)) + 1
     alone = len(table) == len(mean)  # with one seed its marker is at the mean

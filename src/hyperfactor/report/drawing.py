@@ -36,7 +36,7 @@ class Drawings:
         self._count = 0
         self._letters: dict[str, tuple[str, dict[str, str]]] = {}  # matplotlib's id -> ours, and the attributes
 
-    def add(self, figure: Figure, caption: str) -> Markup:
+    def add(self, figure: Figure, svg: bytes, caption: str) -> Markup:
         """Return a figure as an <svg> element.
 
         Coordinates are rounded to 1/100 point (below 1, to three digits), which is less than a screen or a printer
@@ -47,10 +47,12 @@ class Drawings:
         ----------
         figure : matplotlib.figure.Figure
             The figure. Its clouds are marked as pictures if it is too large.
+        svg : bytes
+            What `style.save` gives for it.
         caption : str
             Id of the element that describes it.
         """
-        drawn = self._shortened(style.save(figure, "svg"), caption)
+        drawn = self._shortened(svg, caption)
         clouds = [one for one in figure.findobj(PathCollection) if np.shape(one.get_offsets())[0] >= CLOUD]
         if len(drawn) > LARGEST and clouds:
             for cloud in clouds:

@@ -81,8 +81,9 @@ def write_report(results: Sequence[Result], out: str | Path) -> Path:
         figures = []
         for number, caption, figure in draw(result):
             name = f"{result.experiment}-figure-{number}"
-            contents |= {f"figures/{name}.{kind}": style.save(figure, kind) for kind in ("svg", "pdf")}
-            figures.append(Drawn(number, name, caption, drawings.add(figure, f"{name}-caption")))
+            svg, pdf = (style.save(figure, kind) for kind in ("svg", "pdf"))
+            contents |= {f"figures/{name}.svg": svg, f"figures/{name}.pdf": pdf}
+            figures.append(Drawn(number, name, caption, drawings.add(figure, svg, f"{name}-caption")))
         contents[f"{result.experiment}.json"] = dump_json(result.to_json(), indent=1).encode()
         contents[f"{result.experiment}-claims.md"] = table.of_claims(result).encode()
         question = EXPERIMENTS[result.experiment].question
