@@ -462,12 +462,13 @@ class Experiment:
 
         The parameters are those of `result`.
         """
-        if self.kept(preset, seeds, runs, files):
+        kept = _keys(files)
+        if self._question(preset, seeds, runs).key() in kept:
             return []
         left = [
             part
             for name, part in self._split(runs).items()
-            if not name or _kept(files, self._question(preset, seeds, part.of_roles, name)) is None
+            if self._question(preset, seeds, part.of_roles, name).key() not in kept
         ]
         specs = ({role: [run.spec for run in of_role] for role, of_role in part.of_roles.items()} for part in left)
         return _costs(preset, [replace(part, of_roles=of_roles) for part, of_roles in zip(left, specs, strict=True)])
@@ -501,6 +502,14 @@ def _notes(runs: Runs) -> tuple[RunNote, ...]:
         for role, of_role in runs.items()
         for run in of_role
     )
+
+
+def _keys(files: Files) -> set[str]:
+    """The keys of what is kept, for an estimate, which never fails."""
+    try:
+        return results.keys(files)
+    except (MachineError, StoreError):
+        return set()
 
 
 def _kept(files: Files, question: Question) -> Analysis | None:

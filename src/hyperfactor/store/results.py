@@ -195,6 +195,11 @@ def kept(files: Files) -> list[Kept]:
     return sorted((one for one in found if not one.question.part), key=lambda one: (one.made, one.key))
 
 
+def keys(files: Files) -> set[str]:
+    """The keys of the results of a store, and of parts of results. None is read, so one may be damaged."""
+    return {name.removesuffix(".json") for name in files.children(FOLDER) if name.endswith(".json")}
+
+
 def resolve(files: Files, prefix: str) -> Kept:
     """The only result whose key begins with `prefix`. Raises `RequestError` if none or several do."""
     found = [one for one in kept(files) if prefix and one.key.startswith(prefix)]
