@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hyperfactor import RequestError
 from hyperfactor.experiments import (
     composition,
     data_efficiency,
@@ -254,9 +255,9 @@ NOISE = np.random.default_rng(0).normal(size=(SIDE, SIDE, 40))
 TORUS = coarser(torus.specs("laptop", 0), test_spacing=32 / SIDE)["torus"]
 
 
-def trained(R: np.ndarray, rule: Rule = interpolates) -> torus.Trained:
-    """A model that begins as noise and ends with a representation (SIDE, SIDE, d)."""
-    shapes = {None: lattice(R), **dict.fromkeys(TORUS.training.snapshots, lattice(NOISE))}
+def trained(R: np.ndarray, rule: Rule = interpolates, start: np.ndarray = NOISE) -> torus.Trained:
+    """A model that begins as noise, or as given, and ends with a representation (SIDE, SIDE, d)."""
+    shapes = {None: lattice(R), **dict.fromkeys(TORUS.training.snapshots, lattice(start))}
     run: Any = FakeRun(TORUS, rule, shapes)
     with ThreadPoolExecutor(1) as pool:
         return torus.examine(run, part_way=False, pool=pool)
@@ -269,14 +270,17 @@ def noise() -> torus.Trained:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torus, "UNTRAINED", 100)
         found = trained(NOISE)
+    assert found.first is not None
     assert found.first.tori.value == 0
     return replace(found, last=found.first)
 
 
-def claims_of(R: np.ndarray, noise: torus.Trained) -> list[Claim]:
-    """The claims about a model that ends with R. All points of R are landmarks, so that every reading is the same, and
-    homology, which is costly, is computed once."""
-    found = replace(trained(R), first=noise.first)
+def claims_of(R: np.ndarray, noise: torus.Trained, first: torus.View | None) -> list[Claim]:
+    """The claims about a model that begins with a view and ends with R.
+
+    All points of R are landmarks, so that every reading is the same, and homology, which is costly, is computed once.
+    """
+    found = replace(trained(R), first=first)
     assert found.last.landmarks >= len(found.last.points)
     once = found.last.shape
     with pytest.MonkeyPatch.context() as patch:
@@ -288,7 +292,7 @@ def claims_of(R: np.ndarray, noise: torus.Trained) -> list[Claim]:
 
 
 def test_a_flat_torus_is_a_torus_and_not_hyper_factorized(noise: torus.Trained):
-    claims = claims_of(clifford_torus(SIDE), noise)
+    claims = claims_of(clifford_torus(SIDE), noise, noise.first)
     said, values = verdicts(claims), measured(claims)
     assert said["torus.accuracy"] == said["torus.betti.end"] == said["torus.betti.start"] == "holds"
     assert said["torus.xy.orthogonality"] == said["torus.cross"] == said["torus.interaction"] == "holds"
@@ -305,7 +309,7 @@ def test_a_flat_torus_is_a_torus_and_not_hyper_factorized(noise: torus.Trained):
 
 def test_a_hyper_factorized_torus_has_more_dimensions_than_a_flat_one(noise: torus.Trained):
     """Its factors add up, as those of every factorized code: curves of x are the same at every y, 0 and 1."""
-    claims = claims_of(hyper_factorized_torus(SIDE, 2.0), noise)
+    claims = claims_of(hyper_factorized_torus(SIDE, 2.0), noise, noise.first)
     said, values = verdicts(claims), measured(claims)
     assert {said[f"torus.{name}"] for name in ("betti.end", "dimension", "cross", "interaction")} == {"holds"}
     assert {said[name] for name in said if name.startswith(("torus.xx", "torus.yy"))} == {"fails"}
@@ -316,14 +320,14 @@ def test_a_code_of_places_has_the_papers_signature_and_does_not_keep_the_factors
     """A unit for each pair of values: curves of x at far values of y share no unit, so they are orthogonal."""
     ring = hyper_factorized_torus(SIDE, 1.0)[:, 0, :SIDE]  # (value, unit)
     places = np.einsum("iu,jv->ijuv", ring, ring).reshape(SIDE, SIDE, -1)
-    claims = claims_of(places, noise)
+    claims = claims_of(places, noise, noise.first)
     said = verdicts(claims)
     assert {said[name] for name in said if name.startswith(("torus.xx", "torus.yy"))} == {"holds"}
     assert said["torus.interaction"] == "fails"
 
 
 def test_a_3d_torus_mixes_its_factors(noise: torus.Trained):
-    said = verdicts(claims_of(torus_3d(SIDE), noise))
+    said = verdicts(claims_of(torus_3d(SIDE), noise, noise.first))
     assert said["torus.xy.orthogonality"] == said["torus.dimension"] == "fails"
     assert said["torus.interaction"] == "undecided"  # by hand: 0.1, exactly the bound
 
@@ -342,6 +346,17 @@ def test_what_the_untrained_network_has_too_is_not_ascribed_to_learning(noise: t
     assert claims["torus.dimension"].verdict == claims["torus.within.x"].verdict == "not measured"
     assert "does not differ from that of the untrained network" in claims["torus.dimension"].reason
     assert claims["torus.betti.end"].verdict == claims["torus.interaction"].verdict == "fails"
+
+
+def test_a_network_that_begins_with_one_output_for_all_points_shows_no_torus_there(noise: torus.Trained):
+    """As the untrained transformer does."""
+    found = trained(clifford_torus(SIDE), start=np.ones((SIDE, SIDE, 3)))
+    assert found.first is None
+    assert torus._training({"torus": [found]}, [0])["step"].to_list() == [TORUS.training.steps]
+    said = verdicts(claims_of(clifford_torus(SIDE), noise, found.first))
+    assert said["torus.betti.start"] == said["torus.betti.end"] == said["torus.interaction"] == "holds"
+    with pytest.raises(RequestError, match="same output for all points"):
+        trained(np.ones((SIDE, SIDE, 3)))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from hyperfactor import rng
+from hyperfactor.errors import RequestError
 from hyperfactor.experiments.base import LEARNT, PRESETS, Analysis, Experiment, Runs, is_smoke, preset_spec
 from hyperfactor.experiments.claims import (
     Bound,
@@ -50,6 +51,7 @@ from hyperfactor.measures.geometry import (
     displacement_cosines,
     torus_3d,
 )
+from hyperfactor.measures.normalised import varies
 from hyperfactor.measures.representation import Representation
 from hyperfactor.measures.topology import FIELDS, Persistence, bottleneck, over_landmarks, persistence
 from hyperfactor.process import all_cores
@@ -74,6 +76,7 @@ UNTRAINED = 300  # a cloud without a shape takes far longer and shows less
 FEW_LANDMARKS = 60  # for `smoke`
 AXES = 15  # entries of the spectrum that are kept
 BOOTSTRAP = 200
+NO_TORUS = replace(proportion(np.zeros(READINGS, dtype=bool)), method="Wilson over readings")  # of a single point
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
@@ -171,8 +174,11 @@ class View:
         return over_lines(statistic, (sides[0], sides[1]), rng.stream(self.seed, "torus.lines"), BOOTSTRAP)
 
 
-def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View:
+def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View | None:
     """Draw the lattice with the model of a training step, judge the drawings, and record the layer.
+
+    Returns None if the layer has the same output for all points, so that it has no shape. The untrained transformer is
+    such a network: it draws one picture, and its blocks pass on what they are given.
 
     Parameters
     ----------
@@ -189,7 +195,9 @@ def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View:
     points, sides = every(spec.data, apart)
     images = drawn(run, points, step)
     right = judge(spec.task, "lattice", points, images)["right"].to_numpy()
-    found = read(run, points, images, step)
+    found = np.asarray(read(run, points, images, step), dtype=np.float64)
+    if not varies(found):
+        return None
     apart_pixels = float(np.diff(spec.data.test_axes()[0])[0]) * apart
     R = Representation.of(found.reshape(*sides, -1), spec.data.picture.space())
     width = PICTURE.widths[0] / apart_pixels  # width of a bump, in steps of this lattice
@@ -198,16 +206,24 @@ def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model at the start and at the end of training and, if requested, on a coarser lattice between."""
+    """A model at the start and at the end of training and, if requested, on a coarser lattice between.
 
-    first: View
+    There is no view of a step at which the layer has the same output for all points.
+    """
+
+    first: View | None
     last: View
     between: tuple[View, ...] = ()
 
     @property
+    def ends(self) -> tuple[View, ...]:
+        """The views of the start and of the end."""
+        return (self.last,) if self.first is None else (self.first, self.last)
+
+    @property
     def views(self) -> tuple[View, ...]:
         """All views, in the order of training."""
-        return (self.first, *self.between, self.last)
+        return (*self.ends[:-1], *self.between, self.last)
 
 
 def landmarks(run: Run, most: int) -> int:
@@ -223,7 +239,9 @@ def examine(run: Run, part_way: bool, pool: ThreadPoolExecutor) -> Trained:
     asked = [(start, apart, before), (end, apart, after)]
     asked += [(step, max(STRIDE, apart), after) for step in between if part_way]
     first, last, *views = pool.map(lambda one: look(run, *one), asked)
-    return Trained(first, last, tuple(views))
+    if last is None:
+        raise RequestError(f"run {run.id}: got a layer with the same output for all points, needs one that differs")
+    return Trained(first, last, tuple(view for view in views if view))
 
 
 def analyse(runs: Runs) -> Analysis:
@@ -250,9 +268,9 @@ def _slow(found: dict[str, list[Trained]]) -> list[Callable[[], object]]:
     Persistent homology runs in child processes, the rest in numpy.
     """
     every = [trained for of_role in found.values() for trained in of_role]
-    tori = [trained.first for trained in found["torus"]]
+    tori = [trained.first for trained in found["torus"] if trained.first]
     tori += [trained.last for role, of_role in found.items() if not _unlearnt(role, of_role) for trained in of_role]
-    shapes = [view for trained in every for view in (trained.first, trained.last) if view not in tori]
+    shapes = [view for trained in every for view in trained.ends if view not in tori]
     readings = [(view, READINGS) for view in tori] + [(view, 1) for view in shapes]
     return [
         *(partial(view.readings, count) for view, count in sorted(readings, key=lambda one: -one[0].landmarks)),
@@ -286,7 +304,8 @@ def _made_by(torus: Sequence[Trained]) -> Made:
         unless: list[str | None] = [*_unlearnt("torus", torus)]
         last = [] if unless else [measure(trained.last) for trained in torus]
         if last and bound.verdict(*over_seeds(last).interval) != "fails":
-            unless = [unlike(last, [measure(trained.first) for trained in torus])]
+            first = [measure(trained.first) for trained in torus if trained.first]
+            unless = [unlike(last, first)] if len(first) == len(last) else []  # a network without a shape has no value
         return claim(id, figure, statement, bound, lambda: last, terms=terms, roles=["torus"], unless=unless)
 
     return made
@@ -306,7 +325,7 @@ def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
              "trained: readings that show a torus, Betti numbers (1, 2, 1) over the fields of 2 and of 3", most,
              lambda view: view.tori, "paper"),
         claim("torus.betti.start", "2", "untrained: readings that show a torus", half,
-              lambda: [t.first.tori for t in torus], terms="paper", roles=["torus"]),
+              lambda: [t.first.tori if t.first else NO_TORUS for t in torus], terms="paper", roles=["torus"]),
         made("torus.dimension", "2", "effective dimension (participation ratio)", Bound(">", 4), View.dimension,
              "paper"),
         *_of_figure_3(made),
@@ -375,7 +394,7 @@ def _topology(found: dict[str, list[Trained]], seeds: list[int], ideal: Persiste
     rows = []
     for role, of_role in found.items():
         for seed, trained in zip(seeds, of_role, strict=True):
-            for step, shape in ((view.step, view.shape) for view in (trained.first, trained.last)):
+            for step, shape in ((view.step, view.shape) for view in trained.ends):
                 for dim, (count, clear, apart) in enumerate(
                     zip(shape.betti(), shape.clarity(), bottleneck(shape, ideal), strict=True)
                 ):

@@ -101,13 +101,21 @@ def _exponent(values: np.ndarray) -> int:
     return math.frexp(largest)[1] - 1 if largest else 0
 
 
+def varies(values: np.ndarray) -> bool:
+    """Whether the points (..., d) differ by more than the rounding of float64."""
+    flat = values.reshape(-1, values.shape[-1])
+    if (flat == flat[0]).all():
+        return False
+    small = normalised(flat)
+    return bool(small.radius > small.least)
+
+
 def varied(values: np.ndarray, name: str) -> np.ndarray:
     """Return the values (..., d); raise RequestError if all points are equal."""
     flat = values.reshape(-1, values.shape[-1])
     if (flat == flat[0]).all():
         raise RequestError(f"{name}: got points that are all equal, needs some that differ")
-    small = normalised(flat)
-    if small.radius <= small.least:
+    if not varies(flat):
         raise RequestError(
             f"{name}: got points that are all equal but for the rounding of float64, needs some that differ"
         )
