@@ -74,6 +74,12 @@ def test_quick_commands_import_nothing_heavy(command: str, needed: set[str], tmp
     assert HEAVY & set(done.stdout.split()) == needed
 
 
+def test_the_experiments_are_imported_without_the_statistics_of_scipy():
+    """They take a second; only a claim needs them."""
+    words = [sys.executable, "-c", "import sys, hyperfactor.experiments; print('scipy.stats' in sys.modules)"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 def test_list_names_each_experiment(tmp_path: Path):
     lines = hyperfactor("list", cwd=tmp_path).stdout.splitlines()
     expected = [

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from hyperfactor import RequestError
-from hyperfactor.networks.blocks import enlarged_by_products
+from hyperfactor.networks.blocks import upsampled_by_products
 from hyperfactor.networks.decoder import decoder
 from hyperfactor.networks.unet import BLOCKS, LAYERS, UNet
 
@@ -133,10 +133,10 @@ def test_the_gain_scales_the_first_weights_of_the_condition_and_nothing_else():
 
 @pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_enlarging_by_products_is_torchs_bilinear_upsampling(aligned, layout):
+def test_upsampling_by_products_is_torchs_bilinear_upsampling(aligned, layout):
     x = torch.randn(2, 3, 4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     given = [x.clone(memory_format=layout).requires_grad_() for _ in range(2)]
-    own = enlarged_by_products(given[0], aligned)
+    own = upsampled_by_products(given[0], aligned)
     of_torch = F.interpolate(given[1], scale_factor=2, mode="bilinear", align_corners=aligned)
     torch.testing.assert_close(own, of_torch, rtol=0, atol=1e-12)
     weights = torch.randn(own.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

@@ -438,13 +438,6 @@ class Experiment:
         seconds = time.perf_counter() - began + _seconds(notes)
         return Result(self.name, preset, tuple(seeds), seconds, tuple(claims), tables, arrays, notes)
 
-    def kept(self, preset: str, seeds: Sequence[int], runs: Runs, files: Files) -> Analysis | None:
-        """Return the analysis of finished runs that a store keeps; None if it keeps none, or a damaged one.
-
-        The parameters are those of `result`.
-        """
-        return _kept(files, self._question(preset, seeds, runs))
-
     def costs(self, preset: str, specs: Mapping[str, Sequence[RunSpec]]) -> list[tuple[int, RunSpec]]:
         """Return the cost of the analysis: numbers of pictures, each with a spec whose network is trained on them.
 

@@ -76,7 +76,6 @@ UNTRAINED = 300  # a cloud without a shape takes far longer and shows less
 FEW_LANDMARKS = 60  # for `smoke`
 AXES = 15  # entries of the spectrum that are kept
 BOOTSTRAP = 200
-NO_TORUS = replace(proportion(np.zeros(READINGS, dtype=bool)), method="Wilson over readings")  # of a single point
 
 
 def specs(preset: str, seed: int) -> dict[str, RunSpec]:
@@ -149,7 +148,7 @@ class View:
             all(shape.betti() == TORUS and all(shape.told) for shape in of_fields.values())
             for of_fields in self.readings(READINGS)
         ]
-        return replace(proportion(np.array(found)), method="Wilson over readings")
+        return _share(found)
 
     def margin(self, name: str, nearer: tuple[str, str], farther: tuple[str, str]) -> Estimate:
         """Return `Comparison.margin` as an estimate."""
@@ -174,11 +173,12 @@ class View:
         return over_lines(statistic, (sides[0], sides[1]), rng.stream(self.seed, "torus.lines"), BOOTSTRAP)
 
 
+def _share(tori: list[bool]) -> Estimate:
+    return replace(proportion(np.array(tori)), method="Wilson over readings")
+
+
 def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View | None:
     """Draw the lattice with the model of a training step, judge the drawings, and record the layer.
-
-    Returns None if the layer has the same output for all points, so that it has no shape. The untrained transformer is
-    such a network: it draws one picture, and its blocks pass on what they are given.
 
     Parameters
     ----------
@@ -190,6 +190,12 @@ def look(run: Run, step: int, apart: int, landmarks: int = LANDMARKS) -> View | 
         Lattice steps between the points.
     landmarks : int
         Number of landmarks for persistent homology.
+
+    Returns
+    -------
+    View or None
+        None if the layer has the same output for all points, and therefore no shape. The untrained transformer is such
+        a network.
     """
     spec = run.spec
     points, sides = every(spec.data, apart)
@@ -240,7 +246,7 @@ def examine(run: Run, part_way: bool, pool: ThreadPoolExecutor) -> Trained:
     asked += [(step, max(STRIDE, apart), after) for step in between if part_way]
     first, last, *views = pool.map(lambda one: look(run, *one), asked)
     if last is None:
-        raise RequestError(f"run {run.id}: got a layer with the same output for all points, needs one that differs")
+        raise RequestError(f"run {run.id}: got a layer with the same output for all points, needs outputs that differ")
     return Trained(first, last, tuple(view for view in views if view))
 
 
@@ -325,7 +331,8 @@ def _claims(found: dict[str, list[Trained]]) -> list[Claim]:
              "trained: readings that show a torus, Betti numbers (1, 2, 1) over the fields of 2 and of 3", most,
              lambda view: view.tori, "paper"),
         claim("torus.betti.start", "2", "untrained: readings that show a torus", half,
-              lambda: [t.first.tori if t.first else NO_TORUS for t in torus], terms="paper", roles=["torus"]),
+              lambda: [t.first.tori if t.first else _share([False] * READINGS) for t in torus], terms="paper",
+              roles=["torus"]),
         made("torus.dimension", "2", "effective dimension (participation ratio)", Bound(">", 4), View.dimension,
              "paper"),
         *_of_figure_3(made),

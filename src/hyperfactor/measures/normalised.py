@@ -112,11 +112,8 @@ def varies(values: np.ndarray) -> bool:
 
 def varied(values: np.ndarray, name: str) -> np.ndarray:
     """Return the values (..., d); raise RequestError if all points are equal."""
+    if varies(values):
+        return values
     flat = values.reshape(-1, values.shape[-1])
-    if (flat == flat[0]).all():
-        raise RequestError(f"{name}: got points that are all equal, needs some that differ")
-    if not varies(flat):
-        raise RequestError(
-            f"{name}: got points that are all equal but for the rounding of float64, needs some that differ"
-        )
-    return values
+    but = "" if (flat == flat[0]).all() else " but for the rounding of float64"
+    raise RequestError(f"{name}: got points that are all equal{but}, needs some that differ")

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def enlarged(x: Tensor, aligned: bool) -> Tensor:
+def upsampled(x: Tensor, aligned: bool) -> Tensor:
     """Bilinear upsampling by two.
 
-    On a GPU it is a product with two fixed matrices. The gradient of torch's operation adds in any order there, and the
-    form with equal bits at each run is slow.
+    On a GPU it is a product with two fixed matrices. There, the gradient of torch's operation adds in no fixed
+    order, and torch's deterministic form is slow.
 
     Parameters
     ----------
@@ -27,29 +27,29 @@ def enlarged(x: Tensor, aligned: bool) -> Tensor:
     """
     if x.device.type == "cpu":
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=aligned)
-    return enlarged_by_products(x, aligned)
+    return upsampled_by_products(x, aligned)
 
 
-def enlarged_by_products(x: Tensor, aligned: bool) -> Tensor:
-    """The same as `enlarged`, up to rounding, on any device."""
-    over_rows, over_columns = (_enlarging(side, aligned, x.device, x.dtype) for side in x.shape[2:])
+def upsampled_by_products(x: Tensor, aligned: bool) -> Tensor:
+    """The same as `upsampled`, up to rounding, on any device."""
+    over_rows, over_columns = (_weights(side, aligned, x.device, x.dtype) for side in x.shape[2:])
     wide = over_columns @ x.permute(0, 2, 3, 1)  # (b, rows, 2 columns, c), in the order in which x lies in memory
     whole = over_rows @ wide.flatten(2)
     return whole.unflatten(2, wide.shape[2:]).permute(0, 3, 1, 2)
 
 
 @cache
-def _enlarging(side: int, aligned: bool, device: torch.device, dtype: torch.dtype) -> Tensor:
+def _weights(side: int, aligned: bool, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The matrix (2 side, side) of linear upsampling by two."""
     one = torch.eye(side, dtype=torch.float64, device="cpu")[None]
     return F.interpolate(one, scale_factor=2, mode="linear", align_corners=aligned)[0].T.contiguous().to(device, dtype)
 
 
-class Enlarge(nn.Module):
-    """`enlarged` with corners that are not aligned."""
+class Upsample(nn.Module):
+    """Bilinear upsampling by two, without aligned corners."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return enlarged(x, aligned=False)
+        return upsampled(x, aligned=False)
 
 
 class DoubleConv(nn.Module):
@@ -106,7 +106,7 @@ class Up(nn.Module):
         self.condition = Conditioned(condition, outputs, gain)
 
     def forward(self, x: Tensor, skip: Tensor, condition: Tensor) -> Tensor:
-        x = torch.cat([skip, enlarged(x, aligned=True)], dim=1)
+        x = torch.cat([skip, upsampled(x, aligned=True)], dim=1)
         return self.condition(self.narrow(self.refine(x)), condition)
 
 

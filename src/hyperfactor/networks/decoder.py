@@ -17,7 +17,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from hyperfactor.networks.blocks import DoubleConv, Enlarge
+from hyperfactor.networks.blocks import DoubleConv, Upsample
 from hyperfactor.networks.unet import check_sides
 
 
@@ -46,7 +46,7 @@ def decoder(shape: tuple[int, int, int], length: int, width: int = 8, hidden: in
 
     def grow(inputs: int, outputs: int) -> nn.Module:
         twice = DoubleConv(inputs, inputs, residual=True), DoubleConv(inputs, outputs)
-        return nn.Sequential(Enlarge(), *twice, nn.GELU())
+        return nn.Sequential(Upsample(), *twice, nn.GELU())
 
     stem = nn.Sequential(
         nn.Linear(length, units), nn.GELU(), nn.Linear(units, w * rows * columns // 8),

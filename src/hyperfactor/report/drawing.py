@@ -48,7 +48,7 @@ class Drawings:
         figure : matplotlib.figure.Figure
             The figure. Its clouds are marked as pictures if it is too large.
         svg : bytes
-            What `style.save` gives for it.
+            The figure as SVG, from `style.save`.
         caption : str
             Id of the element that describes it.
         """

@@ -186,17 +186,16 @@ def load(files: Files, key: str) -> Content:
 def kept(files: Files) -> list[Kept]:
     """The results of a store, oldest first. Parts of results, and results that cannot be read, are left out."""
     found = []
-    for name in files.children(FOLDER):
-        if name.endswith(".json"):
-            try:
-                found.append(_kept(_about(files, name.removesuffix(".json"))))
-            except (StoreError, MachineError):
-                continue
+    for key in sorted(keys(files)):
+        try:
+            found.append(_kept(_about(files, key)))
+        except (StoreError, MachineError):
+            continue
     return sorted((one for one in found if not one.question.part), key=lambda one: (one.made, one.key))
 
 
 def keys(files: Files) -> set[str]:
-    """The keys of the results of a store, and of parts of results. None is read, so one may be damaged."""
+    """The keys of the results of a store, and of parts of results. They are not read, so some may be damaged."""
     return {name.removesuffix(".json") for name in files.children(FOLDER) if name.endswith(".json")}
 
 

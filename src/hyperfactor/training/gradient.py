@@ -48,8 +48,8 @@ def _differentiate(
 class Replayed:
     """A computation of losses that is recorded once as a CUDA graph, and replayed from then on.
 
-    A small network keeps a GPU waiting, because each of some thousand operations a step is started on its own. A graph
-    starts all of them at once.
+    Without a graph, Python starts each operation of a step by itself, and the GPU waits between those of a small
+    network.
 
     Parameters
     ----------
