@@ -4,10 +4,11 @@
         [--out FOLDER]
 
 Trains the spec (default: examples/published.yaml) on a GPU, or a narrower one on a CPU. Draws each lattice point
-several times with the model of each snapshot, and reads the layer up1. Writes FOLDER/geometry.json, with one row a
-training step: the share that is right, the share of the variance that is noise, and the statistics of figure 3, of one
-drawing a point and without noise. Also writes FOLDER/readings-STEP.npz for each step: the readings in float16, in the
-smallest number of dimensions that preserves all distances. Finished runs are not trained again.
+several times with the model of the last step, and twice with the model of each snapshot before, and reads the layer
+up1. Writes FOLDER/geometry.json, with two rows a training step, the last step first: the share that is right, the share
+of the variance that is noise, and the statistics of figure 3, of one drawing a point and without noise. Also writes
+FOLDER/readings.npz: the readings of two drawings of the last step in float16, in the smallest number of dimensions that
+preserves all distances. Finished runs are not trained again.
 
 Two more shares of the variance of true pictures tell whether the layer shows the code of the condition itself, which
 every block adds equally to all pixels: `even` is the same at all pixels, `linear` is linear in the silu of the code.
@@ -43,13 +44,14 @@ def read(run: Run, step: int, drawings: int, stride: int, device: str) -> tuple[
     return readings, {"both": float(both), "right": float(right)}
 
 
-def in_few_dimensions(readings: list[np.ndarray]) -> np.ndarray:
-    """All readings (m, n_1, n_2, d) in the span of their points, which preserves all distances."""
-    stack = np.stack(readings)
-    flat = stack.reshape(-1, stack.shape[-1])
-    centre = flat.mean(axis=0)
-    _, _, axes = np.linalg.svd(flat - centre, full_matrices=False)
-    return ((flat - centre) @ axes.T).reshape(*stack.shape[:-1], -1)
+def in_few_dimensions(readings: list[np.ndarray]) -> list[np.ndarray]:
+    """The readings in the span of all their points, which preserves all distances."""
+    flat = np.stack(readings).reshape(-1, readings[0].shape[-1])
+    flat = flat - flat.mean(axis=0)
+    values, axes = np.linalg.eigh(flat @ flat.T)  # of the points: there are fewer of them than dimensions
+    spanned = values > values[-1] * len(flat) * np.finfo(float).eps
+    coordinates = axes[:, spanned][:, ::-1] * np.sqrt(values[spanned][::-1])
+    return list(coordinates.reshape(len(readings), *readings[0].shape[:-1], -1))
 
 
 def of_the_code(run: Run, step: int) -> dict[str, float]:
@@ -81,12 +83,15 @@ def main() -> None:
     )
     torch.set_num_threads(given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for step in sorted({*run.spec.training.snapshots, run.spec.training.steps}):
-        readings, shares = read(run, step, given.drawings, given.stride, given.device)
+    rows, last = [], run.spec.training.steps
+    for step in sorted({*run.spec.training.snapshots, last}, reverse=True):
+        count = given.drawings if step == last else min(2, given.drawings)
+        readings, shares = read(run, step, count, given.stride, given.device)
         shares |= of_the_code(run, step)
-        kept = in_few_dimensions(readings)
-        np.savez_compressed(given.out / f"readings-{step}.npz", readings=kept.astype(np.float16))
+        if step == last:
+            kept = np.stack(in_few_dimensions(readings[:2]))
+            np.savez_compressed(given.out / "readings.npz", readings=kept.astype(np.float16))
+        readings = in_few_dimensions(readings)
         for kind, some in (("plain", readings[:1]), ("corrected", readings)):
             rows.append(
                 {"step": step, "kind": kind, **shares, **Geometry(run.spec.seed, some, run.spec.task.space).row()}

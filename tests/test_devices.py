@@ -95,7 +95,7 @@ META = torch.device("meta")  # a device other than the CPU, whose tensors have n
 )
 def test_training_stays_on_the_device_and_waits_only_for_a_row(changes, keeps, monkeypatch):
     spec = RunSpec.parse({"data": {"picture": {"size": 16}}, "seed": 1, **changes})
-    model, losses = build_model(spec).to(META), []
+    model, losses = build_model(spec, META), []
 
     def stream(*name, device="cpu"):
         if name[1] == "training.noise":
@@ -125,7 +125,7 @@ def test_training_stays_on_the_device_and_waits_only_for_a_row(changes, keeps, m
 @pytest.mark.parametrize("given", [False, True])
 def test_drawing_stays_on_the_device(sampler, given, monkeypatch):
     spec = RunSpec.parse({"data": {"picture": {"size": 16}}})
-    model = build_model(spec).to(META).drawing_by(SamplingSpec(sampler=sampler, steps=4))
+    model = build_model(spec, META).drawing_by(SamplingSpec(sampler=sampler, steps=4))
     monkeypatch.setattr(denoiser, "finite", lambda x: x)  # the one look at the values, at the end of a drawing
     condition = torch.from_numpy(spec.task.encode(np.array([[1.0, 2.0], [3.0, 4.0]]))).to(META)
     pictures = torch.zeros(2, 1, 16, 16, device=META) if given else None

@@ -7,5 +7,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || command -v python3)}
-export PYTHONPATH=$PWD/src OMP_WAIT_POLICY=PASSIVE
+export PYTHONPATH=$PWD/src${PYTHONPATH:+:$PYTHONPATH} OMP_WAIT_POLICY=PASSIVE
 exec "$PYTHON" tests/gpu/check.py "$@"

@@ -108,7 +108,7 @@ _CALLS: dict[tuple, int] = {}
 def _without_numbers(spec: RunSpec) -> Generator:
     """The generator of a spec, without memory for its numbers."""
     with torch.device("meta"):
-        return build_model(spec).to("meta")
+        return build_model(spec, "meta")
 
 
 def _count(spec: RunSpec) -> _Counts:

@@ -147,7 +147,7 @@ def _fit(
 ) -> tuple[Generator, list[dict[str, float]]]:
     """The averaged model and the history, trained from the checkpoint if there is one."""
     checkpoint = store.resume(spec.id)
-    model = build_model(spec).to(device)
+    model = build_model(spec, device)
     if checkpoint is not None:
         _check_snapshots(spec, store, checkpoint[1])
     store.start(spec.id, spec.model_dump(mode="json"))
