@@ -451,7 +451,7 @@ def test_the_keyboard_reaches_it_with_a_visible_focus(shown: Any):
     opened.keyboard.press("Tab")
     assert opened.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     opened.keyboard.press("Enter")
-    opened.wait_for_url("**#found", timeout=PATIENCE)
+    opened.wait_for_url("**#found")
     opened.context.close()
 
 

@@ -181,12 +181,12 @@ def test_keys_move_a_factor_and_the_training_step(visit: Open, tiny: RunSpec):
     page.get_by_label("training step").focus()
     page.keyboard.press("ArrowLeft")
     changed(page, "#drawing img", before)
-    assert "step=5" in page.url
+    page.wait_for_url(re.compile("step=5"))
     page.get_by_label(re.compile("^x,")).focus()
     before = drawing(page)
     page.keyboard.press("End")
     changed(page, "#drawing img", before)
-    assert "x=18" in page.url
+    page.wait_for_url(re.compile("x=18"))
 
 
 def test_the_shape_turns_and_is_linked_to_the_plane(visit: Open, tiny: RunSpec):
@@ -219,7 +219,7 @@ def test_runs_are_filtered_and_compared(visit: Open, shown: Path):
     page.get_by_label("Condition").fill("seed = 1")
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('main').innerText.includes('1 runs')")
-    assert "where=seed" in page.url
+    page.wait_for_url(re.compile("where=seed"))
     page = visit("/?sort=-seed")
     boxes = page.locator("#runs input[type=checkbox]")
     boxes.nth(0).check()
@@ -254,7 +254,7 @@ def test_percolation_moves(visit: Open):
     page.keyboard.press("End")
     changed(page, "#clusters img", before)
     page.wait_for_function("document.querySelector('#clusters').innerText.includes('has 100% of them')")
-    assert "lambda=1" in page.url
+    page.wait_for_url(re.compile("lambda=1"))
 
 
 def test_a_run_that_is_not_there_gives_a_message(visit: Open):

@@ -22,13 +22,13 @@ from dash.development.base_component import Component
 from hyperfactor import ArraySubject, Run, RunSpec, TorchSubject, train
 from hyperfactor.errors import BusyError, RequestError
 from hyperfactor.experiments.claims import Bound, Estimate, claim
-from hyperfactor.explorer import claims_page, percolation_page, run_page
+from hyperfactor.explorer import claims_page, percolation_page, representation_page, run_page
 from hyperfactor.explorer.app import _page
 from hyperfactor.explorer.collection import GIVEN, Collection
 from hyperfactor.explorer.elements import picture
 from hyperfactor.explorer.server import is_loopback, open_server
 from hyperfactor.explorer.shape import RING, Shape, shape
-from hyperfactor.explorer.work import THREADS, WAITING, Work
+from hyperfactor.explorer.work import THREADS, WAITING, Job, Work
 from hyperfactor.factors import Factor, FactorSpace
 from hyperfactor.measures.geometry import clifford_torus
 from hyperfactor.percolation.lattice import site_percolation
@@ -272,6 +272,33 @@ def test_the_shape_of_a_run_is_its_activations(collection: Collection, tiny: Run
     found = shape(collection, tiny.id, "up1", 0, 5, shares.append)
     assert found.vectors == pytest.approx(run.activations("up1", 0, found.points, 5)["up1"], abs=1e-6)
     assert shares[-1] == 1
+
+
+def test_measures_that_are_asked_for_early_wait(monkeypatch: pytest.MonkeyPatch):
+    torus, work, ready = Collection("none", ArraySubject(clifford_torus((6, 5)))), Work(), threading.Event()
+    monkeypatch.setattr(representation_page, "_measured", lambda found, job: len(found.vectors))
+    monkeypatch.setattr(representation_page, "_table", lambda found: f"measures of {found} points")
+    key = (GIVEN, "values", 0, None)
+
+    def placed(_: Job) -> np.ndarray:
+        ready.wait(30)
+        return on_a_torus(6, 5).coordinates("PCA")
+
+    def told(**wish: bool) -> tuple[str, bool, str]:
+        *_, said, again, measures = representation_page._shown(torus, work, key, "PCA", "x", wish)
+        return said, again, words(measures)
+
+    work.ask(key, lambda _: on_a_torus(6, 5)).future.result(30)
+    work.ask((key, "PCA"), placed)
+    assert told() == ("PCA ...", True, "")
+    assert told(measure=True) == ("PCA ...", True, "measuring: 0%")
+    ready.set()
+    work.ask((key, "PCA"), placed).future.result(30)
+    told(measure=True)
+    work.ask((key, "measures"), lambda _: None).future.result(30)
+    assert told(measure=True) == ("30 points in 4 dimensions", False, "measures of 30 points")
+    assert told() == ("30 points in 4 dimensions", False, "")
+    assert told(stop=True) == ("stopped", False, "")
 
 
 # ---- percolation ----

@@ -47,7 +47,8 @@ def page(collection: Collection, part: str, query: Query) -> list[Any]:
         dcc.Store(id="shape-of", data={"name": name, "steps": steps_of(subject)}),
         html.Span(id="shape-state", hidden=True),
         html.Div(_controls(subject, query), className="controls"),
-        dcc.Interval(id="look", interval=LOOK, disabled=True),
+        dcc.Store(id="wish"),
+        dcc.Interval(id="look", interval=LOOK, max_intervals=0),
         html.Div([html.Span(id="working", role="status"), stop], className="row"),
         html.Div(halves, className="columns"),
         html.Section([html.H2("Measures"), measure, html.Div(id="measures")]),
@@ -78,38 +79,47 @@ def register(app: Dash, collection: Collection) -> None:
     """Add the callbacks of the page."""
     work = Work()
     chosen = [Input("layer", "value"), Input("at-timestep", "value"), Input("at-step", "value")]
+    looks = [Input("view", "value"), Input("colour", "value")]
 
     @app.callback(
         Output("shape", "figure"),
         Output("map", "figure"),
         Output("working", "children"),
-        Output("look", "disabled"),
+        Output("look", "max_intervals"),
         Output("stop", "hidden"),
         Output("measures", "children"),
         *chosen,
-        Input("view", "value"),
-        Input("colour", "value"),
+        *looks,
         Input("look", "n_intervals"),
-        Input("measure", "n_clicks"),
-        Input("stop", "n_clicks"),
+        Input("wish", "data"),
         State("shape-of", "data"),
-        State("measures", "children"),
     )
-    def show(layer, timestep, step, view, colour, _look, _measure, _stop, of, measures):
+    def show(layer, timestep, step, view, colour, looked, wish, of):
+        looked = looked or 0
         try:
             key = (of["name"], str(layer), int(float(timestep or 0)), _step(collection, of, step))
-            return _shown(collection, work, key, str(view), str(colour), ctx.triggered_id, measures)
+            shape, plane, told, again, measures = _shown(collection, work, key, str(view), str(colour), wish or {})
+            # The next look follows this answer. Looks at fixed times would replace requests that take longer.
+            return shape, plane, told, looked + again, not again, measures
         except (HyperfactorError, LookupError, ValueError) as error:
-            return no_update, no_update, message(str(error)), True, True, no_update
+            return no_update, no_update, message(str(error)), looked, True, no_update
 
     _link(app, collection, work, chosen)
     app.clientside_callback(
         ClientsideFunction("address", "representation"),
         Output("shape-state", "children"),
         *chosen,
-        Input("view", "value"),
-        Input("colour", "value"),
+        *looks,
         State("shape-of", "data"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("wish", "representation"),
+        Output("wish", "data"),
+        *chosen,
+        *looks,
+        Input("measure", "n_clicks"),
+        Input("stop", "n_clicks"),
+        State("wish", "data"),
     )
 
 
@@ -151,32 +161,31 @@ def _asked(collection: Collection, work: Work, key: Key, view: str) -> tuple[Job
 
 
 def _shown(
-    collection: Collection, work: Work, key: Key, view: str, colour: str, trigger: str | None, measures: Any
+    collection: Collection, work: Work, key: Key, view: str, colour: str, wish: dict[str, bool]
 ) -> tuple[Any, ...]:
-    """Return the outputs of the callback `show`: the plots, the state of the work, and the measures."""
-    if trigger == "stop":
+    """Return the plots, the state of the work, whether to look at it again, and the measures if they are wanted."""
+    if wish.get("stop"):
         for one in (key, (key, view), (key, "measures")):
             work.stop(one)
-        return no_update, no_update, "stopped", True, True, no_update
+        return no_update, no_update, "stopped", False, []
     job, placed = _asked(collection, work, key, view)
     if placed is None or not placed.future.done():
         said = f"reading the layer: {job.share:.0%}" if placed is None else f"{view} ..."
-        return no_update, no_update, said, False, False, [] if trigger != "look" else no_update
+        return no_update, no_update, said, True, _waiting(0) if wish.get("measure") else []
     found: Shape = job.future.result()
     names = {"PCA": ("PC 1", "PC 2", "PC 3"), "UMAP": ("UMAP 1", "UMAP 2", "UMAP 3"), "toroidal": ("", "", "")}[view]
     plotted = _figures(found, placed.future.result(), colour, names)
     n, d = found.vectors.shape
     told = f"{n} points in {d} dimensions"
-    if trigger == "measure" or _waits(measures):
-        measured = work.ask((key, "measures"), lambda job: _measured(found, job))
-        if not measured.future.done():
-            return *plotted, told, False, False, [html.P(f"measuring: {measured.share:.0%}", id="waits")]
-        return *plotted, told, True, True, _table(measured.future.result())
-    return *plotted, told, True, True, no_update if trigger in ("view", "colour", "look") else []
+    if not wish.get("measure"):
+        return *plotted, told, False, []
+    measured = work.ask((key, "measures"), lambda job: _measured(found, job))
+    done = measured.future.done()
+    return *plotted, told, not done, _table(measured.future.result()) if done else _waiting(measured.share)
 
 
-def _waits(measures: Any) -> bool:
-    return bool(measures) and isinstance(measures, list) and measures[0].get("props", {}).get("id") == "waits"
+def _waiting(share: float) -> html.P:
+    return html.P(f"measuring: {share:.0%}")
 
 
 def _measured(found: "Shape", job: Job) -> "Layout":
