@@ -16,4 +16,4 @@ with style.context():
 # .. autofunction:: hyperfactor.figures.ancestral.figure_ancestral
 #    :no-index:
 #
-# The method and the results of one seed are in :doc:`/ancestral`.
+# The method and the results of three seeds are in :doc:`/ancestral`.
