@@ -1,6 +1,7 @@
 """The explorer as a visitor sees it."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from hyperfactor import RunSpec
+from hyperfactor.explorer.representation_page import LOOK
 from hyperfactor.store.store import Store
 
 from ..chromium import PATIENCE
@@ -210,6 +212,24 @@ def test_the_shape_turns_and_is_linked_to_the_plane(visit: Open, tiny: RunSpec):
     page.get_by_text("Measure", exact=True).last.click()
     page.wait_for_selector("#measures table")
     assert "participation ratio" in page.locator("#measures").inner_text()
+
+
+def test_answers_that_take_longer_than_a_look_arrive(visit: Open, site: str, tiny: RunSpec):
+    page = visit("/percolation")
+    delayed = []
+
+    def delay(route: Any) -> None:
+        delayed.append(route)
+        time.sleep(2 * LOOK / 1000)
+        route.continue_()
+
+    page.route(re.compile("_dash-update-component"), delay)
+    page.goto(f"{site}/representation/{tiny.id}?layer=down1")
+    page.wait_for_function("document.querySelector('#working')?.textContent.includes('points in')")
+    page.get_by_text("Measure", exact=True).last.click()
+    page.wait_for_selector("#measures table")
+    assert len(delayed) > 5
+    page.unroute_all(behavior="wait")
 
 
 def test_runs_are_filtered_and_compared(visit: Open, shown: Path):
