@@ -40,7 +40,7 @@ def test_a_record_says_what_the_run_says(run: Run, store: Path):
 def test_the_models_of_a_few_steps_are_loaded_once(run: Run, store: Path, monkeypatch: pytest.MonkeyPatch):
     built = []
     make = run_module.build_model
-    monkeypatch.setattr(run_module, "build_model", lambda spec: built.append(spec) or make(spec))
+    monkeypatch.setattr(run_module, "build_model", lambda *given: built.append(given) or make(*given))
     again = Run.open(store, run.id)
     for _ in range(3):
         for step in (None, 0, 5, 12):
