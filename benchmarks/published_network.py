@@ -5,10 +5,13 @@
 
 Trains the spec (default: examples/published.yaml) on a GPU, or a narrower one on a CPU. Draws each lattice point
 several times with the model of the last step, and twice with the model of each snapshot before, and reads the layer
-up1. Writes FOLDER/geometry.json, with two rows a training step, the last step first: the share that is right, the share
-of the variance that is noise, and the statistics of figure 3, of one drawing a point and without noise. Also writes
-FOLDER/readings.npz: the readings of two drawings of the last step in float16, in the smallest number of dimensions that
-preserves all distances. Finished runs are not trained again.
+up1. Finished runs are not trained again. Writes two files:
+
+- FOLDER/geometry.json has two rows for each training step, one of a single drawing a point and one without noise. The
+  last step comes first. A row has the share of drawings that are right, the share of the variance that is noise, and
+  the statistics of figure 3.
+- FOLDER/readings.npz has the readings of two drawings of the last step, in float16, in the smallest number of
+  dimensions that preserves all distances.
 
 Two more shares of the variance of true pictures tell whether the layer shows the code of the condition itself, which
 every block adds equally to all pixels: `even` is the same at all pixels, `linear` is linear in the silu of the code.
@@ -48,7 +51,7 @@ def in_few_dimensions(readings: list[np.ndarray]) -> list[np.ndarray]:
     """The readings in the span of all their points, which preserves all distances."""
     flat = np.stack(readings).reshape(-1, readings[0].shape[-1])
     flat = flat - flat.mean(axis=0)
-    values, axes = np.linalg.eigh(flat @ flat.T)  # of the points: there are fewer of them than dimensions
+    values, axes = np.linalg.eigh(flat @ flat.T)
     spanned = values > values[-1] * len(flat) * np.finfo(float).eps
     coordinates = axes[:, spanned][:, ::-1] * np.sqrt(values[spanned][::-1])
     return list(coordinates.reshape(len(readings), *readings[0].shape[:-1], -1))

@@ -264,10 +264,9 @@ def _interpolated(x: torch.Tensor, aligned: bool) -> torch.Tensor:
     """Bilinear upsampling by two with aligned corners, of operations that a compiler can fuse with others."""
     assert aligned
     for dim in (2, 3):
-        n = x.shape[dim]
-        part = torch.arange(n, device=x.device, dtype=x.dtype).view([n if k == dim else 1 for k in range(4)]) / (
-            2 * n - 1
-        )
+        n, shape = x.shape[dim], [1, 1, 1, 1]
+        shape[dim] = n
+        part = torch.arange(n, device=x.device, dtype=x.dtype).view(shape) / (2 * n - 1)
         before = torch.cat([x.narrow(dim, 0, 1), x.narrow(dim, 0, n - 1)], dim)
         after = torch.cat([x.narrow(dim, 1, n - 1), x.narrow(dim, n - 1, 1)], dim)
         even, odd = torch.lerp(x, before, part.expand_as(x)), torch.lerp(x, after, part.flip(dim).expand_as(x))

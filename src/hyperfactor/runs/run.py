@@ -40,9 +40,19 @@ os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def build_model(spec: RunSpec, device: str | torch.device = "cpu") -> Generator:
-    """The untrained model of a spec, in the layout that is fastest on the device.
+    """The untrained model of a spec, on a device and in the layout that trains fastest there.
 
-    Its initial weights depend on the spec alone.
+    Parameters
+    ----------
+    spec : RunSpec
+        The spec. The initial weights depend on it alone.
+    device : str or torch.device
+        Where the model is put after its weights were drawn.
+
+    Returns
+    -------
+    Generator
+        The model.
     """
     picture = spec.data.picture
     with rng.torch_seeded(spec.seed, "model.weights"):

@@ -7,7 +7,7 @@ window.dash_clientside = Object.assign({}, window.dash_clientside, {
       if (changed.includes('stop')) return {measure: false, stop: true};
       if (changed.includes('measure')) return {measure: true, stop: false};
       const same = changed.length > 0 && changed.every((id) => id === 'view' || id === 'colour');
-      return {measure: same && !!last(given)?.measure, stop: false};
+      return {measure: same && !!given.at(-1)?.measure, stop: false};
     },
   },
 });
