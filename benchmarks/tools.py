@@ -1,5 +1,6 @@
 """Pairs of everything but networks: percolation, persistence, sweeps, and the start of commands."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -104,15 +105,6 @@ def ripser_here(points: int) -> float:
     return seconds(lambda: ripser(landmarks(points), 2, distance_matrix=True))
 
 
-SWEEP = """
-import sys
-from hyperfactor import RunSpec, train_all
-
-if __name__ == "__main__":
-    store, workers, *texts = sys.argv[1:]
-    _, failures = train_all([RunSpec.model_validate_json(text) for text in texts], store, workers=int(workers))
-    assert not failures
-"""
 POOL = """
 import multiprocessing, sys
 from functools import partial
@@ -134,13 +126,22 @@ def tiny(seed: int, steps: int) -> RunSpec:
     return RunSpec.parse({"seed": seed, "data": data, "training": {"steps": steps, "evaluate_every": 0}})
 
 
-def tiny_runs(script: str, runs: int, steps: int) -> float:
-    """Seconds of a script that trains tiny runs with WORKERS processes, from its start to its end."""
-    specs = [tiny(seed, steps) for seed in range(runs)]
+def sweep(runs: int, steps: int) -> float:
+    """Seconds of the command that trains tiny runs with WORKERS processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        grid = {"base": tiny(0, steps).model_dump(mode="json"), "product": {"seed": list(range(runs))}}
+        Path(folder, "sweep.yaml").write_text(json.dumps(grid))
+        files = f"{folder}/sweep.yaml", "--store", f"{folder}/store"
+        return command("-m", "hyperfactor.cli", "sweep", *files, "--workers", str(WORKERS))
+
+
+def pool(runs: int, steps: int) -> float:
+    """Seconds of a script that trains the same runs in a pool of WORKERS processes."""
+    texts = [tiny(seed, steps).model_dump_json() for seed in range(runs)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "script.py")
-        path.write_text(script)
-        return command(str(path), f"{folder}/store", str(WORKERS), *(spec.model_dump_json() for spec in specs))
+        path.write_text(POOL)
+        return command(str(path), f"{folder}/store", str(WORKERS), *texts)
 
 
 @cache
@@ -217,6 +218,6 @@ def pairs(quick: bool) -> list[Pair]:
         ),
         Pair(
             f"sweep: {runs} runs, {WORKERS} workers", "s", "multiprocessing.Pool that calls train",
-            lambda: tiny_runs(SWEEP, runs, steps), lambda _: tiny_runs(POOL, runs, steps), 3,
+            lambda: sweep(runs, steps), lambda _: pool(runs, steps), 3,
         ),
     ]  # fmt: skip

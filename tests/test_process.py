@@ -171,3 +171,42 @@ def test_room_is_what_the_process_s_own_limit_leaves(monkeypatch: pytest.MonkeyP
     assert 0 < process.room() <= 10**8 + 10**7
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10**6, 10**6))
     assert process.room() == 0
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a new process."""
+    start = (
+        "import multiprocessing, os, signal, psutil\nfrom concurrent.futures import ProcessPoolExecutor\n"
+        "from hyperfactor import process\n"
+    )
+    return subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are spawned elsewhere")
+def test_workers_of_a_command_are_forked_from_a_server_that_has_imported_torch():
+    """Ctrl-C in a terminal reaches the server too, also while it imports, and does not end it."""
+    done = python("""
+process.prepare_command()
+process.begin_workers(2)
+server, = process._servers
+server.send_signal(signal.SIGINT)
+context = multiprocessing.get_context(process.start_method())
+with ProcessPoolExecutor(1, context) as pool:
+    assert pool.submit(os.getppid).result() == server.pid
+    assert pool.submit(eval, "{'torch', 'distributed'} <= set(__import__('sys').modules)").result()
+    assert not pool.submit(eval, "__import__('torch').cuda.is_initialized()").result()
+process.end_workers()
+server.wait(60)
+assert process.start_method() == "spawn"
+""")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_server_is_started_for_one_worker_or_in_the_program_of_a_user():
+    done = python("""
+process.begin_workers(2)
+process.prepare_command()
+process.begin_workers(1)
+assert process.start_method() == "spawn" and not psutil.Process().children()
+""")
+    assert (done.returncode, done.stderr) == (0, "")

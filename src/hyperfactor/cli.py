@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 import typer
 
 from hyperfactor.errors import HyperfactorError, RequestError, StoreError, machine_fault
-from hyperfactor.process import is_computing, prepare_command
+from hyperfactor.process import begin_workers, end_workers, is_computing, prepare_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -135,6 +135,8 @@ def reproduce(
     quiet: QuietOption = False,
 ) -> None:
     """Train the missing runs, analyse them, and write a report with figures and verdicts."""
+    if scheduler is None:
+        begin_workers(workers)
     from hyperfactor.experiments import EXPERIMENTS, named, of_the_paper
     from hyperfactor.experiments.agenda import Agenda
     from hyperfactor.report.page import write_report
@@ -320,6 +322,8 @@ def sweep(
     quiet: QuietOption = False,
 ) -> None:
     """Train many runs: every combination, row or entry of changed keys."""
+    if scheduler is None:
+        begin_workers(workers)
     from hyperfactor.runs.grid import load_grid
     from hyperfactor.runs.progress import Progress
     from hyperfactor.runs.recorded import is_finished
@@ -969,6 +973,7 @@ def main() -> None:
     prepare_command()
     out = _open_streams()
     status = _run(sys.argv[1:])
+    end_workers()
     sys.stdout.flush()
     if out and out.failure and not isinstance(out.failure, BrokenPipeError):  # a reader may go away
         _complain(f"standard output: {out.failure.strerror}, needs room; what the command keeps is kept")

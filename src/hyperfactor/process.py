@@ -6,13 +6,20 @@ setting of memory. It changes the number of threads only during a call of `train
 
 import ctypes
 import logging
+import multiprocessing
 import os
 import shutil
+import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
 
 # Numerical libraries get one thread unless the user's environment says otherwise, because two processes with one thread
 # each do more work than one process with two threads. Waiting threads sleep, so that other processes can use the core.
@@ -24,11 +31,19 @@ THREADS = {
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 COMPUTING = "hyperfactor-core"  # how the names of the threads of `all_cores` begin
+# What all workers need. A server imports it once, and workers are forked from the server.
+WORKERS_IMPORT = ["hyperfactor.runs.sweep", "distributed.nanny", "distributed.worker"]
 MALLOPT = {-1: 2**28, -3: 2**25}  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's mallopt(3), in bytes
+
+
+_of_command = False  # whether this process belongs to a command
+_servers: list["psutil.Process"] = []  # that workers are forked from: none, or one
 
 
 def prepare_command() -> None:
     """Set up the process of a command. Call this before numpy, torch, numba or matplotlib is imported."""
+    global _of_command
+    _of_command = True
     for name, value in THREADS.items():
         os.environ.setdefault(name, value)
     os.environ["MPLBACKEND"] = "agg"  # figures are written to files, and there may be no display
@@ -49,6 +64,49 @@ def _keep_plain() -> None:
     if os.environ.get("TERM") in ("dumb", "unknown"):
         columns, lines = shutil.get_terminal_size()
         os.environ |= {"COLUMNS": str(columns), "LINES": str(lines)}
+
+
+def begin_workers(workers: int | None) -> None:
+    """Let a command prepare its workers while it is still preparing itself, on Linux.
+
+    A server process imports torch and Dask beside this process, and each worker is a fork of it. By default, each
+    worker is a new process that imports them again, after this process has done so.
+
+    In the program of a user this does nothing: the server would stay until the program ends, and the user's own pools
+    of processes might be forked from it.
+
+    Parameters
+    ----------
+    workers : int or None
+        Number of workers that may be needed. None: one a core. Nothing is prepared for a single one.
+    """
+    if not _of_command or sys.platform != "linux" or (workers or os.cpu_count()) in (1, None):
+        return
+    from multiprocessing import forkserver, resource_tracker
+
+    import psutil
+
+    multiprocessing.set_forkserver_preload(WORKERS_IMPORT)
+    resource_tracker.ensure_running()  # first, because its start lets this thread be interrupted
+    children = psutil.Process().children()
+    # Ctrl-C reaches all processes of a terminal. This one stops its workers, which need not be interrupted themselves.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    _servers[:] = set(psutil.Process().children()) - set(children)
+
+
+def end_workers() -> None:
+    """End the server of `begin_workers`. Otherwise it would first finish its imports, with the streams of a command."""
+    while _servers:
+        _servers.pop().kill()
+
+
+def start_method() -> str:
+    """Return how the workers of this process start: the name of a method of multiprocessing."""
+    return "forkserver" if _servers else "spawn"
 
 
 def keep_freed_memory() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from hyperfactor.errors import RequestError, RunError
+from hyperfactor.process import start_method
 from hyperfactor.runs.device import cards
 
 SCHEDULER = "needs tcp://host:port or a scheduler file"
@@ -80,7 +81,7 @@ def _started(count: int, gpu: bool, stack: ExitStack) -> Any:
     import dask.config
     import distributed  # noqa: F401  (it defines settings that are read below)
 
-    stack.enter_context(dask.config.set(QUIET))
+    stack.enter_context(dask.config.set(QUIET | {"distributed.worker.multiprocessing-method": start_method()}))
     configured = dask.config.get("distributed.nanny.pre-spawn-environ")
     stack.enter_context(_kept([*configured, "PYTHONHASHSEED", "__DASK_PARENT_PID"]))
     if not _main_can_be_read():

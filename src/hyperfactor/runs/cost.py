@@ -28,7 +28,7 @@ from hyperfactor.factors.copying import COMPARED
 from hyperfactor.generators.base import Generator
 from hyperfactor.images import task
 from hyperfactor.networks.memory import kept
-from hyperfactor.process import keep_freed_memory
+from hyperfactor.process import keep_freed_memory, start_method
 from hyperfactor.runs.run import build_model
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.training.loop import fit
@@ -419,7 +419,9 @@ def rates(specs: Sequence[RunSpec], workers: int, duration: float = 1.0) -> dict
     """
     kinds = {_kind(spec): spec for spec in specs}
     jobs = [(spec.model_dump_json(), _timed_batch(spec)) for spec in kinds.values()]
-    context = multiprocessing.get_context("spawn")  # a forked child of a process that has trained cannot train
+    context = multiprocessing.get_context(
+        start_method()
+    )  # a fork of this process, which may have trained, cannot train
     with ProcessPoolExecutor(workers, context, _join, (context.Barrier(workers), plugins.loaded())) as pool:
         found = list(pool.map(_rates_here, [jobs] * workers, [duration] * workers))
     of_kind = dict(zip(kinds, (sum(of_one) / workers for of_one in zip(*found, strict=True)), strict=True))
