@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -173,13 +174,18 @@ def test_room_is_what_the_process_s_own_limit_leaves(monkeypatch: pytest.MonkeyP
     assert process.room() == 0
 
 
-def python(code: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a new process."""
+def python(code: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run code in a new process, whose current folder may be another one than that of the code."""
     start = (
         "import multiprocessing, os, signal, psutil\nfrom concurrent.futures import ProcessPoolExecutor\n"
         "from hyperfactor import process\n"
     )
-    return subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True)
+    if folder is None:
+        return subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        script = Path(elsewhere, "script.py")
+        script.write_text(start + code)
+        return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=folder)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are spawned elsewhere")
@@ -198,6 +204,39 @@ with ProcessPoolExecutor(1, context) as pool:
 process.end_workers()
 server.wait(60)
 assert process.start_method() == "spawn"
+""")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are spawned elsewhere")
+def test_files_in_the_current_folder_do_not_replace_what_the_server_imports(tmp_path: Path):
+    for name in ("random.py", "distributed.py", "statistics.py"):
+        (tmp_path / name).write_text("1 / 0")
+    code = """
+if __name__ == "__main__":
+    process.prepare_command()
+    process.begin_workers(2)
+    server, = process._servers
+    with ProcessPoolExecutor(1, multiprocessing.get_context(process.start_method())) as pool:
+        assert pool.submit(os.getppid).result() == server.pid
+        assert pool.submit(eval, "{'torch', 'distributed'} <= set(__import__('sys').modules)").result()
+    process.end_workers()
+"""
+    done = python(code, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are spawned elsewhere")
+def test_workers_are_spawned_where_the_server_cannot_have_a_socket(tmp_path: Path):
+    deep = tmp_path / ("deep" * 30)  # the name of a socket has at most 107 characters
+    deep.mkdir()
+    done = python(f"""
+import tempfile
+tempfile.tempdir = {str(deep)!r}
+process.prepare_command()
+process.begin_workers(2)
+assert process.start_method() == "spawn"
+process.end_workers()
 """)
     assert (done.returncode, done.stderr) == (0, "")
 

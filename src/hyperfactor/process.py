@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -87,20 +87,26 @@ def begin_workers(workers: int | None) -> None:
     import psutil
 
     multiprocessing.set_forkserver_preload(WORKERS_IMPORT)
-    resource_tracker.ensure_running()  # first, because its start lets this thread be interrupted
-    children = psutil.Process().children()
     # Ctrl-C reaches all processes of a terminal. This one stops its workers, which need not be interrupted themselves.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    resource_tracker.ensure_running()  # first, because its start lets this thread be interrupted
+    children, before = psutil.Process().children(), signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        forkserver.ensure_running()
+        # OSError: there is no folder for the server's socket, or the name of the folder is too long
+        with suppress(OSError), kept_environment(["PYTHONSAFEPATH"]):
+            os.environ["PYTHONSAFEPATH"] = "1"  # a file random.py in the current folder is not Python's
+            forkserver.ensure_running()
+            _servers[:] = set(psutil.Process().children()) - set(children)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    _servers[:] = set(psutil.Process().children()) - set(children)
 
 
 def end_workers() -> None:
     """End the server of `begin_workers`. Otherwise it would first finish its imports, with the streams of a command."""
-    while _servers:
+    if not _servers:
+        return
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
         _servers.pop().kill()
 
 
@@ -120,6 +126,20 @@ def keep_freed_memory() -> None:
         library = ctypes.CDLL(None)
         for parameter, size in MALLOPT.items():
             library.mallopt(parameter, size)
+
+
+@contextmanager
+def kept_environment(names: Iterable[str]) -> Iterator[None]:
+    """After the block, restore these environment variables, which are set in it for processes that start there."""
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from hyperfactor.errors import RequestError, RunError
-from hyperfactor.process import start_method
+from hyperfactor.process import kept_environment, start_method
 from hyperfactor.runs.device import cards
 
 SCHEDULER = "needs tcp://host:port or a scheduler file"
@@ -83,7 +83,7 @@ def _started(count: int, gpu: bool, stack: ExitStack) -> Any:
 
     stack.enter_context(dask.config.set(QUIET | {"distributed.worker.multiprocessing-method": start_method()}))
     configured = dask.config.get("distributed.nanny.pre-spawn-environ")
-    stack.enter_context(_kept([*configured, "PYTHONHASHSEED", "__DASK_PARENT_PID"]))
+    stack.enter_context(kept_environment([*configured, "PYTHONHASHSEED", "__DASK_PARENT_PID"]))
     if not _main_can_be_read():
         stack.enter_context(_main_unread())
     try:
@@ -156,20 +156,6 @@ def _main_unread() -> Iterator[None]:
         yield
     finally:
         main.update(before)
-
-
-@contextmanager
-def _kept(names: Iterable[str]) -> Iterator[None]:
-    """After the block, restore these environment variables, which Dask sets for the processes that it starts."""
-    before = {name: os.environ.get(name) for name in names}
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 class _Workers:
