@@ -55,7 +55,7 @@ docs: .venv/.dev  ## hyperfactor-docs/index.html: the documentation; fails for a
 
 REPORT := hyperfactor-report
 EVERY := torus hyperfactorization composition data_efficiency percolation_onset interpolation exterior ancestral many_factors percolation_families emergence
-results: .venv/.ready  ## docs/results.md and the committed figures: all experiments with three seeds (more than three hours on two cores)
+results: .venv/.ready  ## docs/results.md and the committed figures: all experiments but architectures and recipes, three seeds (more than five hours on two cores)
 	$(BIN)/hyperfactor reproduce $(EVERY) --seeds 3 --out $(REPORT)
 	cd $(REPORT)/figures && cp ../results.md ancestral-figure-ancestral.svg composition-figure-4.svg hyperfactorization-figure-noise.svg many_factors-figure-many_factors.svg percolation_families-figure-percolation_families.svg $(CURDIR)/docs/
 

@@ -55,7 +55,7 @@ SchedulerOption = Annotated[
     str | None, typer.Option(help="Address of a Dask cluster that trains: tcp://host:port, or a scheduler file.")
 ]
 GpuOption = Annotated[bool, typer.Option("--gpu", help="Train and draw on GPUs.")]
-DrawOption = Annotated[bool, typer.Option("--gpu", help="Let a run draw on a GPU.")]
+DrawOption = Annotated[bool, typer.Option("--gpu", help="Draw on a GPU.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, not the progress.")]
 TrackOption = Annotated[
     str | None, typer.Option(help="Send the history to tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS.")
@@ -111,7 +111,8 @@ def list_() -> None:
 
     indent = max(map(len, EXPERIMENTS)) + 1
     for experiment in EXPERIMENTS.values():
-        figures = "beyond the paper" if experiment.beyond else f"figures {', '.join(experiment.figures) or '-'}"
+        many = "s" if len(experiment.figures) != 1 else ""
+        figures = "beyond the paper" if experiment.beyond else f"figure{many} {', '.join(experiment.figures) or '-'}"
         _say(f"{experiment.name:<{indent}}{figures}", indent)
         _say(" " * indent + experiment.question, indent)
 
@@ -121,7 +122,9 @@ def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="Names. Default: all of the paper.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
+    preset: Annotated[
+        str, typer.Option(help="smoke (seconds; shows that everything works), laptop, or paper (needs a GPU).")
+    ] = "laptop",
     seeds: Annotated[int, typer.Option(help="Number of seeds; they are 0 .. K - 1.", metavar="K")] = 1,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -376,7 +379,7 @@ def _status(failures: dict[str, HyperfactorError]) -> int:
 
 @app.command(epilog="Example: hyperfactor train examples/sos.yaml --set seed=3")
 def train(
-    spec_file: Annotated[Path, typer.Argument(metavar="SPEC.yaml")],
+    spec_file: Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="A file with the keys of a spec.")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Set a key: training.steps=100.")] = None,
     store: StoreOption = DEFAULT_STORE,
     threads: Annotated[

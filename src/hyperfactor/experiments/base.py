@@ -354,14 +354,14 @@ class Parts:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One question of the paper.
+    """One question, of the paper or beyond it.
 
     Attributes
     ----------
     name, question : str
         Name of the experiment, and its question.
     figures : tuple of str
-        Numbers of the figures that it draws.
+        Numbers or names of the figures that it draws.
     specs : function
         `specs(preset, seed)` returns the specs of the runs that are needed first, by role.
     analyse : function or Parts
