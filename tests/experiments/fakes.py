@@ -67,7 +67,7 @@ class FakeRun:
     """A run of a spec that draws by a rule.
 
     shapes: for each training step, the representation of points, (n, k) -> (n, d), for any layer; the trained one is
-    under None.
+    under None. noise: standard deviation of the noise of drawings in each pixel.
     """
 
     device = torch.device("cpu")
@@ -75,8 +75,10 @@ class FakeRun:
     timesteps = 1000
 
     def __init__(
-        self, spec: RunSpec, rule: Rule, shapes: Mapping[int | None, Callable[[np.ndarray], np.ndarray]] | None = None
-    ):
+        self, spec: RunSpec, rule: Rule, shapes: Mapping[int | None, Callable[[np.ndarray], np.ndarray]] | None = None,
+        noise: float = 1e-4,
+    ):  # fmt: skip
+        self._noise = noise
         self.spec, self.id, self._rule, self._shapes = spec, spec.id, rule, shapes or {}
         self.manifest = {
             "seconds": {"train": 0.0, "evaluate": 0.0}, "device": "cpu", "finished": "2026-01-01T00:00:00+00:00",
@@ -85,11 +87,12 @@ class FakeRun:
 
     def sample(self, factors: np.ndarray, seed: int = 0, step: int | None = None, **_: Any) -> np.ndarray:
         picture = self.spec.data.picture
-        drawn = self._rule(self.spec, factors, np.random.default_rng(seed))
+        generator = np.random.default_rng(seed)
+        drawn = self._rule(self.spec, factors, generator)
         empty = np.asarray(np.isnan(drawn).any(axis=1))
         images = picture.render(np.where(empty[:, None], factors, drawn))
         images[empty] = picture.background
-        return images.astype(np.float32)
+        return (images + self._noise * generator.normal(size=images.shape)).astype(np.float32)
 
     @cached_property
     def pictures(self) -> tuple[np.ndarray, np.ndarray]:

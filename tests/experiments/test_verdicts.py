@@ -120,6 +120,12 @@ def test_a_small_region_is_drawn_with_other_noise_until_there_are_enough():
     assert len(drawings(run, "rest")) == len(run.evaluate("rest")) == 625  # pyright: ignore[reportArgumentType]
 
 
+def test_a_model_without_noise_is_not_drawn_again():
+    """A plain decoder draws the same pictures again, so 49 requests are 49 drawings: 0.927 to 1, and not 0.989 to 1."""
+    run = FakeRun(COMPOSITION[0]["2d"], composes, noise=0.0)
+    assert len(drawings(run, "intersection")) == 49  # pyright: ignore[reportArgumentType]
+
+
 def test_interpolation_of_models_that_copy_and_that_interpolate():
     claims = interpolation._claims(stand_in(INTERPOLATION, copies))
     values, said = measured(claims), verdicts(claims)

@@ -98,19 +98,21 @@ def test_spectrum():
     assert spectrum(np.random.default_rng(0).normal(size=(5, 9))).sum() == pytest.approx(1)
 
 
+def curve(t):
+    return np.stack([np.cos(t), np.sin(t) ** 2], 1) ** 3
+
+
 @pytest.mark.parametrize(("points", "truth"), [
     (on_a_torus(2000), 2),
     (np.random.default_rng(0).normal(size=(2000, 5)), 5),
-    (np.stack([np.cos(np.linspace(0, 6, 500)), np.sin(np.linspace(0, 6, 500)) ** 2], 1) ** 3, 1),
+    (curve(np.random.default_rng(0).random(500) * 6), 1),
 ])  # fmt: skip
 def test_intrinsic_dimension(points, truth):
     generator = np.random.default_rng(1)
     wide = points @ np.linalg.qr(generator.normal(size=(60, points.shape[1])))[0].T * 7 + 3
-    assert levina_bickel(points) == pytest.approx(truth, rel=0.1)
-    assert levina_bickel(wide) == pytest.approx(levina_bickel(points), rel=1e-6)
-    if truth > 1:  # a curve sampled evenly is a lattice to TwoNN
-        assert two_nn(points) == pytest.approx(truth, rel=0.1)
-        assert two_nn(wide) == pytest.approx(two_nn(points), rel=1e-6)
+    for measure in (levina_bickel, two_nn):
+        assert measure(points) == pytest.approx(truth, rel=0.1)
+        assert measure(wide) == pytest.approx(measure(points), rel=1e-4)
 
 
 def test_two_nn_says_that_a_lattice_is_none_of_its_business():
@@ -123,9 +125,17 @@ def test_levina_bickel_equals_skdim():
     from skdim.id import MLE
 
     points = on_a_torus(300)
-    theirs = MLE(K=20, unbiased=True).fit(points)
-    inverse = 1 / np.asarray(theirs.dimension_pw_)
-    assert levina_bickel(points, 20) == pytest.approx(1 / inverse.mean(), rel=1e-6)
+    for k in (5, 20):
+        assert levina_bickel(points, k) == pytest.approx(MLE().fit(points, n_neighbors=k).dimension_, rel=1e-6)
+
+
+def test_levina_bickel_of_random_points_does_not_depend_on_the_number_of_neighbours():
+    """The sum of k - 1 logarithms has the mean (k - 1) / d, for any k, where points are dense."""
+    generator = np.random.default_rng(2)
+    for dimension in (2, 3):
+        points = generator.random((4000, dimension))
+        for k in (3, 5, 20):
+            assert levina_bickel(points, k) == pytest.approx(dimension, rel=0.08)
 
 
 def test_mistakes():

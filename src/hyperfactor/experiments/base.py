@@ -267,13 +267,18 @@ def drawings(run: Run, region: str) -> pl.DataFrame:
     """Return the judged drawings of a test region, at least ENOUGH of them (see `subjects.judge.judge`).
 
     They are the recorded drawings. If these are fewer than ENOUGH, each request is drawn again with other noise, as
-    often as is needed.
+    often as is needed. The recorded drawings of a model without noise, such as a plain decoder, are all that it can
+    draw: a drawing that is repeated says nothing new, and counts once.
     """
     recorded = run.evaluate(region)
     repeats = -(-ENOUGH // len(recorded))
     if repeats == 1:
         return recorded
-    points = np.tile(recorded.select(run.spec.data.picture.space().names).to_numpy(), (repeats, 1))
+    requests = recorded.select(run.spec.data.picture.space().names).to_numpy()
+    once, again = np.split(run.sample(np.tile(requests[:1], (2, 1)), run.spec.seed), 2)
+    if np.array_equal(once, again):
+        return recorded
+    points = np.tile(requests, (repeats, 1))
     return judge(run.spec.task, region, points, run.sample(points, run.spec.seed))
 
 

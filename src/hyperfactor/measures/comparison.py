@@ -10,19 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations, combinations_with_replacement
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy  # imports scipy.stats when it is needed: a second
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from hyperfactor import arrays, notebook, rng
 from hyperfactor.errors import RequestError
 from hyperfactor.measures.normalised import Normalised
-from hyperfactor.measures.readings import noise_share, products
+from hyperfactor.measures.readings import inner, noise_share, noise_variance, products
 from hyperfactor.measures.references import references
 from hyperfactor.measures.representation import Given, Lattice, Periodic, Representation
-from hyperfactor.measures.steps import defined, matched, part, same_steps, some, unit_steps
+from hyperfactor.measures.steps import matched, part, same_steps, some, unit_steps
 from hyperfactor.measures.subspaces import VARIANCE, Subspaces, overlaps, overlaps_of_pairs
 
 CURVES = 256  # largest number of a factor's curves whose subspaces are compared
@@ -115,7 +115,7 @@ class Comparison:
             exact = float(scipy.stats.wasserstein_distance(self.statistics[name], ideal))
             measured += sign * exact
             drawn += sign * (exact + _moved(self.statistics[name], self.resampled[name], ideal)).clip(min=0)
-        low, high = np.quantile(drawn, [0.025, 0.975])
+        low, high = measured + _spread(drawn)
         return measured, float(low), float(high)
 
     def to_json(self) -> dict[str, Any]:
@@ -155,6 +155,10 @@ def compare(
     cosines therefore does not widen the distribution. The statistics of the references are the same means. Noise is
     independent between lattice points, so a bootstrap over curves and steps is also one over drawings.
 
+    A value belongs to a pair, of curves or of steps. A bootstrap sample draws both members of the pairs: where a curve
+    is drawn a times and another b times, their value counts a b times. Drawing one member alone would make the
+    intervals about half as wide as they should be.
+
     Parameters
     ----------
     R : (n_1, ..., n_k, d), list of such arrays, or Representation
@@ -191,22 +195,22 @@ class Statistics:
         R.
     seed : int
         As for `compare`.
-    grouped : dict of str to list of (n,)
-        By name, the values of each statistic, those of a curve or of a step together.
+    paired : dict of str to Paired
+        By name, the values of each statistic.
     noise, ceiling
         As for `Comparison`.
     """
 
     given: Representation
     seed: int
-    grouped: dict[str, list[np.ndarray]]
+    paired: dict[str, "Paired"]
     noise: float | None
     ceiling: dict[str, float]
 
     @cached_property
     def values(self) -> dict[str, np.ndarray]:
         """By name, the values of each statistic that has some."""
-        return {name: values for name, values in _joined(self.grouped).items() if values.size}
+        return {name: of.values for name, of in self.paired.items() if of.values.size}
 
     def compared(
         self, width: float = 1.0, bootstrap: int = 100, against: Mapping[str, Lattice] | None = None
@@ -214,16 +218,13 @@ class Statistics:
         """Compare the statistics with those of ideal shapes. The parameters and the errors are those of `compare`."""
         given, seed = self.given, self.seed
         shapes = references(given.axes, given.sizes, width) if against is None else against
-        every = {
-            shape: _joined(_of(_checked(ideal, shape, given.sizes), given, seed, shape))
-            for shape, ideal in shapes.items()
-        }
-        measured = _measured(self.grouped, every)
+        every = {shape: _of(_checked(ideal, shape, given.sizes), given, seed, shape) for shape, ideal in shapes.items()}
+        measured = _measured(self.paired, every)
         every |= _shuffled(given, measured, seed) if against is None else {}
-        missing = tuple(name for name in self.grouped if name not in measured)
-        grouped = {name: self.grouped[name] for name in measured}
-        ideal = {shape: {name: of_shape[name] for name in measured} for shape, of_shape in every.items()}
-        return _compared(grouped, ideal, missing, bootstrap, seed, self.noise, self.ceiling)
+        missing = tuple(name for name in self.paired if name not in measured)
+        paired = {name: self.paired[name] for name in measured}
+        ideal = {shape: {name: of_shape[name].values for name in measured} for shape, of_shape in every.items()}
+        return _compared(paired, ideal, missing, bootstrap, seed, self.noise, self.ceiling)
 
 
 def statistics(R: Given, periodic: Periodic | None = None, seed: int = 0) -> Statistics:
@@ -234,15 +235,76 @@ def statistics(R: Given, periodic: Periodic | None = None, seed: int = 0) -> Sta
     given = Representation.of(R, periodic=periodic)
     whole = given.normalised
     steps, curves = _parts(whole, given, seed)
-    grouped = _grouped(whole, steps, curves, given, seed)
-    _measured(grouped, {})
+    paired = _paired(whole, steps, curves, given, seed)
+    _measured(paired, {})
     ceiling = _ceiling(steps, curves, given) if given.several else {}
-    return Statistics(given, seed, grouped, noise_share(whole.values), ceiling)
+    return Statistics(given, seed, paired, noise_share(whole.values), ceiling)
 
 
-def _measured(grouped: Mapping[str, Sequence[np.ndarray]], others: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+@dataclass(frozen=True)
+class Paired:
+    """The values of a statistic, each of a pair of curves or of steps.
+
+    Attributes
+    ----------
+    values : (n,)
+        The values.
+    pairs : (n, 2)
+        Numbers of the two members of each pair.
+    members : tuple of tuple of int
+        What the first members and the second members are: the factors whose values tell them apart. The first are the
+        same as the second if there is one entry; a value then belongs to two different ones.
+    """
+
+    values: np.ndarray
+    pairs: Int[np.ndarray, "n 2"]
+    members: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, table: Float[np.ndarray, "a *c b"], *members: tuple[int, ...]) -> Self:
+        """Take the values of a table that are not NaN; of one kind of members, those of pairs of different ones."""
+        kept = ~np.isnan(table)
+        if len(members) == 1:
+            kept[np.arange(len(table)), ..., np.arange(len(table))] = False
+        places = np.nonzero(kept)
+        return cls(table[kept], np.stack((places[0], places[-1]), axis=1), members)
+
+    def resampled(self, samples: int, seed: int) -> Float[np.ndarray, "samples levels"]:
+        """Return the quantiles at LEVELS when members are drawn again with replacement.
+
+        Statistics that have the same members draw the same ones. A sample without any pair, as of two curves that are
+        the same one, is left as it was.
+        """
+        order = np.argsort(self.values)
+        values, pairs = self.values[order], self.pairs[order]
+        if len(self.members) == 1:
+            times = _times(samples, pairs, seed, self.members[0])
+        else:
+            times = np.stack([_times(samples, pairs[:, k], seed, self.members[k]) for k in (0, 1)], axis=-1)
+        found = np.empty((samples, len(LEVELS)))
+        for row, of_sample in zip(found, times, strict=True):
+            counted = np.cumsum(of_sample.prod(axis=1))
+            if counted[-1] == 0:
+                counted = np.arange(1, len(values) + 1)
+            row[:] = values[np.searchsorted(counted, (LEVELS * counted[-1]).astype(int), side="right")]
+        return found
+
+
+def _times(
+    samples: int, members: Int[np.ndarray, " *n"], seed: int, kind: tuple[int, ...]
+) -> Int[np.ndarray, "samples *n"]:
+    """How often each of these members is drawn, in each bootstrap sample."""
+    different, places = np.unique(members, return_inverse=True)
+    count = len(different)
+    drawn = rng.stream(seed, "geometry.bootstrap", *kind).integers(count, size=(samples, count))
+    times = np.stack([np.bincount(of_sample, minlength=count) for of_sample in drawn])
+    return times[:, places.reshape(members.shape)]
+
+
+def _measured(paired: Mapping[str, Paired], others: Mapping[str, Mapping[str, Paired]]) -> list[str]:
     """List the statistics that have values, also for all others. Raises `RequestError` if there is none."""
-    measured = [name for name, rows in grouped.items() if rows and all(of[name].size for of in others.values())]
+    every = (paired, *others.values())
+    measured = [name for name in paired if all(of[name].values.size for of in every)]
     if not measured:
         raise RequestError("R: got too few curves and steps that have a length, needs two of one factor")
     return measured
@@ -256,18 +318,18 @@ def _checked(ideal: Lattice, name: str, sizes: tuple[int, ...]) -> Normalised:
 
 
 def _compared(
-    grouped: dict[str, list[np.ndarray]], ideal: dict[str, dict[str, np.ndarray]], missing: tuple[str, ...],
+    paired: dict[str, Paired], ideal: dict[str, dict[str, np.ndarray]], missing: tuple[str, ...],
     bootstrap: int, seed: int, noise: float | None, ceiling: dict[str, float],
 ) -> Comparison:  # fmt: skip
     """Compare statistics with those of the references, and measure how certain the nearest is."""
-    found = _joined(grouped)
+    found = {name: of.values for name, of in paired.items()}
     distances = {
         shape: {name: float(scipy.stats.wasserstein_distance(found[name], values)) for name, values in of_shape.items()}
         for shape, of_shape in ideal.items()
     }
     total = {shape: float(np.mean(list(of_shape.values()))) for shape, of_shape in distances.items()}
     nearest = min(total, key=lambda shape: round(total[shape], TIE))
-    resampled = _bootstrap(grouped, bootstrap, seed)
+    resampled = {name: of.resampled(bootstrap, seed) for name, of in paired.items()}
     drawn = np.mean(
         [
             [
@@ -278,8 +340,10 @@ def _compared(
         ],
         axis=0,
     ).T  # (samples, shapes)
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    interval = {shape: (float(low[k]), float(high[k])) for k, shape in enumerate(ideal)}
+    low, high = _spread(drawn)
+    interval = {
+        shape: (max(0.0, total[shape] + float(low[k])), total[shape] + float(high[k])) for k, shape in enumerate(ideal)
+    }
     support = float(np.mean(drawn.round(TIE).argmin(axis=1) == list(ideal).index(nearest)))
     return Comparison(
         found, ideal, distances, total, interval, nearest, support, resampled, missing, noise, ceiling
@@ -307,18 +371,15 @@ def _parts(whole: Normalised, given: Representation, seed: int, name: str | None
     return steps, [_varied_curves(whole, k, seed) for k in range(len(given.names))]
 
 
-def _of(whole: Normalised, given: Representation, seed: int, name: str | None = None) -> dict[str, list[np.ndarray]]:
-    """Return `_grouped` of R or of a reference. The parameters are those of `_parts`."""
-    return _grouped(whole, *_parts(whole, given, seed, name), given, seed)
+def _of(whole: Normalised, given: Representation, seed: int, name: str | None = None) -> dict[str, Paired]:
+    """Return `_paired` of R or of a reference. The parameters are those of `_parts`."""
+    return _paired(whole, *_parts(whole, given, seed, name), given, seed)
 
 
-def _grouped(
-    whole: Normalised, steps: Parts, curves: Parts, given: Representation, seed: int
-) -> dict[str, list[np.ndarray]]:
-    """Collect each statistic of `compare` as a list of groups of values: those of one curve, or of one step.
+def _paired(whole: Normalised, steps: Parts, curves: Parts, given: Representation, seed: int) -> dict[str, Paired]:
+    """Collect the values of each statistic of `compare`, each with the curves or the steps that it belongs to.
 
-    No group is empty, so the list of a statistic without values is. With several readings cosines are means; those of a
-    reference are the same means.
+    With several readings cosines are means; those of a reference are the same means.
 
     Parameters
     ----------
@@ -327,32 +388,32 @@ def _grouped(
     steps, curves
         What `_parts` returns.
     """
-    names = given.names
-    found: dict[str, list[np.ndarray]] = {}
+    names, every = given.names, tuple(range(len(given.names)))
+    others = [tuple(k for k in every if k != p) for p in every]  # curves of a factor differ in the values of the others
+    found: dict[str, Paired] = {}
     spaces = [Subspaces(of, VARIANCE) for of in curves] if len(whole.values) > 1 else []
-    for p, q in combinations_with_replacement(range(len(names)), 2):
+    for p, q in combinations_with_replacement(every, 2):
         apart = 1 - (spaces[q].overlaps(curves[p]) if spaces else overlaps(curves[p][0], curves[q][0], VARIANCE))
-        rows = [np.delete(row, i) for i, row in enumerate(apart)] if p == q else list(apart)
-        found[f"{names[p]}-on-{names[q]} orthogonality"] = rows
-    for p, q in combinations(range(len(names)), 2):
+        found[f"{names[p]}-on-{names[q]} orthogonality"] = Paired.of(apart, *dict.fromkeys((others[p], others[q])))
+    for p, q in combinations(every, 2):
         cosines = matched(steps, p, q)
-        cosines = cosines.reshape(len(cosines), -1)
-        found[f"{names[p]}-on-{names[q]} parallelism"] = list(_mean(cosines)[:, None] if given.several else cosines)
+        cosines = cosines.reshape(len(cosines), -1)  # by the value of the first factor, and those of the others
+        table = _mean(cosines)[None] if given.several else cosines
+        found[f"{names[p]}-on-{names[q]} parallelism"] = Paired.of(table, (0,), others[0])
     for k, (u, factor) in enumerate(zip(steps, names, strict=True)):
         by_step = part(u, k, True, seed)[0]
         by_curve = part(u, k, False, seed)[0].swapaxes(1, 2)
-        for statistic, of in ((f"{factor}-on-{factor} parallelism", by_step), (f"{factor} within", by_curve)):
+        for statistic, of, members in (
+            (f"{factor}-on-{factor} parallelism", by_step, others[k]),
+            (f"{factor} within", by_curve, (k,)),
+        ):
             cosines = products(of, of)
-            found[statistic] = _other(_mean(cosines)[None] if given.several else cosines)
-    kept = {name: [defined(group) for group in groups] for name, groups in found.items()}
-    return {name: [group for group in groups if group.size] for name, groups in kept.items()}
+            table = _mean(cosines)[None] if given.several else cosines
+            found[statistic] = Paired.of(table.swapaxes(0, 1), members)
+    return found
 
 
-def _joined(grouped: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([*rows, np.zeros(0)]) for name, rows in grouped.items()}
-
-
-def _shuffled(given: Representation, measured: Sequence[str], seed: int) -> dict[str, dict[str, np.ndarray]]:
+def _shuffled(given: Representation, measured: Sequence[str], seed: int) -> dict[str, dict[str, Paired]]:
     """The statistics of R's points in random order, if all that are measured of R have a value."""
     if len(given.axes) == 1:
         return {}
@@ -361,10 +422,10 @@ def _shuffled(given: Representation, measured: Sequence[str], seed: int) -> dict
     order = rng.stream(seed, "comparison.shuffled").permutation(math.prod(given.sizes))
     values = whole.values.reshape(m, -1, d)[:, order].reshape(whole.values.shape)
     try:
-        found = _joined(_of(replace(whole, values=values), given, seed))
+        found = _of(replace(whole, values=values), given, seed)
     except RequestError:  # with few different points a factor may lose all its steps
         return {}
-    return {SHUFFLED: found} if all(found[name].size for name in measured) else {}
+    return {SHUFFLED: found} if all(found[name].values.size for name in measured) else {}
 
 
 def _ceiling(steps: Parts, curves: Parts, given: Representation) -> dict[str, float]:
@@ -397,42 +458,31 @@ def _mean(cosines: Float[np.ndarray, "n *c"]) -> Float[np.ndarray, "*c"]:
 
 
 def _varied_curves(R: Normalised, factor: int, seed: int) -> Float[np.ndarray, "m c n d"]:
-    """Return the curves of a factor along which R varies, CURVES of them at most."""
+    """Return the curves of a factor along which R varies, CURVES of them at most.
+
+    With several readings it varies if the variance of the signal is more than twice its standard error due to noise.
+    """
     moved = np.moveaxis(R.values, factor + 1, -2)
     curves = moved.reshape(len(moved), -1, *moved.shape[-2:])
-    extent = np.linalg.norm(np.ptp(curves.mean(axis=0), axis=1), axis=1)
-    return curves[:, some(np.flatnonzero(extent > R.least), CURVES, rng.stream(seed, "geometry.curves", factor))]
+    varied = np.linalg.norm(np.ptp(curves.mean(axis=0), axis=1), axis=1) > R.least
+    if len(curves) > 1:
+        centred = curves - curves.mean(axis=2, keepdims=True)
+        error = math.sqrt(centred.shape[2] * noise_variance(centred))
+        varied &= inner(centred, centred).sum(axis=1) > 2 * error
+    return curves[:, some(np.flatnonzero(varied), CURVES, rng.stream(seed, "geometry.curves", factor))]
 
 
-def _other(cosines: Float[np.ndarray, "g n n"]) -> list[np.ndarray]:
-    """Collect, for each of n, its cosines with the others, over all groups."""
-    n = cosines.shape[1]
-    return [np.delete(cosines[:, i], i, axis=1).ravel() for i in range(n)]
+def _spread(drawn: Float[np.ndarray, "samples *n"]) -> Float[np.ndarray, "2 *n"]:
+    """Return the ends of the 95 % interval of bootstrap samples, less their mean.
+
+    Curves that are drawn twice bias distances upwards, so an interval has the width of the samples' spread and is
+    placed around the value.
+    """
+    return np.quantile(drawn, [0.025, 0.975], axis=0) - drawn.mean(axis=0)
 
 
 def _quantiles(values: np.ndarray) -> Float[np.ndarray, " levels"]:
     return np.sort(values)[(LEVELS * len(values)).astype(int)]
-
-
-def _bootstrap(
-    grouped: dict[str, list[np.ndarray]], samples: int, seed: int
-) -> dict[str, Float[np.ndarray, "samples levels"]]:
-    """Return the quantiles of each statistic when its groups are drawn again with replacement."""
-    found = {}
-    for number, (name, groups) in enumerate(grouped.items()):
-        generator = rng.stream(seed, "geometry.bootstrap", number)
-        values, group = (
-            np.concatenate(groups),
-            np.repeat(np.arange(len(groups)), [len(of_group) for of_group in groups]),
-        )
-        order = np.argsort(values)
-        values, group = values[order], group[order]
-        found[name] = np.empty((samples, len(LEVELS)))
-        for row in found[name]:
-            times = np.bincount(generator.integers(len(groups), size=len(groups)), minlength=len(groups))
-            up_to = np.cumsum(times[group])
-            row[:] = values[np.searchsorted(up_to, (LEVELS * up_to[-1]).astype(int), side="right")]
-    return found
 
 
 def _moved(

@@ -53,7 +53,8 @@ def noise_variance(vectors: Float[np.ndarray, "m *n d"]) -> float:
     noise at a place is estimated by the difference of two readings, divided by the square root of 2. Its products with
     the vectors, and with the noise, half the lattice away estimate s' Sigma s and tr Sigma^2. If some places have more
     noise than others, the mean of tr Sigma^2 is larger by E |e|^4 / ((E |e|^2)^2 (1 + 2 / D)), with D = (tr Sigma)^2 /
-    tr Sigma^2.
+    tr Sigma^2. Where two steps half the lattice away share a point, as with three values of a single factor, the
+    estimate is rough; it is 0 at least.
     """
     m, axes = len(vectors), tuple(range(vectors.ndim - 2))
     mean = vectors.mean(axis=0)
@@ -68,7 +69,7 @@ def noise_variance(vectors: Float[np.ndarray, "m *n d"]) -> float:
         uneven.append(np.nanmean(powers**2) / (np.nanmean(powers) ** 2 + 2 * square) if square > 0 else 1.0)
     alike = (2 / (m * (m - 1)) - 4 / m**2) * np.mean(with_noise)
     more = 2 / (m * (m - 1)) * np.mean(with_noise) * max(0.0, float(np.mean(uneven)) - 1)
-    return float(4 / m * np.mean(with_vectors) + alike + more)
+    return max(0.0, float(4 / m * np.mean(with_vectors) + alike + more))
 
 
 def squared_lengths(vectors: Float[np.ndarray, "m k *n d"]) -> Float[np.ndarray, "k *n"]:
