@@ -26,6 +26,7 @@ from hyperfactor.experiments.interpolation import EXPERIMENT as INTERPOLATION
 from hyperfactor.figures import style
 from hyperfactor.report import citation, drawing, finding, interval, learning, method
 from hyperfactor.report.page import LONGEST, Drawn, Section, _page, write_report
+from hyperfactor.report.table import of_claims
 
 from .chromium import PATIENCE
 
@@ -275,8 +276,19 @@ def test_it_says_which_models_have_learnt(page: Path, results: list[Result]):
     assert [of_role.right for of_role in models] == [(share,) for share in shares]
     assert f"{sum(share >= 0.9 for share in shares)} of 4 models draw" in part(page, "composition")
     right = {"accuracy": {"train": {"right": 0.95, "n": 9, "valid": 1.0, "error": 0.0}}}
-    notes = [RunNote("a", seed, "0", {}, right) for seed in (0, 1)]
+    notes = [RunNote("a", seed, "0", {"data": {"fraction": 1.0}}, right) for seed in (0, 1)]
     assert learning.said(learning.learnt(notes)).startswith("Every model draws at least 0.9")
+    few = {"accuracy": {"train": {"right": 0.05, "n": 9, "valid": 1.0, "error": 0.0}}}
+    of_part = learning.said(learning.learnt([*notes, RunNote("b", 0, "1", {"data": {"fraction": 0.01}}, few)]))
+    assert of_part.startswith("Every model draws at least 0.9")
+    assert "1 models were trained on a random part" in of_part
+    assert "not learnt" not in of_part
+
+
+def test_a_bar_in_a_reason_ends_no_cell(results: list[Result]):
+    claim = replace(CLAIMS[-1], reason="model 'composition | 2' of seed 0")
+    (row,) = of_claims(replace(results[0], claims=[claim])).splitlines()[4:]
+    assert len(re.split(r"(?<!\\)\|", row)) == 11  # nine cells, and what is before the first and after the last bar
 
 
 def test_methods_state_the_numbers_of_the_specs_once(page: Path, results: list[Result]):

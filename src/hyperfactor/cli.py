@@ -57,6 +57,9 @@ SchedulerOption = Annotated[
 GpuOption = Annotated[bool, typer.Option("--gpu", help="Train and draw on GPUs.")]
 DrawOption = Annotated[bool, typer.Option("--gpu", help="Draw on a GPU.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, not the progress.")]
+PresetOption = Annotated[
+    str, typer.Option(help="smoke (seconds; shows that everything works), laptop, or paper (needs a GPU).")
+]
 TrackOption = Annotated[
     str | None, typer.Option(help="Send the history to tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS.")
 ]
@@ -122,9 +125,7 @@ def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="Names. Default: all of the paper.")
     ] = None,
-    preset: Annotated[
-        str, typer.Option(help="smoke (seconds; shows that everything works), laptop, or paper (needs a GPU).")
-    ] = "laptop",
+    preset: PresetOption = "laptop",
     seeds: Annotated[int, typer.Option(help="Number of seeds; they are 0 .. K - 1.", metavar="K")] = 1,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -138,8 +139,7 @@ def reproduce(
     quiet: QuietOption = False,
 ) -> None:
     """Train the missing runs, analyse them, and write a report with figures and verdicts."""
-    if scheduler is None:
-        begin_workers(workers)
+    begin_workers(workers, scheduler)
     from hyperfactor.experiments import EXPERIMENTS, named, of_the_paper
     from hyperfactor.experiments.agenda import Agenda
     from hyperfactor.report.page import write_report
@@ -325,8 +325,7 @@ def sweep(
     quiet: QuietOption = False,
 ) -> None:
     """Train many runs: every combination, row or entry of changed keys."""
-    if scheduler is None:
-        begin_workers(workers)
+    begin_workers(workers, scheduler)
     from hyperfactor.runs.grid import load_grid
     from hyperfactor.runs.progress import Progress
     from hyperfactor.runs.recorded import is_finished
@@ -695,17 +694,11 @@ def _array_subject(path: Path, factors: list[str]) -> Any:
 
 
 def _columns_of(path: Path) -> tuple[str, ...]:
-    """Read the names in the first line of a CSV file, as `_read_factors` does."""
+    """Read the names in the first line of a CSV file."""
     import re
 
-    from hyperfactor.store.named import named_path
-
-    try:
-        with open(named_path(path, "factors"), encoding="utf-8-sig") as opened:
-            first = next((line for line in opened if line.strip()), "")
-    except (OSError, UnicodeDecodeError) as error:
-        said = getattr(error, "strerror", None) or "bytes that are not utf-8"
-        raise RequestError(f"{path}: {said}, needs a CSV file with a column for each factor") from None
+    text = _text_of(path, "a CSV file with a column for each factor")
+    first = next((line for line in text if line.strip()), "")
     return tuple(name.strip().strip('"') for name in re.split("[,;\t]", first.strip()))
 
 
@@ -1091,20 +1084,29 @@ def _complain(message: str) -> None:
     _say(f"hyperfactor: {message}", 2, sys.stderr)
 
 
+def _text_of(path: Path, needed: str) -> io.StringIO:
+    """Read a CSV file in UTF-8, or in UTF-16 with its mark. `needed` is what messages ask for."""
+    from hyperfactor.store.named import named_path
+
+    try:
+        content = named_path(path, "factors").read_bytes()
+        encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+        return io.StringIO(content.decode(encoding), newline="")
+    except OSError as error:
+        raise RequestError(f"{path}: {error.strerror}, needs {needed}") from None
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{path}: got bytes that are not {error.encoding}, needs {needed}, in UTF-8") from None
+
+
 def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
     """Read the factor columns of a CSV file, in the order of `names`; other columns and blank lines are skipped."""
     import csv
 
     import numpy as np
 
-    from hyperfactor.store.named import named_path
-
     needed = f"a CSV file with columns {', '.join(names)}"
-    line = 1
+    line, text = 1, _text_of(path, needed)
     try:
-        content = named_path(path, "factors").read_bytes()
-        encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-        text = io.StringIO(content.decode(encoding), newline="")
         first = next((line for line in text if line.strip()), "").replace('"', "").replace(" ", "").rstrip("\r\n")
         text.seek(0)
         delimiter = next((mark for mark in ",;\t" if set(names) <= set(first.split(mark))), ",")
@@ -1113,10 +1115,6 @@ def _read_factors(path: Path, names: tuple[str, ...]) -> Any:
             if any(cell.strip() for cell in row):
                 rows.append((line, [cell.strip() for cell in row]))
             line += 1
-    except OSError as error:
-        raise RequestError(f"{path}: {error.strerror}, needs {needed}") from None
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{path}: got bytes that are not {error.encoding}, needs {needed}, in UTF-8") from None
     except csv.Error as error:
         raise RequestError(f"{path}, row {line}: {error}, needs {needed}") from None
     if not rows:

@@ -66,7 +66,7 @@ def _keep_plain() -> None:
         os.environ |= {"COLUMNS": str(columns), "LINES": str(lines)}
 
 
-def begin_workers(workers: int | None) -> None:
+def begin_workers(workers: int | None, scheduler: str | None = None) -> None:
     """Let a command prepare its workers while it is still preparing itself, on Linux.
 
     A server process imports torch and Dask beside this process, and each worker is a fork of it. By default, each
@@ -79,8 +79,10 @@ def begin_workers(workers: int | None) -> None:
     ----------
     workers : int or None
         Number of workers that may be needed. None: one a core. Nothing is prepared for a single one.
+    scheduler : str or None
+        The cluster that trains, if it exists already. Nothing is prepared then.
     """
-    if not _of_command or sys.platform != "linux" or (workers or os.cpu_count()) in (1, None):
+    if scheduler or not _of_command or sys.platform != "linux" or (workers or os.cpu_count()) in (1, None):
         return
     from multiprocessing import forkserver, resource_tracker
 

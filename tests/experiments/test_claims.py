@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from hyperfactor.errors import RequestError
 from hyperfactor.experiments.claims import (
     Bound,
     Claim,
@@ -152,3 +153,11 @@ def test_the_count_of_verdicts():
     claims.append(asked([], unless=["no model"]))
     assert summary(claims) == "2 of 5 claims hold; 1 fails, 1 is undecided, 1 was not measured"
     assert summary(claims[:1]) == "1 of 1 claims hold; 0 fail, 0 are undecided, 0 were not measured"
+
+
+def test_no_estimates_and_no_outcomes_are_refused():
+    with pytest.raises(RequestError, match="values: got no estimates"):
+        claim("id", "4", "text", Bound(">", 0), list)
+    for outcomes in (np.zeros(0, bool), np.array([1.0, np.nan])):
+        with pytest.raises(RequestError, match="outcomes: got"):
+            proportion(outcomes)

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from hyperfactor import RunSpec
+from hyperfactor.explorer.collection import GIVEN
 from hyperfactor.explorer.representation_page import LOOK
 from hyperfactor.store.store import Store
 
 from ..chromium import PATIENCE
+from .conftest import FACTORS
 
 SIZES = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
 NOISE = ("GPU stall", "willReadFrequently")  # remarks of the browser about drawing without a GPU
@@ -95,7 +97,7 @@ def test_a_click_in_the_plane_draws_there_and_the_address_can_be_shared(visit: O
     click(page, "#plane", 5, 9)
     changed(page, "#drawing img", before)
     clicked, address = drawing(page), page.url
-    assert "?x=5&y=9&seed=0" in address
+    assert "?f.x=5&f.y=9&seed=0" in address
     caption = page.locator("#drawing img").first.get_attribute("alt")
     assert caption == "drawing of the model at x 5.00, y 9.00"
     again = visit(address.removeprefix(address.split("/run")[0]))
@@ -105,7 +107,7 @@ def test_a_click_in_the_plane_draws_there_and_the_address_can_be_shared(visit: O
 
 
 def test_a_drag_in_the_plane_draws_on_the_way_and_stays_where_it_ends(visit: Open, tiny: RunSpec):
-    page = visit(f"/run/{tiny.id}?x=5&y=9")
+    page = visit(f"/run/{tiny.id}?f.x=5&f.y=9")
     page.wait_for_selector("#drawing img")
     before = drawing(page)
     page.mouse.move(*place(page, "#plane", 5, 9))
@@ -114,7 +116,7 @@ def test_a_drag_in_the_plane_draws_on_the_way_and_stays_where_it_ends(visit: Ope
     changed(page, "#drawing img", before)  # while the button is down
     page.mouse.move(*place(page, "#plane", 12.25, 3.5), steps=8)
     page.mouse.up()
-    page.wait_for_function("Math.abs(new URLSearchParams(location.search).get('x') - 12.25) < 0.1")
+    page.wait_for_function("Math.abs(new URLSearchParams(location.search).get('f.x') - 12.25) < 0.1")
     page.wait_for_function("document.querySelector('#drawing img').alt.includes('x 12.2')")
     assert chosen(page) == pytest.approx([12.25, 3.5], abs=0.1)
     page.mouse.move(*place(page, "#plane", 5, 9))  # without the button
@@ -127,7 +129,7 @@ def test_a_drag_in_the_plane_draws_on_the_way_and_stays_where_it_ends(visit: Ope
 
 
 def test_a_finger_drags_the_ring_and_scrolls_the_page_elsewhere(visit: Open, tiny: RunSpec):
-    page = visit(f"/run/{tiny.id}?x=5&y=9", size="phone")
+    page = visit(f"/run/{tiny.id}?f.x=5&f.y=9", size="phone")
     page.wait_for_selector("#drawing img")
     finger = page.context.new_cdp_session(page)
 
@@ -153,7 +155,7 @@ def test_a_finger_drags_the_ring_and_scrolls_the_page_elsewhere(visit: Open, tin
 
 
 def test_two_visitors_do_not_disturb_each_other(visit: Open, tiny: RunSpec):
-    addresses = [f"/run/{tiny.id}?x={x}&y=4" for x in (3, 15)]
+    addresses = [f"/run/{tiny.id}?f.x={x}&f.y=4" for x in (3, 15)]
     alone = []
     for address in addresses:
         page = visit(address)
@@ -177,7 +179,7 @@ def test_two_visitors_do_not_disturb_each_other(visit: Open, tiny: RunSpec):
 
 
 def test_keys_move_a_factor_and_the_training_step(visit: Open, tiny: RunSpec):
-    page = visit(f"/run/{tiny.id}?x=3&y=4")
+    page = visit(f"/run/{tiny.id}?f.x=3&f.y=4")
     page.wait_for_selector("#drawing img")
     before = drawing(page)
     page.get_by_label("training step").focus()
@@ -188,7 +190,20 @@ def test_keys_move_a_factor_and_the_training_step(visit: Open, tiny: RunSpec):
     before = drawing(page)
     page.keyboard.press("End")
     changed(page, "#drawing img", before)
-    page.wait_for_url(re.compile("x=18"))
+    page.wait_for_url(re.compile("f.x=18"))
+
+
+def test_a_factor_may_have_the_name_of_another_part_of_the_address(visit: Open):
+    page = visit(f"/run/{GIVEN}")
+    page.wait_for_selector("#drawing img")
+    for name in FACTORS:
+        page.get_by_label(re.compile(f"^{name},")).focus()
+        page.keyboard.press("End")
+    page.wait_for_function("document.querySelector('#drawing img').alt.endsWith('h 3.14, v 3.14, seed 3.14')")
+    page.wait_for_url(re.compile("f.h=3.14159&f.v=3.14159&f.seed=3.14159&seed=0&h=h&v=v$"))
+    again = visit(page.url[page.url.index("/run") :])
+    again.wait_for_function("document.querySelector('#drawing img')?.alt.endsWith('h 3.14, v 3.14, seed 3.14')")
+    assert again.locator("#seed").input_value() == "0"
 
 
 def test_the_shape_turns_and_is_linked_to_the_plane(visit: Open, tiny: RunSpec):

@@ -25,9 +25,9 @@ from hyperfactor.experiments.claims import Bound, Estimate, claim
 from hyperfactor.explorer import claims_page, percolation_page, representation_page, run_page
 from hyperfactor.explorer.app import _page
 from hyperfactor.explorer.collection import GIVEN, Collection
-from hyperfactor.explorer.elements import picture
+from hyperfactor.explorer.elements import address, number, picture
 from hyperfactor.explorer.server import is_loopback, open_server
-from hyperfactor.explorer.shape import RING, Shape, shape
+from hyperfactor.explorer.shape import POINTS, RING, VALUES, Shape, shape
 from hyperfactor.explorer.work import THREADS, WAITING, Job, Work
 from hyperfactor.factors import Factor, FactorSpace
 from hyperfactor.measures.geometry import clifford_torus
@@ -43,8 +43,26 @@ def source(shown: Any) -> str:
     return shown.children[0].src
 
 
+def found_in(page: Any, id: Any) -> Any:
+    """The component of a page that has an id."""
+    return next(part for top in page for part in [top, *top._traverse()] if getattr(part, "id", None) == id)
+
+
 def trace(figure: Any, name: str) -> Any:
     return next(figure.select_traces({"name": name}))
+
+
+class Noisy(TorchSubject):
+    """A module whose layer is noise, on a lattice of some factors."""
+
+    def __init__(self, *factors: Factor):
+        module = torch.nn.Module()
+        module.add_module("noise", torch.nn.Identity())
+
+        def call(module: Any, points: np.ndarray) -> torch.Tensor:
+            return module.noise(torch.randn(len(points), 9)).reshape(-1, 1, 3, 3)
+
+        super().__init__(module, FactorSpace(factors), call)
 
 
 def words(found: Any) -> str:
@@ -93,7 +111,8 @@ def test_an_unknown_page_is_said_so(collection: Collection):
 
 
 @pytest.mark.parametrize(("search", "said"), [
-    ("?x=99", "x: got '99', needs a number in -3..18"),
+    ("?f.x=99", "f.x: got '99', needs a number in -3..18"),
+    ("?f.x=18.03", "f.x: got '18.03', needs a number in -3..18"),
     ("?step=3", "step: got 3, needs one that the run kept: 0, 5, 12"),
     ("?seed=-1", "seed: got '-1'"),
     ("?h=q", "h: got 'q', needs one of x, y"),
@@ -170,6 +189,36 @@ def test_a_run_in_training_shows_its_history_and_then_that_it_is_finished(tmp_pa
     assert "The run is finished" in words(run_page._progress(other, tiny.id))
 
 
+def test_a_condition_may_have_any_name(collection: Collection):
+    assert address("/", path="1", self="2") == "/?path=1&self=2"
+    assert "runs" in words(_page(collection, "/", "?path=1"))
+
+
+def test_a_number_that_was_rounded_past_an_end_is_the_end():
+    assert number({"angle": "3.142"}, "angle", 0, -np.pi, np.pi, 0.01) == np.pi
+    assert number({"angle": "-3.142"}, "angle", 0, -np.pi, np.pi, 0.01) == -np.pi
+    with pytest.raises(RequestError, match=r"angle: got '3.16', needs a number in -3.14159..3.14159"):
+        number({"angle": "3.16"}, "angle", 0, -np.pi, np.pi, 0.01)
+
+
+def test_factors_have_names_of_their_own_in_an_address(tmp_path: Path):
+    mine = Collection(tmp_path, Noisy(*(Factor(name, -np.pi, np.pi) for name in ("h", "s", "v", "seed", "by"))))
+    search = "?f.h=3.142&f.s=1&f.v=-3.142&f.seed=2&f.by=0&seed=5&h=s&v=seed"
+    page = _page(mine, f"/run/{GIVEN}", search)
+    values = {name: found_in(page, {"type": "factor", "of": name}).value for name in ("h", "s", "v", "seed", "by")}
+    assert values == {"h": np.pi, "s": 1, "v": -np.pi, "seed": 2, "by": 0}
+    assert found_in(page, "seed").value == 5
+    assert found_in(page, "run-of").data.items() >= {"h": "s", "v": "seed", "by": "right"}.items()
+
+
+def test_a_recorded_drawing_leads_to_its_point(collection: Collection, tiny: RunSpec):
+    grid: Any = run_page._grid(collection.run(tiny.id))
+    links = [part.href for part in grid.children]
+    page = _page(collection, *links[-1].split("?"))
+    point = [found_in(page, {"type": "factor", "of": name}).value for name in "xy"]
+    assert point == pytest.approx(collection.run(tiny.id).pictures[0][-1], rel=1e-5)
+
+
 # ---- drawings ----
 
 
@@ -191,6 +240,26 @@ def test_the_plane_has_what_was_judged(collection: Collection, tiny: RunSpec, ru
     error = trace(by_error, "squared error")
     assert list(zip(error.y, error.x, strict=True)) == judged.select("x", "y").rows()
     assert list(error.marker.color) == judged["error"].to_list()
+
+
+def test_the_plane_is_that_of_factors_that_vary(tmp_path: Path):
+    fixed, narrow, wide = Factor("digit", 0, 0, "categorical"), Factor("x", 0, 1), Factor("y", 0, 40)
+    mine = Collection(tmp_path, Noisy(fixed, narrow, wide, Factor("z", 0, 4)))
+    data = found_in(_page(mine, f"/run/{GIVEN}", ""), "run-of").data
+    assert (data["h"], data["v"]) == ("x", "y")
+    asked = found_in(_page(mine, f"/run/{GIVEN}", "?h=digit"), "run-of").data
+    assert (asked["h"], asked["v"]) == ("digit", "x")
+    one = Collection(tmp_path, Noisy(fixed, narrow))
+    alone = found_in(_page(one, f"/run/{GIVEN}", ""), "run-of").data
+    assert (alone["h"], alone["v"]) == ("x", "digit")
+
+
+@pytest.mark.parametrize(("h", "v", "alike"), [("x", "z", True), ("x", "y", False), ("z", "y", False),
+                                               ("digit", "x", False)])  # fmt: skip
+def test_axes_of_the_plane_have_one_scale_if_their_ranges_are_alike(tmp_path: Path, h: str, v: str, alike: bool):
+    space = (Factor("digit", 0, 0, "categorical"), Factor("x", 0, 1), Factor("y", 0, 40), Factor("z", 0, 4))
+    found: Any = run_page.plane(Collection(tmp_path, Noisy(*space)), GIVEN, h, v, [0, 0, 0, 0])
+    assert (found.layout.yaxis.scaleanchor == "x") == alike
 
 
 def test_the_last_state_is_the_drawing(collection: Collection, tiny: RunSpec, run: Run):
@@ -225,7 +294,7 @@ def test_a_model_of_the_user_draws_and_is_read(tmp_path: Path):
 
     subject = TorchSubject(module, space, call)
     mine = Collection(tmp_path, subject)
-    text = words(_page(mine, f"/run/{GIVEN}", "?x=1&size=2.5"))
+    text = words(_page(mine, f"/run/{GIVEN}", "?f.x=1&f.size=2.5"))
     assert "Your model" in text
     assert "the truth" not in text
     drawn, told = run_page._drawing(mine, {"run": GIVEN, "steps": [0]}, [1, 2.5], 0, 0)
@@ -272,6 +341,77 @@ def test_the_shape_of_a_run_is_its_activations(collection: Collection, tiny: Run
     found = shape(collection, tiny.id, "up1", 0, 5, shares.append)
     assert found.vectors == pytest.approx(run.activations("up1", 0, found.points, 5)["up1"], abs=1e-6)
     assert shares[-1] == 1
+
+
+def test_the_noise_of_a_shape_is_that_of_a_study(tmp_path: Path):
+    subject = Noisy(Factor("x", 0, 16, "periodic"), Factor("y", 0, 16, "periodic"))
+    found = shape(Collection(tmp_path, subject), GIVEN, "noise", 0, None, lambda _: None)
+    assert np.array_equal(found.vectors, subject.activations("noise")["noise"].reshape(256, -1))
+    assert len(np.unique(found.vectors, axis=0)) == 256
+
+
+@pytest.mark.parametrize(("counts", "left", "wraps"), [
+    ((31,), (31,), (True,)),
+    ((46, 3), (46, 3), (True, True)),
+    ((36, 32), (12, 16), (True, True)),
+    ((46, 46), (23, 23), (True, True)),
+    ((31, 31), (16, 31), (False, True)),
+    ((9, 9, 9), (5, 9, 9), (False, True, True)),
+    ((9, 9, 12), (9, 9, 6), (True, True, True)),
+    ((997,), (499,), (False,)),
+])  # fmt: skip
+def test_fewer_values_of_factors_that_wrap_round(tmp_path: Path, counts, left, wraps):
+    factors = [Factor(name, 0, count, "periodic") for name, count in zip("xyz", counts, strict=False)]
+    found = shape(Collection(tmp_path, Noisy(*factors)), GIVEN, "noise", 0, None, lambda _: None)
+    given: Any = found.given
+    assert given.sizes == left
+    assert given.wraps == wraps
+    assert len(found.points) <= POINTS
+    assert all(factor.period == count for factor, count in zip(found.factors, counts, strict=True))
+    period = np.array(counts)
+    for one, other in found.edges():  # all edges along a factor are equally long
+        apart = np.abs(found.points[one] - found.points[other])
+        k = int(apart.argmax())
+        assert min(apart[k], period[k] - apart[k]) == found.points[:, k][found.points[:, k] > 0].min()
+
+
+def test_an_open_factor_keeps_few_values(tmp_path: Path):
+    mine = Collection(tmp_path, Noisy(Factor("x", 0, 30), Factor("y", 0, 34, "periodic"), Factor("z", 2, 2.5)))
+    found = shape(mine, GIVEN, "noise", 0, None, lambda _: None)
+    given: Any = found.given
+    assert given.sizes == (VALUES, 34)
+    assert found.points[-1].tolist() == [30, 33]
+
+
+def test_a_colour_is_that_of_a_factor_that_varies(tmp_path: Path, collection: Collection, tiny: RunSpec):
+    mine = Collection(tmp_path, Noisy(Factor("digit", 0, 0, "categorical"), Factor("x", 0, 8, "periodic")))
+    control = found_in(_page(mine, f"/representation/{GIVEN}", ""), "colour")
+    assert (control.options, control.value) == (["x"], "x")
+    with pytest.raises(RequestError, match="colour: got 'digit', needs one of x"):
+        _page(mine, f"/representation/{GIVEN}", "?colour=digit")
+    torus = Collection(tmp_path, ArraySubject(clifford_torus((6, 5))))
+    assert found_in(_page(torus, f"/representation/{GIVEN}", ""), "colour").options == ["x", "y"]
+    assert found_in(_page(collection, f"/representation/{tiny.id}", ""), "colour").options == ["x", "y"]
+
+
+def test_the_colours_of_a_factor_that_wraps_round_meet_after_a_period(tmp_path: Path):
+    mine = Collection(tmp_path, Noisy(Factor("angle", -16, 16, "periodic"), Factor("size", 1, 3)))
+    found = shape(mine, GIVEN, "noise", 0, None, lambda _: None)
+
+    def markers(colour: str) -> list[Any]:
+        shown: Any = representation_page._figures(found, found.coordinates("PCA"), colour, ("", "", ""))
+        return [figure.data[1].marker for figure in shown]
+
+    assert [(of.cmin, of.cmax, max(of.color)) for of in markers("angle")] == [(-16, 16, 14)] * 2
+    assert [(of.cmin, of.cmax, max(of.color)) for of in markers("size")] == [(None, None, 3)] * 2
+
+
+def test_the_points_of_samples_are_their_factor_values():
+    space = FactorSpace((Factor("angle", 0, 360, "periodic"), Factor("size", 1, 3)))
+    table = np.array([[0, 1], [90, 1], [180, 3], [270, 3], [0, 3]])
+    subject = ArraySubject(np.eye(5), table, axes=space)
+    found = shape(Collection("none", subject), GIVEN, "values", 0, None, lambda _: None)
+    assert sorted(found.points.tolist()) == sorted(table.tolist())
 
 
 def test_measures_that_are_asked_for_early_wait(monkeypatch: pytest.MonkeyPatch):
@@ -339,8 +479,8 @@ def test_equal_requests_share_a_computation_and_a_stopped_one_starts_again():
 
 def test_too_much_work_is_refused():
     work, ready = Work(), threading.Event()
-    for number in range(THREADS + WAITING):
-        work.ask(number, lambda _: ready.wait(30))
+    for key in range(THREADS + WAITING):
+        work.ask(key, lambda _: ready.wait(30))
     with pytest.raises(BusyError, match="needs fewer visitors"):
         work.ask("one more", lambda _: None)
     ready.set()

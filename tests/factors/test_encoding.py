@@ -75,6 +75,18 @@ def test_codes_that_a_factor_cannot_have_are_refused():
         Periodic().width(OPEN)
     with pytest.raises(RequestError, match="categorical"):
         ByFactor(factors={"shape": Ramp()}).width(FactorSpace((Factor("shape", 0, 3, "categorical"),)))
+    with pytest.raises(
+        RequestError, match="sinusoidal: got factor shape, which is categorical, needs open or periodic"
+    ):
+        ByFactor(factors={"shape": Sinusoidal()}).width(FactorSpace((Factor("shape", 0, 3, "categorical"),)))
+
+
+def test_codes_of_categories_have_no_order():
+    factor = Factor("shape", 0, 3, "categorical")
+    for encoding in (OneHot(), Bump(sigma=2)):
+        code = encoding.code(factor.lattice(), factor)
+        apart = np.linalg.norm(code[:, None] - code[None], axis=2)
+        assert apart == pytest.approx(apart[0, 1] * (1 - np.eye(4)))
 
 
 SHAPES = FactorSpace((Factor("x", 0, 31), Factor("shape", 0, 2, "categorical")))

@@ -81,6 +81,36 @@ def test_strip_over_the_seam():
         inside(Cross(bounds=(30, 1)))
 
 
+TORUS = FactorSpace((Factor("x", 0, 32, "periodic"), Factor("y", 0, 32, "periodic")))
+
+
+@pytest.mark.parametrize("given", [lambda bounds: bounds, lambda bounds: {"x": bounds}, lambda bounds: {"y": bounds}])
+def test_boxes_over_the_seam_are_the_same_boxes_moved(given):
+    """A box from 28 to 4 is the box from 10 to 18, 18 further on."""
+    points = TORUS.lattice()
+    for make in (Rectangle, lambda **given: Rim(width=2, **given), lambda **given: Rim(width=4, **given)):
+        assert_moved(points, make(bounds=given((28, 4))), make(bounds=given((10, 18))))
+    for kind in (Interior, Corner):
+        for width in (1, 3, 4, 9):
+            over, within = (kind(bounds=given(bounds), width=width) for bounds in ((28, 4), (10, 18)))
+            assert_moved(points, over, within)
+
+
+def assert_moved(points: np.ndarray, over: Region, within: Region):
+    inside = within.contains(points, TORUS)
+    assert inside.any()
+    assert over.contains((points + 18) % 32, TORUS).tolist() == inside.tolist()
+
+
+@pytest.mark.parametrize("kind", [Rim, Interior, Corner])
+def test_boxes_over_the_seam_that_do_not_fit_are_refused_where_the_period_is_known(kind):
+    width = 5 if kind is Rim else 10
+    with pytest.raises(RequestError, match=f"^region: got width {width}, needs at most (half of 28..36|9 to fit)$"):
+        kind(bounds=(28, 4), width=width).contains(TORUS.lattice(), TORUS)
+    with pytest.raises(RequestError, match="low 30 above high 1"):
+        inside(kind(bounds=(30, 1), width=1))
+
+
 def test_a_region_goes_through_json_and_back():
     region = (Rectangle(bounds={"x": (0, 31)}) - Cross(bounds=(13, 19))) | Rim(bounds=(0, 31), width=2)
     adapter = TypeAdapter(Region)

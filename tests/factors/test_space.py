@@ -141,6 +141,15 @@ def test_wrong_factors_are_refused():
         Factor("x", 1, 0)
     with pytest.raises(RequestError, match=r"x: got the range 0\.\.inf, needs finite ends"):
         Factor("x", 0, float("inf"))
+    with pytest.raises(RequestError, match="^factor x: got kind 'Periodic', needs one of open, periodic, categorical$"):
+        Factor("x", 0, 1, "Periodic")  # pyright: ignore[reportArgumentType]
+    for low, high in ((0.5, 3.5), (0, 3.5), (0.5, 3)):
+        with pytest.raises(RequestError, match="^factor c: got the range .*, needs whole numbers$"):
+            Factor("c", low, high, "categorical")
+    with pytest.raises(RequestError, match="^factors: got x, y, x, needs names that differ$"):
+        FactorSpace((Factor("x", 0, 1), Factor("y", 0, 1), Factor("x", 0, 3)))
+    with pytest.raises(RequestError, match="^lattice: got a space without factors, needs at least one$"):
+        FactorSpace(()).lattice()
     with pytest.raises(RequestError, match="got spacing 5, needs one that divides the period 12"):
         WHEEL.lattice(5)
     with pytest.raises(RequestError, match="got 'z', needs one of angle, x, shape"):

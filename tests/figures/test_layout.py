@@ -109,3 +109,13 @@ def test_of_several_readings_the_steps_are_means():
         means = found.comparison.statistics[f"{name} within"]
         counts, _ = np.histogram(means.clip(-1, 1), np.linspace(-1, 1, 41))
         assert list(reading.steps(axes, name).values()) == pytest.approx(list(counts[counts > 0] / len(means)))
+
+
+def test_names_of_factors_are_no_mathematics(tmp_path):
+    """matplotlib would set what is between two dollars as mathematics, and leave a name with a first _ out."""
+    names = ["$a_$", "_hue"]
+    drawn = figure(laid_out(Representation.of(clifford_torus(6), names), landmarks=20, max_dim=1), "an array")
+    drawn.savefig(tmp_path / "figure.svg")
+    legends = [axes.get_legend() for axes in drawn.axes if axes.get_legend()]
+    shown = [text.get_text() for legend in legends for text in legend.get_texts()]
+    assert [text.strip().replace("\\$", "$") for text in shown] == names

@@ -4,6 +4,7 @@ import pytest
 from hyperfactor import RequestError
 from hyperfactor.factors.encoding import ByFactor, OneHot, Sinusoidal
 from hyperfactor.factors.regions import Corner, Cross, Everything, Strip
+from hyperfactor.factors.space import Factor, FactorSpace
 from hyperfactor.images.gaussian import Bump, Sos
 from hyperfactor.images.task import DataSpec, Task
 
@@ -123,3 +124,11 @@ def test_each_factor_has_its_own_encoding():
     expected = np.concatenate([Sinusoidal(dimensions=4).code(points[:, 0], x), OneHot().code(points[:, 1], y)], axis=1)
     assert task.width == 4 + 32
     assert (task.encode(points) == expected.astype(np.float32)).all()
+
+
+@pytest.mark.parametrize("name", ["error", "n", "all", "region", "right", "valid", "x_read", "y_correct", "a_copied"])
+def test_a_factor_must_not_have_the_name_of_a_column(name: str, monkeypatch: pytest.MonkeyPatch):
+    space = FactorSpace((Factor(name, 0, 31), Factor("y", 0, 31)))
+    monkeypatch.setattr(Bump, "space", lambda _self: space)
+    with pytest.raises(RequestError, match=f"data.picture: got a factor called '{name}', needs another name"):
+        task_of(DataSpec())

@@ -115,3 +115,16 @@ def test_the_default_keeps_the_truths_of_the_torus_and_of_one_hot_codes():
     for across, within, separation in zip(found.across, found.within, found.separation, strict=True):
         assert across == pytest.approx(np.ones(across.size))
         assert within == pytest.approx(np.where(separation == 1, -0.5, 0.0))
+
+
+def test_mistakes_of_axes_and_readings():
+    R = clifford_torus(6)
+    for wrong in ("no", ["no", "no"], 0, [0, 1]):
+        with pytest.raises(RequestError, match=r"periodic: got .*, needs True or False"):
+            displacement_cosines(R, periodic=wrong)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(RequestError, match="lattice: got values beside factors that are no factor space"):
+        Representation.of(R, ["x", "y"], lattice=[range(6), range(6)])
+    assert len(Representation.of([R, R.tolist()]).readings) == 2
+    with pytest.raises(RequestError, match="against: got no reference"):
+        compare(R, against={})
+    assert compare(R, width=1e-200).nearest == compare(R, width=0.0).nearest

@@ -1,6 +1,7 @@
 """Shapes whose Betti numbers are theorems, with noise, in 100 dimensions."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -413,3 +414,16 @@ def test_bad_requests():
     for wrong in (1.5, None, True, "2"):
         with pytest.raises(RequestError, match="max_dim: got .*, needs an integer"):
             persistence(points, max_dim=wrong)  # pyright: ignore[reportArgumentType]
+
+
+def test_mistakes_of_fields_seeds_and_seconds():
+    points = clifford_torus(5).reshape(-1, 4)
+    for field in (65537, 2**31 - 1):
+        with pytest.raises(RequestError, match="needs a prime number of at most 46337"):
+            persistence(points, field=field)
+    with pytest.raises(RequestError, match="seconds: got nan"):
+        persistence(points, seconds=math.nan)
+    with pytest.raises(RequestError, match="fields: got none"):
+        over_fields(points, ())
+    with pytest.raises(RequestError, match="seeds: got none"):
+        over_landmarks(points, ())

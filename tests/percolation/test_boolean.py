@@ -41,3 +41,12 @@ def test_bad_requests():
         critical_filling(seeds=1)
     with pytest.raises(RequestError, match="sizes: got none"):
         critical_filling([])
+    with pytest.raises(RequestError, match=r"sizes: got \[64, 64\], needs sizes that differ"):
+        critical_filling([64, 64])
+    with pytest.raises(RequestError, match=r"n: got 2147483648, needs an integer below 2\^31"):
+        boolean_model(2**31)
+
+
+def test_small_types_of_integers_count_as_many_discs():
+    assert np.array_equal(boolean_model(np.int8(100)).second_moment, boolean_model(100).second_moment)  # pyright: ignore
+    assert critical_filling([np.int8(100)], 2) == critical_filling([100], 2)  # pyright: ignore

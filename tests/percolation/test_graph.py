@@ -78,6 +78,11 @@ def test_clusters_are_those_of_scipy_at_every_occupation(seed: int):
         (np.ones((3, 1, 4, 4)), 0.0, "threshold: got 0.0, needs a number above 0 and at most 1"),
         (np.ones((3, 1, 4, 4)), 1.5, "threshold: got 1.5"),
         (np.stack([np.ones((4, 4)), np.zeros((4, 4))]), 0.5, "images: got an empty picture, number 1"),
+        (np.ones((3, 0)), 0.5, "images: got an empty picture, number 0"),
+        (np.ones((0, 4, 4)), 0.5, r"images: got an array of shape \(0, 4, 4\), needs .* at least one picture"),
+        (1.0, 0.5, r"images: got an array of shape \(\), needs .* at least one picture"),
+        ([[1.0, np.nan], [1.0, 0.0]], 0.5, r"images: got nan at \(0, 1\), needs finite numbers"),
+        ([[1.0, 0.0], [np.inf, 0.0]], 0.5, r"images: got inf at \(1, 0\), needs finite numbers"),
     ],
 )
 def test_requests_are_checked(images, threshold, said):
@@ -85,6 +90,50 @@ def test_requests_are_checked(images, threshold, said):
         overlap_graph(images, threshold)
     with pytest.raises(RequestError, match="square"):
         graph_percolation(sparse.csr_array(np.ones((2, 3))))
+
+
+@pytest.mark.parametrize("wrong", [[], 0.05, [0.05, 1.5], [0.05, None]])
+def test_thresholds_are_checked(wrong):
+    with pytest.raises(RequestError, match="^thresholds?: got .*, needs a"):
+        giant_component(np.eye(3), wrong)
+    with pytest.raises(RequestError, match="^orders: got 0, needs an integer of at least 1"):
+        giant_component(np.eye(3), [0.05], orders=0)
+
+
+def test_a_graph_with_edges_of_one_direction_is_refused():
+    chain = np.diag(np.ones(4), 1)
+    for graph in (chain, chain.T):
+        with pytest.raises(RequestError, match="graph: got 4 entries without their mirror image, needs a symmetric"):
+            graph_percolation(sparse.csr_array(graph))
+    assert graph_percolation(sparse.csr_array(chain + 2 * chain.T)).largest[-1] == 5  # where an entry is stored counts
+    stored = sparse.csr_array((np.zeros(3), ([0, 0, 1], [1, 1, 0])), shape=(2, 2))
+    assert graph_percolation(stored).largest.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("faint", [9e-4, 1e-4, 1e-8, 1e-12])
+def test_pictures_that_share_faint_pixels_alone_are_neighbours_by_their_overlap(faint: float):
+    images, overlap = [[1, faint, 0], [faint, 1, 0]], 2 * faint / (1 + faint**2)
+    assert overlap_graph(np.array(images), 0.9 * overlap).toarray()[0] == pytest.approx([0, overlap])
+    assert overlap_graph(np.array(images), 1.1 * overlap).nnz == 0
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_equal_pictures_are_neighbours_at_every_threshold(seed: int):
+    """A quarter of the pictures are copies, some of them brighter: rounding must not tell them apart."""
+    pictures = np.random.default_rng(seed).random((30, 17))
+    images = np.concatenate([pictures, 3.7 * pictures[:10]])
+    expected = np.zeros((40, 40), dtype=bool)
+    expected[np.arange(10), np.arange(30, 40)] = expected[np.arange(30, 40), np.arange(10)] = True
+    assert np.array_equal(overlap_graph(images, 1.0).toarray() > 0, expected)
+    copies = np.outer([1.0, 3.7, 0.1, 7.0], pictures[0])
+    assert giant_component(copies, [1.0, 0.5]) == {1.0: 1.0, 0.5: 1.0}
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-300, 1e-200, 1e200, 1e308])
+def test_the_unit_of_brightness_does_not_matter(scale: float):
+    images = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    expected = [[0, 1 / 2, 0], [1 / 2, 0, 2**-0.5], [0, 2**-0.5, 0]]
+    assert overlap_graph(images * [[1.0], [scale], [1.0]], 0.4).toarray() == pytest.approx(np.array(expected))
 
 
 SIDE = 8  # pictures, two pixels apart

@@ -118,6 +118,10 @@ def test_a_large_lattice_keeps_some_occupations():
     ("call", "said"),
     [
         (lambda: site_percolation((0, 4)), "shape: got"),
+        (lambda: site_percolation(8), "shape: got 8, needs 1 to 3 sides"),  # pyright: ignore
+        (lambda: site_percolation(()), "shape: got"),
+        (lambda: site_percolation((4.0, 4)), "shape: got"),  # pyright: ignore
+        (lambda: site_percolation(np.array([2**16, 2**16], np.int32)), "fewer than 2\\^31"),  # pyright: ignore
         (lambda: site_percolation((2, 2, 2, 2)), "shape: got"),
         (lambda: site_percolation((2**16, 2**16)), "fewer than 2\\^31"),
         (lambda: site_percolation((4, 4), reach=4), "reach: got 4 for a periodic lattice"),
@@ -127,6 +131,10 @@ def test_a_large_lattice_keeps_some_occupations():
         (lambda: critical_fraction(dimensions=1), "dimensions: got 1"),
         (lambda: critical_fraction(seeds=1), "seeds: got 1, needs an integer of at least 2"),
         (lambda: critical_fraction(sizes=()), "sizes: got none, needs at least one"),
+        (lambda: critical_fraction(sizes=64), "sizes: got 64, needs a list of integers"),  # pyright: ignore
+        (lambda: critical_fraction(sizes=(8, 8.5)), "sizes: got 8.5, needs an integer"),  # pyright: ignore
+        (lambda: critical_fraction(sizes=(32, 16, 32)), r"sizes: got \[32, 16, 32\], needs sizes that differ"),
+        (lambda: critical_fraction(dimensions="2"), "dimensions: got '2', needs 2 or 3"),  # pyright: ignore
         (lambda: neighbours(0, 1.0), "dimensions: got 0, needs an integer of at least 1"),
         (lambda: neighbours(2, "far"), "reach: got 'far', needs a number in"),  # pyright: ignore
         (lambda: critical_fraction(8.0, sizes=(16, 64)), "reach of 8, needs sides of more than 16"),
@@ -137,6 +145,17 @@ def test_a_large_lattice_keeps_some_occupations():
 def test_bad_requests(call, said: str):
     with pytest.raises(RequestError, match=said):
         call()
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.int32, np.int64])
+def test_small_types_of_integers_do_not_overflow(kind):
+    sides = kind(120)  # 120 x 120 is beyond int8 and uint8, 120^3 beyond int16
+    curve = site_percolation(np.array([sides, sides]))  # pyright: ignore
+    assert curve.sites == 14_400
+    assert np.array_equal(curve.largest, site_percolation((120, 120)).largest)
+    assert site_percolation((sides,) * 3, reach=0).sites == 1_728_000
+    assert critical_fraction(1.0, [kind(20)], kind(3), kind(2)) == critical_fraction(1.0, [20], 3, 2)
+    assert neighbours(kind(2), kind(1)).tolist() == neighbours(2, 1).tolist()
 
 
 def test_functions_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch):

@@ -33,6 +33,28 @@ def test_pictures_of_wide_bumps_overlap_as_in_the_plane_and_of_tiny_ones_do_not(
     assert discrete_overlap((1.0, 0.0), 0.2) > 10 * overlap(1.0, 0.2)
 
 
+@pytest.mark.parametrize(
+    ("step", "sigma", "line"),
+    [
+        ((1.0, 0.0), 0.01, "^sigma: got 0.01, needs at least 0.027: the pixels of narrower bumps may all be dark$"),
+        ((1.0, 0.0), 0.02, "^sigma: got 0.02, needs at least 0.027"),
+        ((0.5, 0.0), 0.025, "^sigma: got 0.025, needs at least 0.027"),
+        ((float("nan"), 0.0), 1.0, r"^step: got nan at \(0,\), needs finite numbers$"),
+        ((0.0, float("inf")), 1.0, r"^step: got inf at \(1,\), needs finite numbers$"),
+        ((1.0, 0.0, 0.0), 1.0, "^step: got .*, needs one number along x and one along y$"),
+    ],
+)
+def test_pictures_that_have_no_overlap_are_refused(step, sigma: float, line: str):
+    with pytest.raises(RequestError, match=line):
+        discrete_overlap(step, sigma)
+
+
+def test_the_narrowest_bumps_are_drawn_on_the_nearest_pixels_alone():
+    """Half-way between pixels a bump is drawn on all nearest ones: 1 pixel, 2 of a row, 2 of a column, or 4."""
+    assert discrete_overlap((1.0, 0.0), 0.027) == pytest.approx((0 + 1 / 2 + 0 + 1 / 2) / 4)
+    assert discrete_overlap((0.5, 0.0), 0.027) == pytest.approx(1 / 2**0.5)
+
+
 @pytest.mark.parametrize(("sigma", "threshold"), [(0, 0.5), (-1, 0.5), (1, 0), (1, 1.5), (1, "half")])
 def test_bad_requests(sigma: float, threshold: float):
     with pytest.raises(RequestError, match="needs a number"):

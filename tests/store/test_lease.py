@@ -2,17 +2,19 @@
 
 import json
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from hyperfactor.errors import BusyError
 from hyperfactor.store.files import files_at
-from hyperfactor.store.lease import DEAD, FOLDER, Lease, Leases, _machine
+from hyperfactor.store.lease import DEAD, FOLDER, Lease, Leases, _is_gone, _machine
 
 from .racing import the_holder
 
@@ -119,6 +121,22 @@ def test_who_is_told_that_a_lease_is_dead_takes_it_at_once(place: str, clock: Cl
     lease = fresh.take("run", dead=1)
     assert lease is not None
     assert Leases(files_at(place)).take("run", dead=1) is None  # it is number 2 that holds the run now
+
+
+def test_a_holder_that_only_hides_is_alive(monkeypatch: pytest.MonkeyPatch):
+    """Where /proc hides the processes of other users, psutil finds none, but a signal is not permitted."""
+
+    def none(_pid: int) -> None:
+        raise psutil.NoSuchProcess(_pid)
+
+    def refused(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(psutil, "Process", none)
+    holder = {"machine": _machine(), "pid": 2**22 + 1, "started": 0.0}
+    assert _is_gone(holder)
+    monkeypatch.setattr(os, "kill", refused)
+    assert not _is_gone(holder)
 
 
 def test_a_holder_of_this_machine_is_dead_when_its_process_is(tmp_path: Path):

@@ -111,3 +111,11 @@ def test_a_file_that_fails_takes_one_line(folder: Path):
     one_line(hyperfactor("study", "wrong.py:subject", cwd=folder), "wrong.py: ModuleNotFoundError")
     (folder / "wrong.py").write_text("subject = (\n")
     one_line(hyperfactor("study", "wrong.py:subject", cwd=folder), "wrong.py: SyntaxError")
+
+
+def test_a_table_may_be_in_utf_16(folder: Path):
+    rows = "\n".join(["x,y", *(f"{x},{y}" for x in range(3) for y in range(3))])
+    (folder / "table.csv").write_bytes(rows.encode("utf-16"))
+    np.save(folder / "samples.npy", np.random.default_rng(0).normal(size=(9, 4)))
+    found = studied(folder, "samples.npy", "--factors", "table.csv", "--landmarks", 9, "--max-dim", 1)
+    assert found["layers"]

@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import scipy  # imports scipy.stats when it is needed: a second
 
+from hyperfactor.errors import RequestError
+
 CONFIDENCE = 0.95
 FEWEST = 3  # seeds for an interval over seeds
 
@@ -159,6 +161,8 @@ def claim(
     about["roles"] = tuple(roles)
     reasons = [reason for reason in unless if reason]
     estimates = [] if reasons else list(values())
+    if not (reasons or estimates):
+        raise RequestError("values: got no estimates, needs one for each seed")
     found = over_seeds(estimates) if estimates else None
     if found and not all(map(math.isfinite, (found.value, *found.interval))):
         reasons, found = ["the value is not a finite number"], None
@@ -184,7 +188,10 @@ def summary(claims: Sequence[Claim]) -> str:
 
 def proportion(outcomes: np.ndarray) -> Estimate:
     """Return the share of true outcomes, with Wilson's interval (JASA 22 (1927) 209)."""
-    k, n = int(np.sum(outcomes)), len(outcomes)
+    k, n = np.sum(outcomes), len(outcomes)
+    if not n or not np.isfinite(k):
+        raise RequestError(f"outcomes: got {n}, needs one or more that are true or false")
+    k = int(k)
     low, high = scipy.stats.binomtest(k, n).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(k / n, float(low), float(high), "Wilson over drawings", (0.0, 1.0))
 

@@ -12,8 +12,9 @@ VALUES^k pictures. A copy of a neighbouring picture is wrong.
 
 For the last two a search finds the number of pictures with which a share NEEDED of requests from the whole lattice is
 right (see `data_efficiency`). It starts from one picture a value of a factor, or from the axes alone. A model that
-learns combinations as such needs a constant share of them, so the number needed grows as VALUES^k; a model that learns
-the factors one by one needs to see each of their values often enough, so it grows as k.
+learns combinations as such needs a constant share of them, so the number needed grows as VALUES^k; it grows as k if it
+is in proportion to the number of values, as that of the axes is. A random picture shows a value of every factor, so a
+model to which each value must only be shown a few times needs a number that does not grow.
 
 The number of pictures at which most of a random set hang together is found by percolation on the overlap graph of the
 pictures themselves.
@@ -268,7 +269,8 @@ def _of_growth(runs: Runs, counts: pl.DataFrame, clusters: pl.DataFrame) -> list
                   Bound("<=", 0.5), lambda k=factors, n=pictures: [exponent(VALUES**k, n)],
                   roles=about, unless=unless, of_all=True),
             claim(f"many.power.{of}", "many_factors",
-                  f"{of}: exponent of the pictures needed in the number of factors (1: each value as often)",
+                  f"{of}: exponent of the pictures needed in the number of factors "
+                  "(1: as many for each value of a factor)",
                   Bound("<=", 2), lambda k=factors, n=pictures: [exponent(k, n)],
                   roles=about, unless=unless, of_all=True),
         ]  # fmt: skip

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and the list of runs does no
 
 GIVEN = "subject"  # name of the user's subject in addresses
 OPEN = 8  # runs and results that are kept in memory
-AT_ONCE = 64  # points of one call of a network, between which other visitors get their turn
+AT_ONCE = 64  # points of one call of a run's network, between which other visitors get their turn
 
 
 class Collection:
@@ -103,7 +103,7 @@ class Collection:
     def activations(
         self, name: str, layer: str, points: Float[np.ndarray, "n k"], timestep: int, step: int | None
     ) -> Float[np.ndarray, "n d"]:
-        """Return the outputs of a layer at AT_ONCE points or fewer. The parameters are those of `Run.activations`."""
+        """Return the outputs of a layer at one of the `parts`. The parameters are those of `Run.activations`."""
         subject = self.subject(name)
         with self._networks:
             more = {} if step is None else {"step": step}
@@ -134,9 +134,13 @@ class Collection:
         return Result.open(self._where, key)
 
 
-def parts(points: Float[np.ndarray, "n k"]) -> Sequence[Float[np.ndarray, "m k"]]:
-    """Split points into parts of AT_ONCE or fewer."""
-    return [points[i : i + AT_ONCE] for i in range(0, len(points), AT_ONCE)]
+def parts(name: str, points: Float[np.ndarray, "n k"]) -> Sequence[Float[np.ndarray, "m k"]]:
+    """Split points at which a subject is read into parts of AT_ONCE or fewer.
+
+    Points of the user's subject are one part, as in a study: its noise may depend on a point's place in the call.
+    """
+    size = len(points) if name == GIVEN else AT_ONCE
+    return [points[i : i + size] for i in range(0, len(points), size)]
 
 
 def steps_of(subject: Any) -> list[int]:

@@ -125,23 +125,26 @@ def named(words: str) -> dict[str, Any]:
     return {"data-words": words}
 
 
-def address(path: str, **query: Any) -> str:
+def address(path: str, /, **query: Any) -> str:
     """Return the address of a page with some state; a state of None is left out."""
     known = {name: value for name, value in query.items() if value is not None and value != ""}
     return path + ("?" + urlencode(known) if known else "")
 
 
-def number(query: Query, name: str, default: float, low: float, high: float) -> float:
-    """Return a number of an address. Raises `RequestError` if it is none, or not in [low, high]."""
+def number(query: Query, name: str, default: float, low: float, high: float, slack: float = 0.0) -> float:
+    """Return a number of an address. Raises `RequestError` if it is none, or not in [low, high].
+
+    One that is outside by `slack` at most, as rounding may leave it, is moved to the end of the range.
+    """
     if name not in query:
         return default
     try:
         value = float(query[name])
     except ValueError:
         value = math.nan
-    if not low <= value <= high:
+    if not low - slack <= value <= high + slack:
         raise RequestError(f"{name}: got {query[name][:40]!r}, needs a number in {low:g}..{high:g}")
-    return value
+    return min(max(value, low), high)
 
 
 def step_of(query: Query, steps: Sequence[int]) -> int:

@@ -57,9 +57,10 @@ def page(collection: Collection, part: str, query: Query) -> list[Any]:
 
 def _controls(subject: Any, query: Query) -> list[html.Div]:
     """Return the choices of a subject. Raises `RequestError` if the address has one that the subject does not allow."""
-    from hyperfactor.explorer.shape import layers_of, timesteps_of
+    from hyperfactor.explorer.shape import layers_of, timesteps_of, varied_of
 
-    layers, names, steps, timesteps = layers_of(subject), subject.space.names, steps_of(subject), timesteps_of(subject)
+    layers, steps, timesteps = layers_of(subject), steps_of(subject), timesteps_of(subject)
+    names = varied_of(subject) or subject.space.names
     step = step_of(query, steps)
     timestep = int(number(query, "timestep", 0, 0, timesteps - 1))
     moving = scale("at-step", "training step", 0, len(steps) - 1, steps.index(step), 1, str(step))
@@ -199,7 +200,7 @@ def _figures(found: "Shape", at: np.ndarray, colour: str, names: tuple[str, str,
     """Return the shape in three dimensions, and the plane of the first two factors in the same colours."""
     k = [factor.name for factor in found.factors].index(colour) if colour in {f.name for f in found.factors} else 0
     bar = {"title": {"text": found.factors[k].name}, "thickness": 10, "tickfont": {"color": plots.MIDDLE}}
-    marker = {"color": found.points[:, k].tolist(), "colorscale": _scale(found.factors[k]), "size": 4, "colorbar": bar}
+    marker = {"color": found.points[:, k].tolist(), **_scale(found.factors[k]), "size": 4, "colorbar": bar}
     lines = np.full((len(edges := found.edges()), 3, 3), np.nan)
     if edges:
         lines[:, :2] = at[np.array(edges)]
@@ -233,8 +234,11 @@ def _figures(found: "Shape", at: np.ndarray, colour: str, names: tuple[str, str,
     return turned, plane
 
 
-def _scale(factor: Factor) -> Any:
-    return plots.WRAPPED if factor.period is not None else plots.ALONG
+def _scale(factor: Factor) -> dict[str, Any]:
+    """Return the colours of a factor; those of one that wraps round meet where it does."""
+    if factor.period is None:
+        return {"colorscale": plots.ALONG}
+    return {"colorscale": plots.WRAPPED, "cmin": factor.low, "cmax": factor.high}
 
 
 def _highlight(collection: Collection, work: Work, target: str, hover: Any, click: Any, of: Any, *chosen: Any) -> Any:

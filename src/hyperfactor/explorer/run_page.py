@@ -33,6 +33,9 @@ PATH, TITLE = "/run", ""
 STATES = 8  # states of a drawing that are shown, from noise to picture
 GRID = 5  # recorded drawings a side
 MOST_SEED = 2**31 - 1
+FACTOR = "f."  # stands before the name of a factor in an address, which has other names too (see assets/address.js)
+ROUNDED = 1e-3  # share of a factor's range by which an address may be outside
+ALIKE = 4  # most that two ranges differ, as a ratio, if both axes of the plane have one scale
 REFRESH = 2000  # milliseconds between two looks at a run in training
 BY = ("right", "error")  # what colours the judged drawings
 FACTORS = {"type": "factor", "of": ALL}  # the scales of all factors
@@ -43,7 +46,7 @@ FAINT = "rgba(127,127,127,0.12)"  # of lattice points, which can be clicked
 def page(collection: Collection, part: str, query: Query) -> list[Any]:
     """Return the page of a run, or of the user's model.
 
-    Its state: the factors by name, seed, step, the factors h and v of the plane, and what colours it (by).
+    Its state: the factors by name after FACTOR, seed, step, the factors h and v of the plane, and what colours it (by).
     """
     if part == GIVEN:
         return _model(collection, GIVEN, query)
@@ -70,11 +73,11 @@ def _model(collection: Collection, name: str, query: Query) -> list[Any]:
         raise RequestError(f"subject: got {subject!r}, which draws nothing, needs a model; see its representation")
     space = subject.space
     middle = [axis[len(axis) // 2] for axis in subject.axes()]
-    values = [number(query, f.name, at, f.low, f.high) for f, at in zip(space.factors, middle, strict=True)]
+    values = [_value(query, factor, at) for factor, at in zip(space.factors, middle, strict=True)]
     seed = int(number(query, "seed", 0, 0, MOST_SEED))
     steps = steps_of(subject)
     step = step_of(query, steps)
-    (h, v), by = _plane_factors(space, query), one_of(query, "by", BY, BY[0])
+    (h, v), by = _plane_factors(subject, query), one_of(query, "by", BY, BY[0])
     colours = html.Div(choice("by", "colour", BY, by), hidden=name == GIVEN)
     shown = [html.H2("The factor plane"), _plane_choice(space, h, v), colours]
     shown.append(plots.graph("plane", plane(collection, name, h, v, values, by)))
@@ -93,6 +96,11 @@ def _model(collection: Collection, name: str, query: Query) -> list[Any]:
         html.Span(id="run-state", hidden=True),
         html.Div([html.Section(part, className="half") for part in (shown, drawing)], className="columns"),
     ]
+
+
+def _value(query: Query, factor: Factor, default: float) -> float:
+    slack = ROUNDED * (factor.high - factor.low)
+    return number(query, FACTOR + factor.name, default, factor.low, factor.high, slack)
 
 
 def _title(subject: Any) -> list[str]:
@@ -215,7 +223,9 @@ def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[fl
         hovermode="closest",
         dragmode=False,
     )
-    found.update_yaxes(scaleanchor="x")
+    ranges = [subject.space.factors[k].high - subject.space.factors[k].low for k in (across, along)]
+    if max(ranges) <= ALIKE * min(ranges):
+        found.update_yaxes(scaleanchor="x")
     return found
 
 
@@ -342,10 +352,12 @@ def _states(collection: Collection, of: dict[str, Any], values: list[Any], seed:
     return [picture(state[0], f"state at timestep {at}", f"timestep {at}") for at, state in found.items()]
 
 
-def _plane_factors(space: FactorSpace, query: Query) -> tuple[str, str]:
-    names = space.names
-    h = one_of(query, "h", names, names[0])
-    v = one_of(query, "v", names, next((name for name in names if name != h), h))
+def _plane_factors(subject: Any, query: Query) -> tuple[str, str]:
+    """Return the factors of the plane; by default the first two that vary."""
+    names = subject.space.names
+    varied = [name for name, axis in zip(names, subject.axes(), strict=True) if len(axis) > 1]
+    h = one_of(query, "h", names, [*varied, *names][0])
+    v = one_of(query, "v", names, next((name for name in [*varied, *names] if name != h), h))
     return h, v
 
 
@@ -370,7 +382,7 @@ def _grid(run: Any) -> html.Div:
         at = dict(zip(run.space.names, points[k], strict=True))
         verdict = "right" if good else "wrong"
         drawn = picture(images[k], f"{verdict} drawing at {', '.join(f'{v:g}' for v in points[k])}", verdict)
-        here = address(f"/run/{run.id}", **{name: f"{value:.6g}" for name, value in at.items()})
+        here = address(f"/run/{run.id}", **{FACTOR + name: f"{value:.6g}" for name, value in at.items()})
         shown.append(dcc.Link(drawn, href=here))
     return html.Div(shown, className="pictures grid", id="recorded")
 

@@ -1,7 +1,8 @@
 """The representation of a subject on a part of its lattice, and coordinates in which it can be looked at."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -10,13 +11,13 @@ from jaxtyping import Float
 
 from hyperfactor.errors import RequestError
 from hyperfactor.explorer.collection import Collection, parts
-from hyperfactor.factors.space import Factor
+from hyperfactor.factors.space import Factor, FactorSpace
 from hyperfactor.measures.embedding import pca, umap
 from hyperfactor.measures.representation import Representation
 from hyperfactor.subjects.array import ArraySubject
 from hyperfactor.subjects.sampled import Sampled
 
-VALUES = 16  # of a factor, at most
+VALUES = 16  # of a factor, at most; of one that wraps round more, if no stride that fits leaves half as many
 POINTS = 600  # at most, for all factors together
 RING = 2.2  # radius of the ring of toroidal coordinates, whose tube has radius 1
 
@@ -113,6 +114,14 @@ def timesteps_of(subject: Any) -> int:
     return 1 if isinstance(subject, ArraySubject) else getattr(getattr(subject, "model", None), "timesteps", 1)
 
 
+def varied_of(subject: Any) -> tuple[str, ...]:
+    """Return the names of the factors that vary in the shape of a subject."""
+    if isinstance(subject, ArraySubject):
+        return subject.space.names
+    axes, _ = _thinned(subject.space.factors, subject.axes())
+    return tuple(name for name, axis in zip(subject.space.names, axes, strict=True) if len(axis) > 1)
+
+
 def _layers(network: Any) -> Iterator[str]:
     """Yield the names of a network's parts, and of the parts of a list or dict of them."""
     from torch.nn import ModuleDict, ModuleList
@@ -147,45 +156,59 @@ def shape(
     subject = collection.subject(name)
     if isinstance(subject, ArraySubject):
         return _of_array(subject)
-    axes = [
-        axis[:: _stride(factor, len(axis))] for factor, axis in zip(subject.space.factors, subject.axes(), strict=True)
-    ]
-    axes = _fewer(axes)
+    axes, kinds = _thinned(subject.space.factors, subject.axes())
     points = np.array(list(product(*axes)))
     found = []
-    for some in parts(points):
+    for some in parts(name, points):
         found.append(collection.activations(name, layer, some, timestep, step))
         reach(sum(map(len, found)) / len(points))
     varied = [k for k, axis in enumerate(axes) if len(axis) > 1]
     factors = tuple(subject.space.factors[k] for k in varied)
     values = np.concatenate(found).reshape(*(len(axes[k]) for k in varied), -1)
-    space = type(subject.space)(factors)
+    space = FactorSpace(tuple(kinds[k] for k in varied))
     given = Representation.of(values, space, lattice=[axes[k] for k in varied], name=layer)
     return Shape(factors, points[:, varied], given)
 
 
 def _of_array(subject: ArraySubject) -> Shape:
     given, factors = subject.given, subject.space.factors
-    if isinstance(given, Sampled):
-        return Shape(factors, np.asarray(given.conditions, dtype=float), given)
     axes = [
         np.arange(size) if axis.values is None else np.asarray(axis.values)
         for axis, size in zip(given.axes, given.sizes, strict=True)
     ]
+    if isinstance(given, Sampled):
+        points = [axis[codes] for axis, codes in zip(axes, given.conditions.T, strict=True)]
+        return Shape(factors, np.stack(points, axis=1).astype(float), given)
     return Shape(factors, np.array(list(product(*axes)), dtype=float), given)
 
 
-def _stride(factor: Factor, count: int) -> int:
-    """Return the smallest stride that leaves VALUES values at most; around a factor that wraps it leaves no gap."""
-    strides = range(1, count + 1)
-    allowed = [s for s in strides if -(-count // s) <= VALUES and (factor.period is None or count % s == 0)]
-    return allowed[0]
+def _thinned(
+    factors: Sequence[Factor], axes: Sequence[Float[np.ndarray, " n"]]
+) -> tuple[list[Float[np.ndarray, " m"]], list[Factor]]:
+    """Return fewer values of each factor, POINTS points at most in all, and the factors of the lattice that is left.
 
+    A factor that wraps round keeps equal steps all the way round. If it must be halved and cannot be, it becomes open.
+    """
+    found = [axis[:: _stride(factor, len(axis))] for factor, axis in zip(factors, axes, strict=True)]
+    left = list(factors)
 
-def _fewer(axes: Sequence[Float[np.ndarray, " n"]]) -> list[Float[np.ndarray, " n"]]:
-    """Halve the longest axes until there are POINTS points at most."""
-    found = list(axes)
-    while np.prod([len(axis) for axis in found], dtype=float) > POINTS:
-        longest = max(range(len(found)), key=lambda k: len(found[k]))
+    def breaks(k: int) -> bool:
+        return left[k].period is not None and len(found[k]) % 2 == 1
+
+    while math.prod(map(len, found)) > POINTS:
+        longest = max(range(len(found)), key=lambda k: len(found[k]) / (1 + breaks(k)))
+        if breaks(longest):
+            left[longest] = replace(left[longest], kind="open")
         found[longest] = found[longest][::2]
-    return found
+    return found, left
+
+
+def _stride(factor: Factor, count: int) -> int:
+    """Return the smallest stride that leaves VALUES values at most.
+
+    Around a factor that wraps round it leaves no gap, and half of VALUES or more; 1 if no stride does.
+    """
+    least = -(-count // VALUES)
+    if factor.period is None or least == 1:
+        return least
+    return next((stride for stride in range(least, 2 * count // VALUES + 1) if count % stride == 0), 1)

@@ -119,8 +119,14 @@ class Encoding(Open):
         return super()._read(data)
 
 
+def _check_ordered(kind: str, factor: Factor) -> None:
+    """Raise `RequestError` for categories, which have no order."""
+    if factor.kind == "categorical":
+        raise RequestError(f"encoding {kind}: got factor {factor.name}, which is categorical, needs open or periodic")
+
+
 class Sinusoidal(Encoding):
-    """The positional code of `sinusoidal`. It does not wrap round.
+    """The positional code of `sinusoidal`. It does not wrap round, and refuses categories, which have no order.
 
     A smoother code lets a network learn positions sooner. With wavelengths of a few pixels, a network takes long to
     discover which values are neighbours.
@@ -145,6 +151,7 @@ class Sinusoidal(Encoding):
         return self
 
     def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
+        _check_ordered(self.kind, factor)
         return sinusoidal(values, self.dimensions, self.shortest, self.longest)
 
 
@@ -191,18 +198,19 @@ class OneHot(Encoding):
 
 
 class Ramp(Encoding):
-    """One number a factor, from -1 at its low end to 1 at its high end. It does not wrap round."""
+    """One number a factor, from -1 at its low end to 1 at its high end. It neither wraps round nor suits categories."""
 
     kind: Literal["ramp"] = "ramp"
 
     def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
-        if factor.kind == "categorical":
-            raise RequestError(f"encoding ramp: got factor {factor.name}, which is categorical, needs open or periodic")
+        _check_ordered(self.kind, factor)
         return (2 * (values[:, None] - factor.low) / (factor.high - factor.low)) - 1
 
 
 class Bump(Encoding):
     """The responses of Gaussian tuning curves whose centres form a lattice. The code of a periodic factor wraps round.
+
+    The codes of any two categories are equally far apart.
 
     Attributes
     ----------

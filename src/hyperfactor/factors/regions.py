@@ -54,7 +54,7 @@ class Region(Open):
         Raises
         ------
         RequestError
-            If the region names an unknown factor, or a range is empty.
+            If the region names an unknown factor, a range is empty, or a width does not fit into its range.
         """
         raise NotImplementedError
 
@@ -165,7 +165,32 @@ class AtLeast(_Bounded):
         return inside.sum(axis=1) >= self.count
 
 
-class Rim(_Bounded):
+class _Boxed(_Bounded):
+    """A region whose width has to fit into its ranges. The length of one that passes a period's end depends on it."""
+
+    def unfit(self, low: float, high: float) -> str:
+        """What is wrong with the width for a range; empty if it fits."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _fits(self):
+        for low, high in self.given():
+            if low <= high and (wrong := self.unfit(low, high)):
+                raise ValueError(wrong)
+        return self
+
+    def box(self, space: FactorSpace) -> dict[int, Range]:
+        """The ranges as `ranges` gives them, but each upwards: one that passes the end of a period ends beyond it."""
+        found = self.ranges(space)
+        for k, (low, high) in found.items():
+            if low > high:
+                found[k] = low, low + space.factors[k].span(low, high)
+                if wrong := self.unfit(*found[k]):
+                    raise RequestError(f"region: {wrong}")
+        return found
+
+
+class Rim(_Boxed):
     """The outer layer of a box: its points that are less than `width` away from a face.
 
     Attributes
@@ -180,28 +205,22 @@ class Rim(_Bounded):
     kind: Literal["rim"] = "rim"
     width: Positive
 
-    @model_validator(mode="after")
-    def _leaves_a_core(self):
-        for low, high in self.given():
-            if 2 * self.width > (1 + ROUNDING) * (high - low):
-                raise ValueError(f"got width {self.width:g}, needs at most half of {low:g}..{high:g}")
-        return self
+    def unfit(self, low: float, high: float) -> str:
+        fits = 2 * self.width <= (1 + ROUNDING) * (high - low)
+        return "" if fits else f"got width {self.width:g}, needs at most half of {low:g}..{high:g}"
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
-        box = self.ranges(space)
+        box = self.box(space)
         core = {k: (low + self.width, high - self.width) for k, (low, high) in box.items()}
         return np.all(_inside(points, space, box), axis=1) & ~np.all(_inside(points, space, core), axis=1)
 
 
-class _Box(_Bounded):
+class _Box(_Boxed):
     width: Annotated[Number, Field(ge=1)]
 
-    @model_validator(mode="after")
-    def _fits(self):
-        for low, high in self.given():
-            if self.width > (1 + ROUNDING) * (high - low + 1):
-                raise ValueError(f"got width {self.width:g}, needs at most {high - low + 1:g} to fit")
-        return self
+    def unfit(self, low: float, high: float) -> str:
+        fits = self.width <= (1 + ROUNDING) * (high - low + 1)
+        return "" if fits else f"got width {self.width:g}, needs at most {high - low + 1:g} to fit"
 
 
 class Interior(_Box):
@@ -219,7 +238,7 @@ class Interior(_Box):
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
         inner = {}
-        for k, (low, high) in self.ranges(space).items():
+        for k, (low, high) in self.box(space).items():
             start = np.ceil((low + high) / 2 - (self.width - 1) / 2 - ROUNDING * (high - low))
             inner[k] = (start, start + self.width - 1)
         return np.all(_inside(points, space, inner), axis=1)
@@ -239,7 +258,7 @@ class Corner(_Box):
     kind: Literal["corner"] = "corner"
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
-        upper = {k: (high - self.width + 1, high) for k, (_, high) in self.ranges(space).items()}
+        upper = {k: (high - self.width + 1, high) for k, (_, high) in self.box(space).items()}
         return np.all(_inside(points, space, upper), axis=1)
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,6 +19,7 @@ TICKS = 1e6  # cells into which a factor's range is divided
 ASIDE = math.pi / 10  # of a cell: the ends of cells lie beside the values that lattices usually have
 
 T = TypeVar("T")
+Kind = Literal["open", "periodic", "categorical"]
 Positive = Annotated[Number, Field(gt=0)]
 # One positive number for all factors, or a number for each factor by name.
 PositiveByFactor = Annotated[
@@ -46,16 +47,19 @@ class Factor:
     Raises
     ------
     RequestError
-        If the range is not finite or is empty, or the tolerance is negative or not finite.
+        If the kind is unknown, the range is not finite or is empty, the tolerance is negative or not finite, or an end
+        of a categorical range is not a whole number.
     """
 
     name: str
     low: float
     high: float
-    kind: Literal["open", "periodic", "categorical"] = "open"
+    kind: Kind = "open"
     tolerance: float = 1.0
 
     def __post_init__(self):
+        if self.kind not in get_args(Kind):
+            raise RequestError(f"factor {self.name}: got kind {self.kind!r}, needs one of {', '.join(get_args(Kind))}")
         if not (self.tolerance >= 0 and math.isfinite(self.tolerance)):
             raise RequestError(f"factor {self.name}: got tolerance {self.tolerance}, needs a number of at least 0")
         ordered = self.low < self.high or (self.kind == "categorical" and self.low == self.high)
@@ -63,6 +67,8 @@ class Factor:
             raise RequestError(
                 f"factor {self.name}: got the range {self.low}..{self.high}, needs finite ends, low below high"
             )
+        if self.kind == "categorical" and not (float(self.low).is_integer() and float(self.high).is_integer()):
+            raise RequestError(f"factor {self.name}: got the range {self.low}..{self.high}, needs whole numbers")
 
     @property
     def period(self) -> float | None:
@@ -186,6 +192,35 @@ class Factor:
             return difference == 0
         return np.abs(difference) <= self.tolerance + max(resolution, self.rounding)
 
+    def span(self, low: float, high: float) -> float:
+        """Length of the range from low to high.
+
+        Parameters
+        ----------
+        low, high : float
+            The range, as for `between`.
+
+        Returns
+        -------
+        float
+            In the factor's unit. It may be negative by rounding.
+
+        Raises
+        ------
+        RequestError
+            If low is above high for a factor that is not periodic.
+        """
+        span = high - low
+        if span >= -self.rounding:
+            return span
+        if self.period is None:
+            raise RequestError(
+                f"region: got low {low:g} above high {high:g}, needs an ascending range for the "
+                f"{self.kind} factor {self.name}"
+            )
+        span %= self.period
+        return 0.0 if span > self.period - self.rounding else span
+
     def between(self, values: np.ndarray, low: float, high: float) -> np.ndarray:
         """Which values lie in [low, high], ends included, within `rounding`.
 
@@ -207,17 +242,9 @@ class Factor:
         RequestError
             If low is above high for a factor that is not periodic.
         """
-        span = high - low
+        span = self.span(low, high)
         if self.period is None:
-            if span < -self.rounding:
-                raise RequestError(
-                    f"region: got low {low:g} above high {high:g}, needs an ascending range for the "
-                    f"{self.kind} factor {self.name}"
-                )
             return (values >= low - self.rounding) & (values <= high + self.rounding)
-        if span < -self.rounding:
-            span %= self.period
-            span = 0.0 if span > self.period - self.rounding else span
         if span > self.period - self.rounding:
             return np.ones(np.shape(values), dtype=bool)
         return (values - low + self.rounding) % self.period <= max(span, 0.0) + 2 * self.rounding
@@ -231,9 +258,18 @@ class FactorSpace:
     ----------
     factors : tuple of Factor
         The factors.
+
+    Raises
+    ------
+    RequestError
+        If two factors have the same name.
     """
 
     factors: tuple[Factor, ...]
+
+    def __post_init__(self):
+        if len(set(self.names)) < len(self.names):
+            raise RequestError(f"factors: got {', '.join(self.names)}, needs names that differ")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -328,8 +364,10 @@ class FactorSpace:
         Raises
         ------
         RequestError
-            If `axes` refuses the request, or the lattice has more than `MOST` points.
+            If `axes` refuses the request, there is no factor, or the lattice has more than `MOST` points.
         """
+        if not self.factors:
+            raise RequestError("lattice: got a space without factors, needs at least one")
         axes = self.axes(spacing, fixed)
         counts = [len(axis) for axis in axes]
         if (points := math.prod(counts)) > MOST:

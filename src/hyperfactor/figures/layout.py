@@ -85,7 +85,8 @@ def _within(axes: Axes, found: Layout) -> None:
         statistics = found.comparison.statistics if found.comparison else {}
         within = [statistics.get(f"{name} within", np.zeros(0)) for name in found.names]
     for name, values, colour in zip(found.names, within, COLOURS, strict=False):
-        histogram(axes, values, np.linspace(-1, 1, 41), colour, name, "-" if name == found.names[0] else "--")
+        line = "-" if name == found.names[0] else "--"
+        histogram(axes, values, np.linspace(-1, 1, 41), colour, style.plain(name), line)
     axes.set(xlabel="cosine of steps within a factor", ylabel="share of pairs")
     axes.set_ylim(0, 1.4 * axes.get_ylim()[1])  # room for the legend
     axes.legend(loc="upper center", ncols=len(found.names))

@@ -39,7 +39,7 @@ def figure_many_factors(result: Result) -> Figure:
 def _needed(axes: Axes, result: Result) -> None:
     table, counts = result.tables["needed"], np.array(sorted(result.tables["geometry"]["factors"].unique()))
     axes.plot(counts, float(VALUES) ** counts, color=GREY, linewidth=0.8, linestyle="--", label="all combinations")
-    axes.plot(counts, 2 * VALUES * counts, color=GREY, linewidth=0.8, label="each value twice")
+    axes.plot(counts, 2 * VALUES * counts, color=GREY, linewidth=0.8, label="2 a value of a factor")
     of_claim = result.tables["percolation"].filter(pl.col("threshold") == PREDICTED)
     axes.plot(
         of_claim["factors"], of_claim["pictures"].cast(pl.Float64), "s--", color=BLACK, markersize=3, linewidth=0.6,
@@ -63,7 +63,7 @@ def _held_out(axes: Axes, table: pl.DataFrame) -> None:
         at = rows["factors"] + (2 * k - 1) * APART
         axes.plot(at, rows["all"], ".", color=OF_SPLIT[of], label=of)
         axes.plot(at, rows["all_copied"], "x", color=OF_SPLIT[of], markersize=4)
-    axes.set(ylabel="share right of what was held out", ylim=(-0.04, 1.04))
+    axes.set(ylabel="held out: right in all factors", ylim=(-0.04, 1.04))
     axes.legend(loc="center left", fontsize=5.5)
 
 

@@ -85,6 +85,12 @@ def save(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def plain(name: str) -> str:
+    """Return a user's name as a label: `$` is no mathematics, and a first `_` hides nothing from a legend."""
+    shown = name.replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
+
+
 def letter(axes: Axes, text: str) -> None:
     """Put a panel's letter above its upper left corner."""
     axes.annotate(

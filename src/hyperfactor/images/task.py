@@ -24,6 +24,9 @@ from hyperfactor.strict import Integer, Number, Strict
 
 TRAIN = "train"  # name of the training region in an evaluation; no test region may have it
 NAME = re.compile(r"[\w+-]+( [\w+-]+)*")  # names of test regions, which also name columns of tables
+# columns of tables of drawings, which have further ones named x_read, x_correct and x_copied for a factor x
+COLUMNS = ("region", "n", "all", "valid", "right", "error")
+PARTS = ("_read", "_correct", "_copied")
 KEPT = 2**28  # size of the largest set of training pictures that a task keeps, in bytes
 AT_ONCE = 2**20  # pixel values rendered at a time, in float64
 
@@ -114,6 +117,11 @@ class Task:
         self.seed = seed
         self.family: Family = data.picture
         self.space: FactorSpace = data.picture.space()
+        if taken := [name for name in self.space.names if name in COLUMNS or name.endswith(PARTS)]:
+            raise RequestError(
+                f"data.picture: got a factor called {taken[0]!r}, needs another name than columns of drawings have "
+                f"({', '.join(COLUMNS)}, *{', *'.join(PARTS)})"
+            )
 
     @cached_property
     def points(self) -> Float[np.ndarray, "n k"]:

@@ -129,7 +129,8 @@ def least_squares_additivity(
             "values that come again"
         )
     given = normalised(means).values
-    whole = float(np.sum(given**2))
+    if not (whole := float(np.sum(given**2))):
+        raise RequestError("means: got ones that are all equal, needs some that differ")
     effects = [np.eye(size)[codes, 1:] for size, codes in zip(sizes, conditions.T, strict=True)]
     explained, rank = _fit(given, effects)
     main, lines = [], []

@@ -182,6 +182,8 @@ def compare(
         If R is no representation, as `geometry.displacement_cosines` does, and if no statistic has a value.
     """
     bootstrap = arrays.whole(bootstrap, "bootstrap", 1)
+    if against is not None and not against:
+        raise RequestError("against: got no reference, needs at least one")
     return statistics(R, periodic, seed).compared(width, bootstrap, against)
 
 

@@ -60,7 +60,7 @@ def _tuned(distance: Float[np.ndarray, "n n"], width: float) -> Code:
     width = float(width)
     if not 0 <= width < math.inf:
         raise RequestError(f"width: got {width}, needs a number of at least 0")
-    return np.exp(-(distance**2) / (2 * width**2)) if width else np.eye(len(distance))
+    return np.exp(-(distance**2) / (2 * width**2)) if width**2 else np.eye(len(distance))
 
 
 CODES: dict[str, dict[str, Callable[[np.ndarray, float], Code]]] = {

@@ -242,9 +242,9 @@ def _lattice(array: Any, name: str) -> Lattice:
 def _readings(given: Any, name: str) -> Float[np.ndarray, "m ..."]:
     """Check one lattice, or a list of two or more readings of it.
 
-    A list or tuple of arrays with two or more axes is a list of readings; anything else is one array.
+    A list or tuple with an array of two or more axes is a list of readings; anything else is one array.
     """
-    if not (isinstance(given, list | tuple) and given and all(getattr(part, "ndim", 0) >= 2 for part in given)):
+    if not (isinstance(given, list | tuple) and given and any(getattr(part, "ndim", 0) >= 2 for part in given)):
         return _lattice(given, name)[None]
     if len(given) < 2:
         raise RequestError(f"{name}: got a list of 1 reading, needs two or more, or the array itself")
@@ -261,6 +261,7 @@ def _axes(
     count: int, factors: Factors | None, periodic: Periodic | None, lattice: Sequence[Any] | None
 ) -> tuple[Axis, ...]:
     """An axis for each of `count` factors."""
+    spaced = isinstance(factors, FactorSpace)
     if isinstance(factors, FactorSpace):
         values = [None] * len(factors) if lattice is None else [tuple(map(float, of_factor)) for of_factor in lattice]
         if len(values) != len(factors):
@@ -269,6 +270,8 @@ def _axes(
         factors = [Axis(factor.name, factor.kind, of_factor, factor.period) for factor, of_factor in pairs]
     elif factors is None:
         factors = "xyzuvw"[:count] if count <= 6 else [str(k) for k in range(count)]
+    if lattice is not None and not spaced:
+        raise RequestError("lattice: got values beside factors that are no factor space, needs one")
     if len(factors) != count:
         raise RequestError(f"factors: got {len(factors)}, needs one for each of {count}")
     known = [isinstance(one, Axis) for one in factors]
@@ -285,7 +288,13 @@ def _axes(
 
 
 def _for_each(periodic: Periodic, count: int) -> list[bool]:
-    wraps = [bool(periodic)] * count if isinstance(periodic, bool | np.bool_) else list(periodic)
+    try:
+        given = [periodic] * count if isinstance(periodic, bool | np.bool_) else list(periodic)
+    except TypeError:
+        given = [periodic]
+    if wrong := [one for one in given if not isinstance(one, bool | np.bool_)]:
+        raise RequestError(f"periodic: got {wrong[0]!r}, needs True or False")
+    wraps = [bool(one) for one in given]
     if len(wraps) != count:
         raise RequestError(f"periodic: got {len(wraps)} values, needs one, or one for each of {count} factors")
     return wraps

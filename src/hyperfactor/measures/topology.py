@@ -50,6 +50,7 @@ CLEAREST = 0.25  # of the clearest feature of as many points: a feature this cle
 COPIES, NULL_POINTS, NULL_SECONDS = 30, 1500, 20.0  # of the null: at most so many clouds, points and seconds in all
 SPREAD = 1.6  # standard error of the median of n bars of noise, times sqrt(n)
 CLIQUES = 400  # grown to count all cliques
+LARGEST_FIELD = 46337  # the largest order of a field that gudhi takes
 START = 2.0  # seconds that the child process, its libraries and the null take
 BUSY = 8.0  # how many times longer a busy machine takes than the one that was measured
 FEWER = 2.0  # how many times less memory than estimated a shape takes
@@ -550,8 +551,12 @@ def over_landmarks(
     began = time.perf_counter()
     max_dim, fields = arrays.whole(max_dim, "max_dim", 0), tuple(arrays.whole(order, "field", 2) for order in fields)
     for order in fields:
-        if any(order % q == 0 for q in range(2, math.isqrt(order) + 1)):
-            raise RequestError(f"field: got {order}, needs a prime number")
+        if order > LARGEST_FIELD or any(order % q == 0 for q in range(2, math.isqrt(order) + 1)):
+            raise RequestError(f"field: got {order}, needs a prime number of at most {LARGEST_FIELD}")
+    if not fields or not seeds:
+        raise RequestError(f"{'seeds' if fields else 'fields'}: got none, needs at least one")
+    if not seconds > 0:
+        raise RequestError(f"seconds: got {seconds}, needs a number above 0")
     cloud = _Cloud.of(points)
     choices = [_Choice.of(cloud, landmarks, seed) for seed in seeds]
     for one in choices:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hyperfactor import arrays, rng
-from hyperfactor.errors import RequestError, quoted
+from hyperfactor.errors import RequestError
 from hyperfactor.percolation.lattice import (
     POINTS,
     WRAPPING,
@@ -65,6 +65,7 @@ def boolean_model(n: int, seed: int = 0) -> FillingCurve:
     RequestError
         If n is out of range or the discs do not fit into memory.
     """
+    n = arrays.whole(n, "n", 1)
     centres, side = _discs(n, rng.stream(seed, "percolation.discs"))
     occupied = np.unique(np.linspace(0, n, min(n, POINTS) + 1).round().astype(np.int64))
     largest, second, _ = _add(centres, side, occupied, -1)
@@ -77,7 +78,7 @@ def critical_filling(sizes: Sequence[int] = (2**12, 2**14, 2**16), seeds: int = 
     Parameters
     ----------
     sizes : sequence of int
-        Numbers of discs.
+        Numbers of discs, each given once.
     seeds : int
         Number of random arrangements of each size, at least 2.
 
@@ -89,13 +90,13 @@ def critical_filling(sizes: Sequence[int] = (2**12, 2**14, 2**16), seeds: int = 
     Raises
     ------
     RequestError
-        If there is no size, a size is out of range, or there are fewer than 2 seeds.
+        If there is no size, a size is out of range or given twice, or there are fewer than 2 seeds.
 
     Notes
     -----
     The method is that of `lattice.critical_fraction`.
     """
-    check_samples(sizes, seeds)
+    sizes, seeds = check_samples(sizes, seeds)
     found = []
     for n in sizes:
         fillings = np.empty((seeds, 2))
@@ -109,8 +110,8 @@ def critical_filling(sizes: Sequence[int] = (2**12, 2**14, 2**16), seeds: int = 
 
 def _discs(n: int, generator: np.random.Generator) -> tuple[Float[np.ndarray, "n 2"], float]:
     """Centres of n discs of diameter 1 in a square that they fill DENSEST times, and the side of the square."""
-    if not 1 <= (arrays.integer(n) or 0) < 2**31:
-        raise RequestError(f"n: got {quoted(n)}, needs an integer of at least 1 and below 2^31")
+    if n >= 2**31:
+        raise RequestError(f"n: got {n}, needs an integer below 2^31")
     side = math.sqrt(n * math.pi / 4 / DENSEST)
     check_memory(f"n: got {n} discs", n, 28)
     if side < 3:

@@ -16,7 +16,8 @@ from hyperfactor import arrays
 from hyperfactor.errors import RequestError, quoted
 from hyperfactor.percolation.lattice import EMPTY, PercolationCurve, compiled, filling, joined, root_of
 
-FAINT = 1e-3  # norm of the faint pixels that the search for candidates leaves out; a picture has norm 1
+FAINT = 1e-3  # largest norm of the faint pixels that the search for candidates leaves out; a picture has norm 1
+ROUNDED = 1e-9  # an overlap that is less below 1 is 1, but for rounding
 ROWS = 512  # pictures whose candidates are searched for at once
 NUMBERS = 2**22  # pixels that are multiplied at once, to limit memory
 
@@ -39,34 +40,51 @@ def overlap_graph(images: Float[np.ndarray, "n ..."], threshold: float) -> spars
     Raises
     ------
     RequestError
-        If the threshold is out of range, a picture is empty, or `arrays.numbers` refuses the images.
+        If the threshold is out of range, there is no picture, a picture is empty, a pixel is not finite, or
+        `arrays.numbers` refuses the images.
 
     Notes
     -----
     Pictures that share no pixel are never compared. Each picture is reduced to its brightest pixels, so that what is
-    left out has norm FAINT at most. By the Cauchy-Schwarz inequality this changes an overlap by at most 2 FAINT, so
-    pairs that reach the threshold less 2 FAINT are candidates. Their overlaps are then computed from all pixels.
+    left out has a norm of FAINT, or a quarter of the threshold if this is less. By the Cauchy-Schwarz inequality this
+    changes an overlap by at most twice this norm, so pairs that reach the threshold less this much are candidates.
+    Their overlaps are then computed from all pixels. At a threshold of 1, the overlap may lie ROUNDED below it.
     """
-    share = arrays.real(threshold)
-    if not 0 < share <= 1:
-        raise RequestError(f"threshold: got {quoted(threshold)}, needs a number above 0 and at most 1")
-    flat = arrays.numbers(images, "images")
-    flat = flat.reshape(len(flat), -1)
-    norms = np.linalg.norm(flat, axis=1)
-    if (empty := np.flatnonzero(norms == 0)).size:
-        raise RequestError(f"images: got an empty picture, number {empty[0]}, needs one with a bright pixel")
-    flat = flat / norms[:, None]
-    bright = _bright(flat)
+    share = _share(threshold)
+    faint = min(FAINT, share / 4)
+    flat = _unit(images)
+    bright = _bright(flat, faint)
     found = []
     for first in range(0, len(flat), ROWS):
         near = (bright[first : first + ROWS] @ bright.T).tocoo()
-        kept = near.data >= share - 2 * FAINT
+        kept = near.data >= share - 2 * faint
         rows, columns = near.row[kept] + first, near.col[kept]
         rows, columns = rows[rows != columns], columns[rows != columns]
         exact = _inner(flat, rows, columns)
         found.append((rows[exact >= share], columns[exact >= share], exact[exact >= share]))
     rows, columns, exact = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return sparse.csr_array((exact, (rows, columns)), shape=(len(flat), len(flat)))
+
+
+def _share(threshold: float) -> float:
+    """The overlap from which two pictures are neighbours. Between equal pictures it is 1, but for rounding."""
+    share = arrays.real(threshold)
+    if not 0 < share <= 1:
+        raise RequestError(f"threshold: got {quoted(threshold)}, needs a number above 0 and at most 1")
+    return min(share, 1 - ROUNDED)
+
+
+def _unit(images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n p"]:
+    """Return the pictures as rows of unit norm."""
+    given = arrays.finite(arrays.numbers(images, "images"), "images")
+    if not given.ndim or not len(given):
+        raise RequestError(f"images: got an array of shape {given.shape}, needs (n, ...), at least one picture")
+    flat = given.reshape(len(given), -1)
+    largest = np.abs(flat).max(axis=1, initial=0)
+    if (empty := np.flatnonzero(largest == 0)).size:
+        raise RequestError(f"images: got an empty picture, number {empty[0]}, needs one with a bright pixel")
+    flat = np.ldexp(flat, -np.frexp(largest)[1][:, None])  # by a power of 2, so that no square leaves float64
+    return flat / np.linalg.norm(flat, axis=1)[:, None]
 
 
 def _inner(
@@ -79,10 +97,10 @@ def _inner(
     return found
 
 
-def _bright(flat: Float[np.ndarray, "n p"]) -> sparse.csr_array:
-    """Return pictures of unit norm without their faintest pixels, whose norm is FAINT at most."""
+def _bright(flat: Float[np.ndarray, "n p"], faint: float) -> sparse.csr_array:
+    """Return pictures of unit norm without their faintest pixels, whose norm is at most `faint`."""
     order = np.argsort(flat**2, axis=1)
-    left_out = np.cumsum(np.take_along_axis(flat**2, order, axis=1), axis=1) <= FAINT**2
+    left_out = np.cumsum(np.take_along_axis(flat**2, order, axis=1), axis=1) <= faint**2
     kept = flat.copy()
     np.put_along_axis(kept, order, np.where(left_out, 0, np.take_along_axis(flat, order, axis=1)), axis=1)
     return sparse.csr_array(kept)
@@ -106,7 +124,7 @@ def graph_percolation(graph: sparse.csr_array, seed: int = 0) -> PercolationCurv
     Raises
     ------
     RequestError
-        If the matrix is not square, or has no node or 2^31 nodes or more.
+        If the matrix is not square or not symmetric, or has no node or 2^31 nodes or more.
 
     References
     ----------
@@ -115,6 +133,15 @@ def graph_percolation(graph: sparse.csr_array, seed: int = 0) -> PercolationCurv
     nodes, columns = cast(tuple[int, int], graph.shape)
     if not (nodes == columns and 1 <= nodes < 2**31):
         raise RequestError(f"graph: got a matrix of {nodes} x {columns}, needs a square one of 1 to 2^31 - 1 rows")
+    stored = sparse.csr_array((np.ones(len(graph.indices), bool), graph.indices, graph.indptr), shape=graph.shape)
+    if alone := (stored != stored.T).nnz // 2:
+        raise RequestError(f"graph: got {alone} entries without their mirror image, needs a symmetric matrix")
+    return _percolation(graph, seed)
+
+
+def _percolation(graph: sparse.csr_array, seed: int) -> PercolationCurve:
+    """The curve of a symmetric matrix."""
+    nodes = len(graph.indptr) - 1
     order, occupied = filling(nodes, seed)
     starts, neighbours = graph.indptr.astype(np.int64), graph.indices.astype(np.int64)
     largest, second = _grow(starts, neighbours, order, occupied)
@@ -139,13 +166,22 @@ def giant_component(
     -------
     dict of float to float or None
         For each threshold, the number of pictures; None if not even all of them hang together.
+
+    Raises
+    ------
+    RequestError
+        If there is no threshold or no order, or `overlap_graph` refuses the images or a threshold.
     """
-    pairs = overlap_graph(images, min(thresholds)).tocoo()
+    shares = {threshold: _share(threshold) for threshold in thresholds} if np.iterable(thresholds) else {}
+    if not shares:
+        raise RequestError(f"thresholds: got {quoted(thresholds)}, needs a list of at least one number")
+    orders = arrays.whole(orders, "orders", 1)
+    pairs = overlap_graph(images, min(shares.values())).tocoo()
     found = {}
-    for threshold in thresholds:
-        near = pairs.data >= threshold
+    for threshold, share in shares.items():
+        near = pairs.data >= share
         graph = sparse.csr_array((pairs.data[near], (pairs.row[near], pairs.col[near])), shape=pairs.shape)
-        found[threshold] = _joined([graph_percolation(graph, order) for order in range(orders)])
+        found[threshold] = _joined([_percolation(graph, order) for order in range(orders)])
     return found
 
 

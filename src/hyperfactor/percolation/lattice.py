@@ -139,7 +139,8 @@ def neighbours(dimensions: int, reach: float, metric: Metric = "euclidean") -> I
     """
     if metric not in ("euclidean", "chebyshev", "manhattan"):
         raise RequestError(f"metric: got {metric!r}, needs euclidean, chebyshev or manhattan")
-    farthest = int((FARTHEST ** (1 / arrays.whole(dimensions, "dimensions", 1)) - 1) / 2)
+    dimensions = arrays.whole(dimensions, "dimensions", 1)
+    farthest = int((FARTHEST ** (1 / dimensions) - 1) / 2)
     if not 0 <= (length := arrays.real(reach)) <= farthest:
         given = quoted(reach) if math.isnan(length) else f"{length:g}"
         raise RequestError(f"reach: got {given}, needs a number in 0..{farthest} for {dimensions} dimensions")
@@ -183,18 +184,18 @@ def site_percolation(
         If the shape, reach or metric is invalid, a step is as long as a periodic side, or the lattice does not fit into
         memory, which takes 8 bytes a site.
     """
-    sides = _sides(shape)
+    shape = _sides(shape)
     steps = neighbours(len(shape), reach, metric)
     if periodic and len(steps) and (np.abs(steps).max(axis=0) >= np.array(shape)).any():
-        raise RequestError(f"reach: got {reach} for a periodic lattice {tuple(shape)}, needs less than each side")
+        raise RequestError(f"reach: got {reach} for a periodic lattice {shape}, needs less than each side")
     sites = math.prod(shape)
     check_memory(f"shape: got {sites} sites", sites, 8)
     order, occupied = filling(sites, seed)
-    # `_curve` has three dimensions; missing ones have one site
+    # `_curve` has three dimensions
     padded = np.zeros((len(steps), 3), dtype=np.int64)
     padded[:, 3 - len(shape) :] = steps
     forest = np.full(sites, EMPTY, dtype=np.int32)  # made here, because numpy asks for large pages
-    largest, second = _curve(forest, order, sides, padded, occupied, periodic)
+    largest, second = _curve(forest, order, _in_three(shape), padded, occupied, periodic)
     return PercolationCurve(occupied, largest, second / sites)
 
 
@@ -212,18 +213,33 @@ def check_memory(request: str, sites: int, each: int) -> None:
         raise RequestError(f"{request} ({sites * each / 1e9:.1f} GB), needs at most {most} on this machine now")
 
 
-def check_samples(sizes: Sequence[int], seeds: int) -> None:
-    """Raise `RequestError` unless there is at least one size and there are at least two seeds."""
-    if not len(sizes):
+def check_samples(sizes: Sequence[int], seeds: int) -> tuple[list[int], int]:
+    """The sizes and the number of seeds as integers of Python, whose powers do not overflow.
+
+    Raises `RequestError` unless there are sizes of at least 1 that differ, and at least two seeds. A size that is given
+    twice would count as two independent samples.
+    """
+    if not np.iterable(sizes):
+        raise RequestError(f"sizes: got {quoted(sizes)}, needs a list of integers")
+    found = [arrays.whole(size, "sizes", 1) for size in sizes]
+    if not found:
         raise RequestError("sizes: got none, needs at least one")
-    arrays.whole(seeds, "seeds", 2)
+    if len(set(found)) < len(found):
+        raise RequestError(f"sizes: got {quoted(found)}, needs sizes that differ")
+    return found, arrays.whole(seeds, "seeds", 2)
 
 
-def _sides(shape: Sequence[int]) -> Int[np.ndarray, " 3"]:
-    whole = all(isinstance(side, int | np.integer) and side >= 1 for side in shape)
-    if not (1 <= len(shape) <= 3 and whole and math.prod(shape) < 2**31):
-        raise RequestError(f"shape: got {tuple(shape)}, needs 1 to 3 sides of at least 1, fewer than 2^31 sites")
-    return np.array([1] * (3 - len(shape)) + list(shape), dtype=np.int64)
+def _sides(shape: Sequence[int]) -> tuple[int, ...]:
+    """The sides of a lattice as integers of Python, whose product does not overflow."""
+    sides = tuple(arrays.integer(side) or 0 for side in shape) if np.iterable(shape) else ()
+    if not (1 <= len(sides) <= 3 and min(sides) >= 1 and math.prod(sides) < 2**31):
+        raise RequestError(f"shape: got {quoted(shape)}, needs 1 to 3 sides of at least 1, fewer than 2^31 sites")
+    return sides
+
+
+def _in_three(shape: tuple[int, ...]) -> Int[np.ndarray, " 3"]:
+    """The sides in three dimensions; missing ones have one site."""
+    return np.array((1,) * (3 - len(shape)) + shape, dtype=np.int64)
 
 
 def compiled(function: Callable) -> Callable:
@@ -406,7 +422,7 @@ def critical_fraction(
     reach : float
         Largest distance between neighbours, in lattice units; at least 1.
     sizes : sequence of int
-        Sites along each side, more than twice the reach.
+        Sites along each side, more than twice the reach. No size is given twice.
     seeds : int
         Number of random orders of each size, at least 2.
     dimensions : int
@@ -432,19 +448,20 @@ def critical_fraction(
     the mean over sizes, weighted by 1 / error^2. Its error is a bootstrap over seeds, widened if the sizes disagree by
     more than chance explains.
     """
+    given, dimensions = dimensions, arrays.integer(dimensions) or 0
     if dimensions not in WRAPPING:
-        raise RequestError(f"dimensions: got {dimensions}, needs 2 or 3")
-    check_samples(sizes, seeds)
+        raise RequestError(f"dimensions: got {quoted(given)}, needs 2 or 3")
+    sizes, seeds = check_samples(sizes, seeds)
     steps = neighbours(dimensions, reach, metric)
     if not len(steps):
         raise RequestError(f"reach: got {reach}, needs at least 1, the distance of the nearest site")
     if min(sizes) <= (twice := 2 * int(np.abs(steps).max())):  # else two steps may lead to the same site
-        raise RequestError(f"sizes: got {list(sizes)} for a reach of {reach:g}, needs sides of more than {twice}")
+        raise RequestError(f"sizes: got {sizes} for a reach of {reach:g}, needs sides of more than {twice}")
     padded = np.zeros((len(steps), 3), dtype=np.int64)
     padded[:, 3 - dimensions :] = steps
     found = []
     for size in sizes:
-        sides = _sides([size] * dimensions)
+        sides = _in_three(_sides([size] * dimensions))
         check_memory(f"sizes: got {size}, which makes {size**dimensions} sites", size**dimensions, 12)
         fractions = np.empty((seeds, dimensions))
         for seed in range(seeds):

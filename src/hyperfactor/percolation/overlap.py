@@ -9,6 +9,8 @@ from hyperfactor import arrays
 from hyperfactor.errors import RequestError, quoted
 from hyperfactor.images.gaussian import Bump
 
+FAINTEST = 1.5e-154  # norm of a picture; the square of a smaller one has fewer digits than a float64
+
 
 def overlap(distance: Float[np.ndarray, "*n"] | float, sigma: float) -> Float[np.ndarray, "*n"] | float:
     """The inner product of two bumps of unit norm in the plane, exp(-distance^2 / 4 sigma^2).
@@ -75,7 +77,7 @@ def discrete_overlap(step: tuple[float, float], sigma: float, size: int = 32) ->
     step : (float, float)
         Distance between the centres along x and along y, in pixels.
     sigma : float
-        Standard deviation of the bumps, in pixels.
+        Standard deviation of the bumps, in pixels. Bumps narrower than 0.027 pixels may leave all pixels dark.
     size : int
         Rows and columns of the pictures, in pixels; a multiple of 8.
 
@@ -87,14 +89,19 @@ def discrete_overlap(step: tuple[float, float], sigma: float, size: int = 32) ->
     Raises
     ------
     RequestError
-        If sigma or size is out of range.
+        If the step is not two finite numbers, sigma or size is out of range, or a bump leaves all pixels dark.
     """
     sigma = _width(sigma)
+    apart = arrays.finite(arrays.numbers(step, "step"), "step")
+    if apart.shape != (2,):
+        raise RequestError(f"step: got {quoted(step)}, needs one number along x and one along y")
     picture = Bump(size=size, boundary="periodic", sigma=sigma)
     centre = size // 2 + np.array([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5], [0.5, 0.5]])
-    a, b = (picture.render(points % size).reshape(len(centre), -1) for points in (centre, centre + step))
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return float(np.mean((a * b).sum(axis=1) / norms))
+    a, b = (picture.render(points % size).reshape(len(centre), -1) for points in (centre, centre + apart))
+    norms = np.linalg.norm([a, b], axis=2)
+    if norms.min() < FAINTEST:
+        raise RequestError(f"sigma: got {sigma:g}, needs at least 0.027: the pixels of narrower bumps may all be dark")
+    return float(np.mean((a * b).sum(axis=1) / (norms[0] * norms[1])))
 
 
 def _width(sigma: float) -> float:

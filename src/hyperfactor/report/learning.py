@@ -35,6 +35,11 @@ class Learnt:
     error: float
 
     @property
+    def whole(self) -> bool:
+        """Whether they were trained on all pictures of the region, and not on a random part of them."""
+        return all(note.spec["data"]["fraction"] == 1 for note in self.runs)
+
+    @property
     def all_have(self) -> bool:
         """Whether every model has learnt its training region."""
         return min(self.right) >= LEARNT
@@ -69,12 +74,20 @@ def learnt(notes: Sequence[RunNote]) -> list[Learnt]:
 
 def said(models: Sequence[Learnt]) -> str:
     """Say how many models have learnt, and what that means for the claims."""
-    shares = [share for of_role in models for share in of_role.right]
-    enough = sum(share >= LEARNT for share in shares)
-    if enough == len(shares):
-        return f"Every model draws at least {LEARNT:g} of its training region right ({len(shares)} models)."
-    return (
-        f"{enough} of {len(shares)} models draw at least {LEARNT:g} of their training region right. The others have "
-        "not learnt what they were trained on. Do not read their values as a property of what training produces; a "
-        "claim that needs them to have learnt is not measured."
-    )
+    shares = [share for of_role in models if of_role.whole for share in of_role.right]
+    enough, parts = sum(share >= LEARNT for share in shares), sum(len(of.right) for of in models if not of.whole)
+    found = []
+    if shares and enough == len(shares):
+        found.append(f"Every model draws at least {LEARNT:g} of its training region right ({len(shares)} models).")
+    elif shares:
+        found.append(
+            f"{enough} of {len(shares)} models draw at least {LEARNT:g} of their training region right. The others "
+            "have not learnt what they were trained on. Do not read their values as a property of what training "
+            "produces; a claim that needs them to have learnt is not measured."
+        )
+    if parts:
+        found.append(
+            f"{parts} models were trained on a random part of a region. Their shares are those of the whole region, "
+            "most of which they may never have seen."
+        )
+    return " ".join(found)

@@ -10,6 +10,8 @@ from hyperfactor.experiments.claims import summary
 from hyperfactor.runs.execute import PACKAGES
 from hyperfactor.store.provenance import versions
 
+ESCAPED = "\\|"  # a bar in a cell, which would end it
+
 
 def of_results(results: Sequence[Result]) -> str:
     """Write which claims hold, by experiment, with the machine and the time of training."""
@@ -55,6 +57,6 @@ def of_claims(result: Result) -> str:
     ]
     for claim in result.claims:
         verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
-        cells = (claim.statement, claim.terms, claim.figure, claim.bound, *claim.cells(), verdict)
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        cells = map(str, (claim.statement, claim.terms, claim.figure, claim.bound, *claim.cells(), verdict))
+        lines.append(f"| {' | '.join(cell.replace('|', ESCAPED) for cell in cells)} |")
     return "\n".join(lines) + "\n"

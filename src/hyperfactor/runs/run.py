@@ -27,6 +27,7 @@ from hyperfactor.runs.device import at_once, device_of, exact
 from hyperfactor.runs.record import Record
 from hyperfactor.runs.spec import RunSpec
 from hyperfactor.store.store import Store
+from hyperfactor.subjects.base import checked_points
 from hyperfactor.subjects.judge import judge
 
 ROUNDED = 1e-5  # how far pictures may lie outside [0, 1], because of rounding
@@ -475,7 +476,7 @@ class Run(Record):
         """
         model, space, seed = self.model_at(step), self.space, rng.check_seed(seed)
         asked = _timesteps(timesteps, model.timesteps)
-        points = space.check(factors)
+        points = checked_points(space, factors)
         condition = torch.from_numpy(self.spec.encoding.encode(points, space)).to(self.device)
         with exact():
             visits = model.visit(condition, list(_streams(points, space, seed)), asked)
@@ -577,7 +578,7 @@ class Run(Record):
         if pool not in (None, "mean", "max"):
             raise RequestError(f"pool: got {pool!r}, needs mean, max or None")
         several = _is_sequence(seed)
-        points = self.spec.data.test_lattice() if factors is None else space.check(factors)
+        points = self.spec.data.test_lattice() if factors is None else checked_points(space, factors)
         names = check_layers(model.network, layers)
         condition = torch.from_numpy(self.spec.encoding.encode(points, space)).to(self.device)
         readings = {"seeds": len(seed) if several else 1, "timesteps": len(timesteps)}

@@ -66,7 +66,20 @@ def _is_gone(holder: dict[str, Any]) -> bool:
         other = abs(process.create_time() - holder["started"]) > CLOCK  # another process has its number now
         return other or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
+        return not _is_hidden(holder["pid"])
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether a process exists that this one may not see: /proc may hide processes of other users."""
+    if os.name != "posix":
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
         return True
+    except OSError:
+        return False
+    return True
 
 
 class Lease:

@@ -50,7 +50,7 @@ class ArraySubject:
 
     @property
     def space(self) -> FactorSpace:
-        """The factors. If their values are not known, lattice steps stand for them."""
+        """The factors. Lattice steps stand for values that are not known, and for categories that are no integers."""
         pairs = zip(self.given.axes, self.given.sizes, strict=True)
         return FactorSpace(tuple(_factor(axis, size) for axis, size in pairs))
 
@@ -84,7 +84,7 @@ def _is_table(factors: Any) -> bool:
 
 def _table(factors: Any) -> tuple[list[str], Any]:
     """Return the names of the columns, and the values (n, k)."""
-    if isinstance(factors, np.ndarray):
+    if isinstance(factors, np.ndarray) and (factors.ndim != 2 or factors.shape[1]):
         count = factors.shape[1] if factors.ndim == 2 else 0
         return list("xyzuvw"[:count]) if count <= 6 else [str(k) for k in range(count)], factors
     columns = {str(name): np.asarray(factors[name]) for name in (getattr(factors, "columns", None) or factors)}
@@ -94,7 +94,8 @@ def _table(factors: Any) -> tuple[list[str], Any]:
 
 
 def _factor(axis: Axis, size: int) -> Factor:
-    if axis.values is None:
+    categories = axis.kind == "categorical" and not all(float(value).is_integer() for value in axis.values or ())
+    if axis.values is None or categories:
         return Factor(axis.name, 0, size if axis.kind == "periodic" else size - 1, axis.kind)
     low = min(axis.values)
     return Factor(axis.name, low, low + axis.period if axis.period else max(axis.values), axis.kind)

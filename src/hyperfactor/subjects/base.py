@@ -6,8 +6,17 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
+from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.measures.accuracy import Accuracy
+
+
+def checked_points(space: FactorSpace, points: Any) -> Float[np.ndarray, "n k"]:
+    """Validate points as `FactorSpace.check` does. There must be at least one."""
+    checked = space.check(points)
+    if not len(checked):
+        raise RequestError("factors: got no rows, needs at least one")
+    return checked
 
 
 class Subject(Protocol):

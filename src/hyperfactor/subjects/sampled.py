@@ -66,9 +66,10 @@ class Sampled:
             raise RequestError(f"array: got shape {values.shape}, needs (n, d), one row a sample")
         values = varied(values.reshape(len(values), -1), "array")
         table = arrays.finite(arrays.numbers(table, "factors"), "factors")
-        if table.ndim != 2 or len(table) != len(values):
+        if table.ndim != 2 or len(table) != len(values) or not table.shape[1]:
             raise RequestError(
-                f"factors: got a table of shape {table.shape} for {len(values)} samples, needs one row for each sample"
+                f"factors: got a table of shape {table.shape} for {len(values)} samples, needs one row for each sample "
+                "and a column for each factor"
             )
         if len(factors) != table.shape[1]:
             raise RequestError(f"factors: got {table.shape[1]} columns, needs one for each of {len(factors)} factors")

@@ -17,7 +17,7 @@ from hyperfactor.factors.space import FactorSpace
 from hyperfactor.measures.accuracy import Accuracy
 from hyperfactor.measures.representation import Representation
 from hyperfactor.subjects.array import LAYER, ArraySubject
-from hyperfactor.subjects.base import Model
+from hyperfactor.subjects.base import Model, checked_points
 from hyperfactor.subjects.layout import Layout, Row, attempt, laid_out
 from hyperfactor.subjects.sampled import Sampled
 
@@ -210,7 +210,7 @@ def _points(subject: Model, factors: Any) -> Float[np.ndarray, "n k"]:
         steps = subject.space.axes(factors or {})
         axes = [steps[k] if k in named else axis for k, axis in enumerate(subject.axes())]
         return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
-    return subject.space.check(factors)
+    return checked_points(subject.space, factors)
 
 
 def _representations(

@@ -14,7 +14,7 @@ window.dash_clientside = Object.assign({}, window.dash_clientside, {
     run: (values, seed, step, of, ids) => {
       const query = new URLSearchParams();
       ids.forEach((id, k) => {
-        query.set(id.of, +(+values[k]).toFixed(3));
+        query.set('f.' + id.of, +(+values[k]).toPrecision(6)); // f. keeps names of factors apart from those below
         tell(`factor-${id.of}-value`, (+values[k]).toFixed(2));
       });
       query.set('seed', seed ?? 0);
