@@ -128,7 +128,7 @@ def test_a_wrong_shape_is_wrong_and_a_turned_one_is_right_by_its_symmetry():
 
 SPEC = {
     "data": {
-        "picture": {"family": "shapes", "size": 16},
+        "picture": {"family": "shapes", "size": 24},
         "spacing": {"scale": 0.5, "rotation": 90, "x": 3, "y": 3, "hue": 120},
         "train": {
             "kind": "difference", "of": {"kind": "everything"},
@@ -163,7 +163,7 @@ def test_a_run_of_six_factors_and_three_channels_goes_from_end_to_end(run: Run):
     assert set(hearts["hue"]) == {0.0}
     assert not hearts["hue_copied"].any()  # the nearest trained point is a heart of another hue
     assert hearts["shape_copied"].all()
-    assert run.sample(run.spec.task.points[:2]).shape == (2, 3, 16, 16)
+    assert run.sample(run.spec.task.points[:2]).shape == (2, 3, 24, 24)
     assert "red hearts.hue" in run.history.columns
 
 

@@ -196,11 +196,12 @@ class Shapes(Family):
     Attributes
     ----------
     size : int
-        Rows and columns, in pixels; at least 16.
+        Rows and columns, in pixels; at least 24. In smaller pictures a heart and a square may differ by less than the
+        reading can tell: of 4,000 true pictures of 16 x 16 pixels 56 were read wrong, of 24 x 24 none of 2,500.
     """
 
     family: Literal["shapes"] = "shapes"
-    size: Integer = Field(default=32, ge=16)
+    size: Integer = Field(default=32, ge=24)
 
     @property
     def shape(self) -> tuple[int, int, int]:
