@@ -94,7 +94,8 @@ def displacement_cosines(
     """Measure the cosines between the steps of R.
 
     On a Clifford torus of n equal angles cross is 0, across 1, and within cos(2 pi (i - i') / n). For one-hot codes at
-    lag 1 they are 0, 1, and -1/2 between neighbours and 0 beyond.
+    lag 1 they are 0, 1, and -1/2 between neighbours and 0 beyond. Steps of a categorical factor lead from one category
+    to the next in the order in which they are listed, so its cosines depend on that order.
 
     Parameters
     ----------
