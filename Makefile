@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
-.PHONY: demo explore test test-all check docs results bench growth format clean
+.PHONY: demo explore test test-all check docs results architectures bench growth format clean
 
 # Python compiles what it imports, and keeps that even where the environment says not to: each process of the tests would
 # take seconds to compile torch again.
@@ -58,6 +58,10 @@ EVERY := torus hyperfactorization composition data_efficiency percolation_onset 
 results: .venv/.ready  ## docs/results.md and the committed figures: all experiments but architectures and recipes, three seeds (more than five hours on two cores)
 	$(BIN)/hyperfactor reproduce $(EVERY) --seeds 3 --out $(REPORT)
 	cd $(REPORT)/figures && cp ../results.md ancestral-figure-ancestral.svg composition-figure-4.svg hyperfactorization-figure-noise.svg many_factors-figure-many_factors.svg percolation_families-figure-percolation_families.svg $(CURDIR)/docs/
+
+architectures: .venv/.ready  ## the figure of docs/architectures.md: every kind of model, three seeds (four hours on two cores)
+	$(BIN)/hyperfactor reproduce architectures --seeds 3 --out $(REPORT)
+	cp $(REPORT)/figures/architectures-figure-architectures.svg $(CURDIR)/docs/
 
 BENCH := hyperfactor-bench
 bench: .venv/.bench  ## ratios to other packages, and whether one is worse than accepted; NAMES chooses pairs

@@ -18,9 +18,9 @@ APART = 0.06  # distance of the dots of two series, in factors
 def figure_many_factors(result: Result) -> Figure:
     """(a) The number of pictures with which 0.6 of the requests are right, against the number of factors, for random
     combinations alone and together with the pictures along the axes. A dot is a seed; its bar reaches to the two
-    nearest models. Grey: all combinations, and each value of a factor twice. Black: the number of random pictures of
-    which half hang together. (b) The share right of requests that no training picture answers; crosses: a model that
-    copies the nearest trained picture. (c) The share of the variance of the representation that factors explain only
+    nearest models. Grey: all combinations, and two pictures for each value of a factor. Black: the number of random
+    pictures of which half hang together. (b) The share of requests that no training picture answers and that come right
+    in all factors; crosses: a model that copies the nearest trained picture. (c) The share of the variance of the representation that factors explain only
     together, and its effective dimension.
     """
     n = result.tables["accuracy"].filter(pl.col("region") != "train")["n"]
