@@ -20,8 +20,8 @@ def figure_many_factors(result: Result) -> Figure:
     combinations alone and together with the pictures along the axes. A dot is a seed; its bar reaches to the two
     nearest models. Grey: all combinations, and two pictures for each value of a factor. Black: the number of random
     pictures of which half hang together. (b) The share of requests that no training picture answers and that come right
-    in all factors; crosses: a model that copies the nearest trained picture. (c) The share of the variance of the representation that factors explain only
-    together, and its effective dimension.
+    in all factors; crosses: a model that copies the nearest trained picture. (c) The share of the variance of the
+    representation that factors explain only together, and its effective dimension.
     """
     n = result.tables["accuracy"].filter(pl.col("region") != "train")["n"]
     figure = style.new(style.PAGE, 2.6, f"{style.about(result, n)}; dot: a seed")
