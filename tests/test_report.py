@@ -291,6 +291,15 @@ def test_a_bar_in_a_reason_ends_no_cell(results: list[Result]):
     assert len(re.split(r"(?<!\\)\|", row)) == 11  # nine cells, and what is before the first and after the last bar
 
 
+def test_methods_name_the_samplers_that_representations_are_read_from(results: list[Result]):
+    table = pl.DataFrame({"source": ["truth", "ddim 20", "ddpm 1000", "ddim 20"]})
+    (said,) = method.sources([results[0], replace(results[1], tables={"models": table})])
+    assert said == (
+        "The representations of interpolation are read from drawings by ddim 20, drawings by ddpm 1000, true pictures "
+        "(sampler and steps)."
+    )
+
+
 def test_methods_state_the_numbers_of_the_specs_once(page: Path, results: list[Result]):
     found = method.methods(results)
     shared = " ".join(sentence for topic in found.shared.values() for sentence in topic)

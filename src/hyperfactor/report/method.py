@@ -258,3 +258,12 @@ def seeds(results: Sequence[Result]) -> Iterator[str]:
         yield f"Each model is trained with the seeds {next(iter(of_result.values()))}."
     else:
         yield from (f"The models of {name} are trained with the seeds {listed}." for name, listed in of_result.items())
+
+
+def sources(results: Sequence[Result]) -> Iterator[str]:
+    """Yield for each result whose tables have a column `source` what its representations are read from."""
+    for result in results:
+        columns = [table["source"] for table in result.tables.values() if "source" in table.columns]
+        if named := sorted({name for column in columns for name in column.drop_nulls().to_list()}):
+            shown = ", ".join("true pictures" if name == "truth" else f"drawings by {name}" for name in named)
+            yield f"The representations of {result.experiment} are read from {shown} (sampler and steps)."

@@ -107,5 +107,5 @@ def _page(sections: Sequence[Section], letters: Markup) -> str:
         claims=[claim for result in results for claim in result.claims], versions=versions(PACKAGES),
         verdicts=VERDICTS, least=LEARNT, valid=VALID_CORRELATION, summary=summary,
         finding=finding, interval=interval, learning=learning, methods=method.methods(results),
-        seeds=list(method.seeds(results)), appendix=appendix(results), bibtex=bibtex(),
+        about=[*method.seeds(results), *method.sources(results)], appendix=appendix(results), bibtex=bibtex(),
     )  # fmt: skip
