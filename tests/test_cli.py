@@ -83,7 +83,11 @@ def test_the_experiments_are_imported_without_the_statistics_of_scipy():
 def test_list_names_each_experiment(tmp_path: Path):
     lines = hyperfactor("list", cwd=tmp_path).stdout.splitlines()
     expected = [
-        (name, "beyond the paper" if e.beyond else f"figures {', '.join(e.figures)}", e.question)
+        (
+            name,
+            "beyond the paper" if e.beyond else f"figure{'s'[: len(e.figures) - 1]} {', '.join(e.figures)}",
+            e.question,
+        )
         for name, e in EXPERIMENTS.items()
     ]
     found = [
