@@ -91,8 +91,9 @@ class FakeRun:
         drawn = self._rule(self.spec, factors, generator)
         empty = np.asarray(np.isnan(drawn).any(axis=1))
         images = picture.render(np.where(empty[:, None], factors, drawn))
+        images += self._noise * generator.normal(size=images.shape)
         images[empty] = picture.background
-        return (images + self._noise * generator.normal(size=images.shape)).astype(np.float32)
+        return images.astype(np.float32)
 
     @cached_property
     def pictures(self) -> tuple[np.ndarray, np.ndarray]:

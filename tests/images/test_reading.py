@@ -22,7 +22,7 @@ TESTED: dict[str, tuple[Family, int]] = {
     "bumps, three and periodic": (Bumps(count=3, boundary="periodic"), 400),
     "digits": (Digits(), 600),
     "shapes": (Shapes(), 300),
-    "shapes, the smallest": (Shapes(size=24), 300),
+    "shapes, the smallest": (Shapes(size=24), 1000),
 }
 FROM_FILES = 400  # points of the families whose pictures are in a file
 

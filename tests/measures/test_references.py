@@ -64,7 +64,8 @@ def test_every_space_has_the_shapes_of_its_kinds():
 def test_an_ideal_shape_is_at_distance_0_from_its_own_reference(space, name):
     R = shape(space, name)
     found = compare(Representation.of(turned(R, 30), axes(space)), bootstrap=10)
-    assert (found.nearest, found.support) == (name, 1.0)
+    assert found.nearest == name
+    assert found.support >= 0.8  # three values may be drawn as one, whose steps tell no shape
     assert found.total[name] == pytest.approx(0, abs=1e-6)
     assert all(total > 1e-3 for other, total in found.total.items() if other != name)
     if name != "3D torus":
@@ -76,7 +77,8 @@ def test_with_noise_of_5_percent_it_is_still_nearest_itself(space, name):
     """5 % of the standard deviation in one reading, and 5 % of the variance in two."""
     R = turned(shape(space, name), 30)
     found = compare(Representation.of(R + noise(R, 0.05**2, 1), axes(space)), bootstrap=10)
-    assert (found.nearest, found.support) == (name, 1.0)
+    assert found.nearest == name
+    assert found.support >= 0.8
     two = [R + noise(R, 0.05, seed) for seed in (1, 2)]
     assert compare(Representation.of(two, axes(space)), bootstrap=10).nearest == name
 
