@@ -281,7 +281,7 @@ def test_it_says_which_models_have_learnt(page: Path, results: list[Result]):
     few = {"accuracy": {"train": {"right": 0.05, "n": 9, "valid": 1.0, "error": 0.0}}}
     of_part = learning.said(learning.learnt([*notes, RunNote("b", 0, "1", {"data": {"fraction": 0.01}}, few)]))
     assert of_part.startswith("Every model draws at least 0.9")
-    assert "1 models were trained on a random part" in of_part
+    assert "1 model was trained on a random part" in of_part
     assert "not learnt" not in of_part
 
 

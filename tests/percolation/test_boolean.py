@@ -48,5 +48,6 @@ def test_bad_requests():
 
 
 def test_small_types_of_integers_count_as_many_discs():
-    assert np.array_equal(boolean_model(np.int8(100)).second_moment, boolean_model(100).second_moment)  # pyright: ignore
+    small = boolean_model(np.int8(100))  # pyright: ignore
+    assert np.array_equal(small.second_moment, boolean_model(100).second_moment)
     assert critical_filling([np.int8(100)], 2) == critical_filling([100], 2)  # pyright: ignore

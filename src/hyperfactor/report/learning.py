@@ -87,7 +87,7 @@ def said(models: Sequence[Learnt]) -> str:
         )
     if parts:
         found.append(
-            f"{parts} models were trained on a random part of a region. Their shares are those of the whole region, "
-            "most of which they may never have seen."
+            f"{parts} model{'s were' if parts > 1 else ' was'} trained on a random part of a region. The share right "
+            "is that of the whole region, most of which may never have been seen."
         )
     return " ".join(found)

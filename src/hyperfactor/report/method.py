@@ -247,7 +247,7 @@ SENTENCES = (
         "Pictures are drawn with the running mean of the weights, whose decay is {} a step.",
         _training("ema"),
     ),
-    Sentence("Drawing", "A drawing that is judged in the course of training, or at its end, takes {}.", _sampling),
+    Sentence("Drawing", "A drawing that is judged takes {}.", _sampling),
 )
 
 
