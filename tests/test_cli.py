@@ -206,6 +206,7 @@ def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path
         (["reproduce", "everything"], ["experiment: got 'everything', needs one of torus, hyperfactorization"]),
         (["reproduce", "composition", "--preset", "huge"], ["preset: got 'huge', needs one of smoke, laptop, paper"]),
         (["reproduce", "composition", "--seeds", "0"], ["seeds: got 0"]),
+        (["reproduce", "composition", "--only", "2d"], ["only: got experiment composition, needs one whose analysis"]),
         (["reproduce", "composition", "--preset", "smoke", "--workers", "0"], ["workers: got 0"]),
         (["reproduce", "composition", "--preset", "smoke", "--workers", "-1", "--dry-run"], ["workers: got -1"]),
         (["reproduce", "composition", "--out", "SPEC"], ["/report.html: Not a directory, needs a file that can be"]),
@@ -414,6 +415,9 @@ def test_a_dry_run_names_runs_and_their_cost_and_trains_none(tmp_path: Path, mon
     done = hyperfactor("reproduce", "interpolation", "--preset", "smoke", *words[3:], cwd=tmp_path)
     assert "2 runs, 0 to train" in done.stdout
     assert "Everything is finished." in done.stdout
+    part = ("--only", "unet, diffusion / interpolation", *words[3:])
+    some = hyperfactor("reproduce", "architectures", "--preset", "smoke", *part, cwd=tmp_path)
+    assert "2 runs, 0 to train" in some.stdout  # those of the interpolation experiment
 
 
 def test_a_dry_run_says_how_long_it_takes_here_and_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from hyperfactor.experiments.agenda import Agenda
-    from hyperfactor.experiments.base import Result
+    from hyperfactor.experiments.base import Experiment, Result
     from hyperfactor.experiments.claims import Claim
     from hyperfactor.measures.representation import Axis, Kind, Representation
     from hyperfactor.runs.cost import Analyses, Searched
@@ -62,6 +62,14 @@ PresetOption = Annotated[
 ]
 TrackOption = Annotated[
     str | None, typer.Option(help="Send the history to tensorboard:FOLDER, wandb:PROJECT or mlflow:ADDRESS.")
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Only the parts of the experiment whose names contain this, such as 'epsilon prediction / torus' of "
+        "recipes. The option may be given again.",
+    ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the runs and their cost; train nothing.")]
 RateOption = Annotated[
@@ -127,6 +135,7 @@ def reproduce(
     ] = None,
     preset: PresetOption = "laptop",
     seeds: Annotated[int, typer.Option(help="Number of seeds; they are 0 .. K - 1.", metavar="K")] = 1,
+    only: OnlyOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     gpu: GpuOption = False,
@@ -140,7 +149,6 @@ def reproduce(
 ) -> None:
     """Train the missing runs, analyse them, and write a report with figures and verdicts."""
     begin_workers(workers, scheduler)
-    from hyperfactor.experiments import EXPERIMENTS, named, of_the_paper
     from hyperfactor.experiments.agenda import Agenda
     from hyperfactor.report.page import write_report
     from hyperfactor.runs.cost import later_effort
@@ -149,10 +157,9 @@ def reproduce(
     from hyperfactor.store.named import check_writable
 
     began = time.perf_counter()
-    if unknown := [name for name in names or () if name not in EXPERIMENTS]:
-        raise RequestError(f"experiment: got {unknown[0]!r}, needs {named()}")
+    chosen = _chosen(names, preset, only)
     _check_plan(dry_run, rate, workers, seeds)
-    agenda = Agenda([EXPERIMENTS[name] for name in names or of_the_paper()], preset, seeds)
+    agenda = Agenda(chosen, preset, seeds)
     if dry_run:
         return _plan(agenda, store, workers, rate)
     check_writable(out / "report.html", json_file)
@@ -166,6 +173,16 @@ def reproduce(
     page = write_report(results, out)
     _present(results, json_file)
     _say(f"{time.perf_counter() - began:.0f} s; report: {page}")
+
+
+def _chosen(names: list[str] | None, preset: str, only: list[str] | None) -> "list[Experiment]":
+    """The experiments with these names, or all of the paper, with the parts that are wanted."""
+    from hyperfactor.experiments import EXPERIMENTS, named, of_the_paper
+
+    if unknown := [name for name in names or () if name not in EXPERIMENTS]:
+        raise RequestError(f"experiment: got {unknown[0]!r}, needs {named()}")
+    chosen = [EXPERIMENTS[name] for name in names or of_the_paper()]
+    return [one.only(preset, only) for one in chosen] if only else chosen
 
 
 def _analyse(agenda: "Agenda", files: "Files", progress: "Progress", forget: "Callable[[], None]") -> "list[Result]":

@@ -5,7 +5,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from hyperfactor.experiments import composition, data_efficiency, recipes, torus
+from hyperfactor.errors import RequestError
+from hyperfactor.experiments import composition, data_efficiency, percolation_onset, recipes, torus
 from hyperfactor.experiments.matrix import Choice
 from hyperfactor.experiments.recipes import CHOICES, EXPERIMENT, MATRIX, SIZES, TESTED
 from hyperfactor.figures.matrix import figure_recipes
@@ -23,7 +24,7 @@ def leaves(plain: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]
 
 def test_the_laptop_recipe_is_that_of_the_experiments():
     found = EXPERIMENT.specs("laptop", 3)
-    for test, module in (("torus", torus), ("composition", composition)):
+    for test, module in (("torus", torus), ("composition", composition), ("percolation_onset", percolation_onset)):
         for role, spec in module.specs("laptop", 3).items():
             assert found[f"laptop recipe / {test} / {role}"].id == spec.id
     for role, spec in data_efficiency.specs("laptop", 3, SIZES).items():
@@ -66,10 +67,11 @@ def test_the_control_keeps_its_code():
 
 def test_epochs_count_the_pictures_of_the_training_set():
     (choice,) = (choice for choice in CHOICES if "epochs" in choice.name)
-    for spec in TESTED["data_efficiency"].specs("laptop", 0).values():
-        changed = choice.change(spec, "data_efficiency")
-        seen = changed.training.steps * changed.training.batch / len(spec.task.points)
-        assert seen == pytest.approx(recipes.EPOCHS, rel=0.05)
+    for test in ("data_efficiency", "percolation_onset"):
+        for spec in TESTED[test].specs("laptop", 0).values():
+            changed = choice.change(spec, test)
+            seen = changed.training.steps * changed.training.batch / len(spec.task.points)
+            assert seen == pytest.approx(recipes.EPOCHS, rel=0.05)
 
 
 def test_snapshots_move_with_the_steps():
@@ -100,6 +102,31 @@ def test_claims_are_those_of_the_experiments_by_choice(monkeypatch):
     matrix = tables["matrix"]
     assert matrix.height == len(claims) == 2 * len(composition.analyse(only(roles, "laptop recipe"))[0])
     assert figure_recipes(Shown(tables)).axes  # pyright: ignore
+
+
+def test_parts_alone_have_the_models_of_the_whole():
+    whole = EXPERIMENT.specs("laptop", 2)
+    some = EXPERIMENT.only("laptop", ["epsilon prediction / torus", "epochs"])
+    wanted = {
+        role: spec.id
+        for role, spec in whole.items()
+        if role.startswith(("epsilon prediction / torus / ", "100 epochs / "))
+    }
+    assert {role: spec.id for role, spec in some.specs("laptop", 2).items()} == wanted
+    assert len(wanted) == 2 + 8 + 24
+    claims, tables, _ = EXPERIMENT.only("laptop", ["equal steps"]).analyse(
+        composition_under({"equal steps": interpolates})
+    )
+    assert set(tables["matrix"]["choice"]) == {"equal steps"}
+    assert {claim.id.split(":")[0] for claim in claims} == {"equal steps"}
+
+
+def test_parts_that_are_not_there_are_refused():
+    message = "^only: got 'epsilon', needs a part of recipes, or of its name: 'laptop recipe / torus', "
+    with pytest.raises(RequestError, match=message):
+        EXPERIMENT.only("smoke", ["torus", "epsilon"])
+    with pytest.raises(RequestError, match="^only: got experiment torus, needs one whose analysis has parts$"):
+        torus.EXPERIMENT.only("smoke", ["torus"])
 
 
 def only(roles: dict[str, Any], name: str) -> Any:

@@ -18,7 +18,12 @@ Item = TypeVar("Item")
 
 
 def reproduce(
-    name: str, preset: str = "laptop", seeds: int = 1, store: str | Path = STORE, workers: int | None = None
+    name: str,
+    preset: str = "laptop",
+    seeds: int = 1,
+    store: str | Path = STORE,
+    workers: int | None = None,
+    only: Sequence[str] = (),
 ) -> Result:
     """Train the runs of an experiment that the store lacks, and analyse them, as `hyperfactor reproduce` does.
 
@@ -34,11 +39,13 @@ def reproduce(
         A folder of runs, or a bucket. The result is kept there too.
     workers : int, optional
         Number of worker processes (see `train_all`). Default: one a core.
+    only : sequence of str
+        Texts of which one is in the names of the parts that are wanted (see `Experiment.only`). Default: all parts.
 
     Raises
     ------
     RequestError
-        For an unknown name or preset, or less than one seed.
+        For an unknown name or preset, less than one seed, or parts that the experiment does not have.
     HyperfactorError
         If a run fails, its error. Finished runs stay in the store.
     """
@@ -46,7 +53,8 @@ def reproduce(
         raise RequestError(f"experiment: got {name!r}, needs {named()}")
     if seeds < 1:
         raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
-    agenda = Agenda([EXPERIMENTS[name]], preset, seeds)
+    experiment = EXPERIMENTS[name].only(preset, only) if only else EXPERIMENTS[name]
+    agenda = Agenda([experiment], preset, seeds)
     _, failures = train_all(agenda.missing(), store, workers=workers, following=agenda.add)
     for error in failures.values():
         raise error

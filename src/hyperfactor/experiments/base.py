@@ -443,6 +443,38 @@ class Experiment:
         seconds = time.perf_counter() - began + _seconds(notes)
         return Result(self.name, preset, tuple(seeds), seconds, tuple(claims), tables, arrays, notes)
 
+    def only(self, preset: str, texts: Sequence[str]) -> Self:
+        """Return the experiment with some of its parts (see `Parts`), for a part of the cost.
+
+        Parameters
+        ----------
+        preset : str
+            Name of the preset.
+        texts : sequence of str
+            Texts. A part stays if one of them is in its name; its runs are those of the whole experiment.
+
+        Raises
+        ------
+        RequestError
+            If the analysis has no parts, or a text is in no name.
+        """
+        if not isinstance(self.analyse, Parts):
+            raise RequestError(f"only: got experiment {self.name}, needs one whose analysis has parts")
+        parts = list(self._split({role: [spec] for role, spec in self.specs(preset, 0).items()}))
+        for text in texts:
+            if not any(text in part for part in parts):
+                names = ", ".join(map(repr, parts))
+                raise RequestError(f"only: got {text!r}, needs a part of {self.name}, or of its name: {names}")
+
+        def specs(preset: str, seed: int) -> dict[str, RunSpec]:
+            return {
+                role: spec
+                for role, spec in self.specs(preset, seed).items()
+                if any(text in part for part in self._split({role: [spec]}) for text in texts)
+            }
+
+        return replace(self, specs=specs)
+
     def costs(self, preset: str, specs: Mapping[str, Sequence[RunSpec]]) -> list[tuple[int, RunSpec]]:
         """Return the cost of the analysis: numbers of pictures, each with a spec whose network is trained on them.
 
