@@ -1,6 +1,7 @@
 """What pages say, without a browser."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,12 +18,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+from dash import html
 from dash.development.base_component import Component
 
 from hyperfactor import ArraySubject, Run, RunSpec, TorchSubject, train
 from hyperfactor.errors import BusyError, RequestError
-from hyperfactor.experiments.claims import Bound, Estimate, claim
-from hyperfactor.explorer import claims_page, percolation_page, representation_page, run_page
+from hyperfactor.experiments.base import Result
+from hyperfactor.experiments.claims import VERDICTS, Bound, Estimate, claim
+from hyperfactor.explorer import claims_page, elements, percolation_page, representation_page, run_page
 from hyperfactor.explorer.app import _page
 from hyperfactor.explorer.collection import GIVEN, Collection
 from hyperfactor.explorer.elements import address, number, picture
@@ -129,7 +132,7 @@ def test_the_store_page_has_what_the_store_has(collection: Collection, shown: Pa
     assert all(id in text for id in ids)
     assert f"{len(ids)} runs" in text
     few = words(_page(collection, "/", "?where=seed+%3D+1"))
-    assert "1 runs" in few
+    assert "1 run " in few
 
 
 def test_a_result_leads_to_its_runs(collection: Collection, shown: Path):
@@ -138,6 +141,36 @@ def test_a_result_leads_to_its_runs(collection: Collection, shown: Path):
     assert "not measured" in text
     for ids in kept.question.runs.values():
         assert all(id in text for id in ids)
+
+
+def test_results_are_listed_with_their_verdicts(collection: Collection, shown: Path):
+    kept = Store(shown).results()[-1]
+    claims = Result.open(shown, kept.key).claims
+    (row,) = body(_page(collection, "/claims", ""))
+    assert row[3:-1] == [str(sum(one.verdict == verdict for one in claims)) for verdict in VERDICTS]
+    assert int(row[6]) == len(claims) == 15
+
+
+def test_a_damaged_result_is_listed_without_verdicts(shown: Path, tmp_path: Path):
+    copied = shutil.copytree(shown / ".results", tmp_path / ".results")
+    (damaged,) = copied.glob("*.npz")
+    damaged.write_bytes(b"")
+    (row,) = body(_page(Collection(tmp_path), "/claims", ""))
+    assert row[3:-1] == [""] * len(VERDICTS)
+
+
+def body(shown: Any) -> list[list[str]]:
+    """The text of each cell of the first table's rows."""
+    (whole,) = [part for part in shown if isinstance(getattr(part, "children", None), html.Table)]
+    rows = whole.children.children[-1].children
+    return [[cell.children if isinstance(cell.children, str) else words(cell) for cell in row.children] for row in rows]
+
+
+@pytest.mark.parametrize(("column", "way"), [
+    ([1, 2.5, None], "number"), (["a", 1], None), ([True, False], None), ([None], None), ([], None),
+])  # fmt: skip
+def test_columns_of_numbers_are_aligned_at_their_right(column: list[Any], way: str | None):
+    assert elements.alignment(column) == way
 
 
 def test_a_result_that_cannot_be_drawn_is_told_in_its_place(shown: Path, monkeypatch: pytest.MonkeyPatch):

@@ -33,23 +33,21 @@ def register(_app: Dash, _collection: Collection) -> None:
 
 
 def _list(collection: Collection) -> list[Any]:
+    from hyperfactor.experiments.claims import VERDICTS
+
     found = collection.store.results()
     if not found:
         said = "the store keeps no result yet: hyperfactor reproduce torus computes one"
         return [html.H1("Claims"), message(said)]
-    rows = (
-        (
-            dcc.Link(one.question.experiment, href=f"/claims/{one.key}"),
-            one.question.preset,
-            len(one.question.seeds),
-            one.made[:16].replace("T", " "),
-        )
-        for one in reversed(found)
-    )
-    return [
-        html.H1("Claims"),
-        table(["experiment", "preset", "seeds", "computed (UTC)"], rows, "Results, newest first"),
-    ]
+    rows = []
+    for one in reversed(found):
+        counts = collection.verdicts(one.key)
+        numbers = [None] * len(VERDICTS) if counts is None else [counts.get(verdict, 0) for verdict in VERDICTS]
+        link = dcc.Link(one.question.experiment, href=f"/claims/{one.key}")
+        made = one.made[:16].replace("T", " ")
+        rows.append((link, one.question.preset, len(one.question.seeds), *numbers, made))
+    heading = ["experiment", "preset", "seeds", *VERDICTS, "computed (UTC)"]
+    return [html.H1("Claims"), table(heading, rows, "Results, newest first, with the number of claims by verdict")]
 
 
 def _result(collection: Collection, key: str, query: Query) -> list[Any]:

@@ -1,6 +1,7 @@
 """What the explorer shows: the runs and results of a store, and perhaps a subject that a user brings."""
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from hyperfactor.errors import RequestError
+from hyperfactor.errors import MachineError, RequestError, StoreError
+from hyperfactor.store.results import load
 from hyperfactor.store.store import RUN, Store
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the list of runs does not need it
@@ -49,6 +51,7 @@ class Collection:
         self._networks = threading.Lock()  # hooks and torch's settings are shared by all threads
         self._run = lru_cache(maxsize=OPEN)(self._open)
         self._result = lru_cache(maxsize=OPEN)(self._open_result)
+        self._verdicts = lru_cache(maxsize=None)(self._counted)
 
     def warm(self) -> None:
         """Import torch in the background. It takes seconds; most pages need it, and the list of runs does not."""
@@ -75,6 +78,13 @@ class Collection:
         if not RUN.fullmatch(key):
             raise RequestError(f"result: got {key[:40]!r}, needs a key, which has 16 hexadecimal digits")
         return self._result(key)
+
+    def verdicts(self, key: str) -> dict[str, int] | None:
+        """Return the number of claims of a kept result by verdict; None if it cannot be read."""
+        try:
+            return self._verdicts(key)
+        except (MachineError, StoreError, LookupError, TypeError):
+            return None
 
     def figures(self, key: str) -> list[tuple[str, str, bytes]]:
         """Return the number, caption and SVG of each figure of a kept result.
@@ -127,6 +137,9 @@ class Collection:
                 f"result {key}: got one that other code kept and that cannot be drawn, needs one of this version; "
                 f"`hyperfactor reproduce {result.experiment}` computes it again"
             ) from None
+
+    def _counted(self, key: str) -> dict[str, int]:
+        return Counter(claim["verdict"] for claim in load(self.store.files, key).documents["claims"])
 
     def _open_result(self, key: str) -> "Result":
         from hyperfactor.experiments.base import Result

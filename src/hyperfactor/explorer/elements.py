@@ -65,9 +65,15 @@ def picture(values: Float[np.ndarray, "c h w"], words: str, caption: str = "") -
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> html.Div:
-    """Show a table, which scrolls by itself if it is wide."""
-    head = html.Thead(html.Tr([html.Th(name, scope="col") for name in heading]))
-    body = html.Tbody([html.Tr([html.Td(text(cell)) for cell in row]) for row in rows])
+    """Show a table, which scrolls by itself if it is wide. Columns of numbers are aligned at their right."""
+    cells = [list(row) for row in rows]
+    aligned = [alignment(column) for column in zip(*cells, strict=True)] or [None] * len(heading)
+    head = html.Thead(
+        html.Tr([html.Th(name, scope="col", className=way) for name, way in zip(heading, aligned, strict=True)])
+    )
+    body = html.Tbody(
+        [html.Tr([html.Td(text(cell), className=way) for cell, way in zip(row, aligned, strict=True)]) for row in cells]
+    )
     titled = [html.Caption(caption)] if caption else []
     return html.Div(
         html.Table([*titled, head, body]),
@@ -76,6 +82,12 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = 
         role="region",
         **aria(label=caption or "table"),
     )
+
+
+def alignment(column: Iterable[Any]) -> str | None:
+    """Return the class of a column's cells: that of numbers, if they are numbers as far as they are there."""
+    kinds = {type(value) for value in column if value is not None}
+    return "number" if kinds and kinds <= {int, float} else None
 
 
 def text(value: Any) -> Any:

@@ -225,7 +225,8 @@ def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[fl
     )
     ranges = [subject.space.factors[k].high - subject.space.factors[k].low for k in (across, along)]
     if max(ranges) <= ALIKE * min(ranges):
-        found.update_yaxes(scaleanchor="x")
+        found.update_yaxes(scaleanchor="x", constrain="domain")
+        found.update_xaxes(constrain="domain")
     return found
 
 

@@ -7,7 +7,7 @@ from dash import ALL, Dash, Input, Output, State, dcc, html, no_update
 
 from hyperfactor.errors import RequestError
 from hyperfactor.explorer.collection import GIVEN, Collection
-from hyperfactor.explorer.elements import Query, address, aria, message, named, number, reported, text
+from hyperfactor.explorer.elements import Query, address, alignment, aria, message, named, number, reported, text
 from hyperfactor.store.table import COLUMNS, column_names, table
 
 PATH, TITLE = "/", "Store"
@@ -91,9 +91,11 @@ def _table(collection: Collection, query: Query) -> html.Div:
     pages = -(-len(found) // ROWS)
     at = int(number(query, "page", 1, 1, pages))
     rows = found[(at - 1) * ROWS : at * ROWS]
-    head = html.Tr([html.Th("pick", scope="col"), *(_heading(name, sort, query) for name in shown)])
-    body = [html.Tr(_cells(row)) for row in rows.iter_rows(named=True)]
-    whole = html.Table([html.Caption(f"{len(found)} runs"), html.Thead(head), html.Tbody(body)], id="runs")
+    aligned = {name: alignment(rows[name]) for name in shown}
+    head = html.Tr([html.Th("pick", scope="col"), *(_heading(name, sort, query, aligned[name]) for name in shown)])
+    body = [html.Tr(_cells(row, aligned)) for row in rows.iter_rows(named=True)]
+    count = f"{len(found)} run{'s' * (len(found) != 1)}"
+    whole = html.Table([html.Caption(count), html.Thead(head), html.Tbody(body)], id="runs")
     return html.Div(
         [
             html.Div(whole, className="wide", tabIndex=0, role="region", **aria(label="runs")),
@@ -102,22 +104,22 @@ def _table(collection: Collection, query: Query) -> html.Div:
     )
 
 
-def _heading(name: str, sort: str, query: Query) -> html.Th:
+def _heading(name: str, sort: str, query: Query, way: str | None) -> html.Th:
     falling = sort == name
     order = {name: "ascending", f"-{name}": "descending"}.get(sort, "none")
     link = dcc.Link(
         name + {"ascending": " ▲", "descending": " ▼", "none": ""}[order],
         href=address("/", **{**query, "sort": f"-{name}" if falling else name, "page": None}),
     )
-    return html.Th(link, scope="col", **aria(sort=order))
+    return html.Th(link, scope="col", className=way, **aria(sort=order))
 
 
-def _cells(row: dict[str, Any]) -> list[html.Td]:
+def _cells(row: dict[str, Any], aligned: dict[str, str | None]) -> list[html.Td]:
     run = row["id"]
     pick = dcc.Checklist(
         [{"label": html.Span(f"pick {run}", className="unseen"), "value": run}], [], id={"type": "pick", "of": run}
     )
-    rest = [html.Td(text(value)) for name, value in row.items() if name != "id"]
+    rest = [html.Td(text(value), className=aligned[name]) for name, value in row.items() if name != "id"]
     return [html.Td(pick, **named(f"pick {run}")), html.Td(dcc.Link(run, href=f"/run/{run}")), *rest]
 
 
