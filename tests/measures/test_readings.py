@@ -2,6 +2,7 @@
 derived."""
 
 import json
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -268,3 +269,43 @@ def test_noise_of_a_few_places_makes_no_step_of_no_length():
         assert np.mean([of[name].mean() for of in found]) == pytest.approx(true, abs=0.25)
     vectors = np.where(generator.random((1, 60, 60, 1)) < 0.1, 1, 0.01) * generator.normal(size=(2, 60, 60, 30))
     assert noise_variance(vectors) == pytest.approx(np.var(inner(vectors, vectors)), rel=0.5)
+
+
+def test_the_noise_does_not_depend_on_the_order_of_readings():
+    vectors = np.random.default_rng(0).normal(size=(4, 5, 6, 30))
+    for apart in (0, 1):
+        found = noise_variance(vectors, apart)
+        assert noise_variance(vectors[[2, 0, 3, 1]], apart) == pytest.approx(found, rel=1e-12)
+
+
+def test_the_noise_of_a_cloud_does_not_depend_on_the_order_of_its_points():
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(2, 40, 30))
+    assert noise_variance(vectors[:, generator.permutation(40)]) == pytest.approx(noise_variance(vectors), rel=1e-12)
+
+
+@pytest.mark.parametrize("apart", [0, 1])
+@pytest.mark.parametrize("shape", [(7, 9), (3,), (2, 1), (40, 3)])
+def test_the_noise_is_that_of_all_pairs_of_places_that_share_none(shape: tuple[int, ...], apart: int):
+    """By loops over the formula's pairs, with a vector that is not there."""
+    m, d = 3, 5
+    vectors = np.random.default_rng(0).normal(size=(m, *shape, d)) + np.arange(d)
+    if len(shape) == 2 and min(shape) > 2:
+        vectors[:, 1, 2] = np.nan
+    places = [place for place in np.ndindex(shape) if not np.isnan(vectors[(0, *place)]).any()]
+
+    def share(p: tuple[int, ...], q: tuple[int, ...]) -> bool:
+        return all(min((i - j) % n, (j - i) % n) <= apart for i, j, n in zip(p, q, shape, strict=True))
+
+    paired = [(p, q) for p in places for q in places if not share(p, q)]
+    paired = paired or [(p, q) for p in places for q in places if p != q]
+    mean, with_vectors, with_noise, uneven = vectors.mean(axis=0), [], [], []
+    for a, b in combinations(range(m), 2):
+        noise = (vectors[a] - vectors[b]) / np.sqrt(2)
+        with_vectors.append(np.mean([(noise[p] @ mean[q]) ** 2 for p, q in paired]))
+        with_noise.append(np.mean([(noise[p] @ noise[q]) ** 2 for p, q in paired]))
+        powers = np.array([noise[p] @ noise[p] for p in places])
+        uneven.append(np.mean(powers**2) / (np.mean(powers) ** 2 + 2 * with_noise[-1]))
+    expected = 4 / m * np.mean(with_vectors) + (2 / (m * (m - 1)) - 4 / m**2) * np.mean(with_noise)
+    expected += 2 / (m * (m - 1)) * np.mean(with_noise) * max(0, np.mean(uneven) - 1)
+    assert noise_variance(vectors, apart) == pytest.approx(max(expected, 0), rel=1e-9)

@@ -2,10 +2,9 @@
 
 `participation_ratio` and `spectrum` describe the linear space around the cloud, `two_nn` and `levina_bickel` the
 manifold on which it lies. None of them changes when the points are rotated, shifted, scaled, embedded in more
-dimensions or reordered, within the precision of float64 (see `normalised`); but the noise of several readings is
-estimated from pairs of readings and of points that depend on their order (see `readings.noise_variance`). The last two
-do not change when points are repeated: points nearer to each other than 1e-5 of the radius of the cloud (the root mean
-square distance of its points from their mean) count once.
+dimensions or reordered, nor when several readings are reordered, within the precision of float64 (see `normalised`).
+The last two do not change when points are repeated: points nearer to each other than 1e-5 of the radius of the cloud
+(the root mean square distance of its points from their mean) count once.
 """
 
 from collections.abc import Callable, Sequence

@@ -11,8 +11,11 @@ et al., NeuroImage 137 (2016) 188). Within one reading it is too large by the va
 axis of an array is the reading; a single reading is taken as it is.
 """
 
+import math
+from itertools import combinations, product
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 
 def products(A: Float[np.ndarray, "m *n k d"], B: Float[np.ndarray, "m *n l d"]) -> Float[np.ndarray, "*n k l"]:
@@ -46,30 +49,59 @@ def noise_share(centred: Float[np.ndarray, "m *n d"]) -> float | None:
     return float(1.0 - inner(centred, centred).mean() / np.mean(np.sum(centred**2, axis=-1)))
 
 
-def noise_variance(vectors: Float[np.ndarray, "m *n d"]) -> float:
+def noise_variance(vectors: Float[np.ndarray, "m *n d"], apart: int = 0) -> float:
     """Return the variance of <u, u> due to noise, averaged over the vectors.
 
     With s the signal and Sigma the covariance of the noise it is 4 s' Sigma s / m + 2 tr Sigma^2 / (m (m - 1)). The
     noise at a place is estimated by the difference of two readings, divided by the square root of 2. Its products with
-    the vectors, and with the noise, half the lattice away estimate s' Sigma s and tr Sigma^2. If some places have more
-    noise than others, the mean of tr Sigma^2 is larger by E |e|^4 / ((E |e|^2)^2 (1 + 2 / D)), with D = (tr Sigma)^2 /
-    tr Sigma^2. Where two steps half the lattice away share a point, as with three values of a single factor, the
-    estimate is rough; it is 0 at least.
+    the vectors, and with the noise, of other places estimate s' Sigma s and tr Sigma^2: their squares are averaged over
+    all pairs of readings and of places. If some places have more noise than others, the mean of tr Sigma^2 is larger by
+    E |e|^4 / ((E |e|^2)^2 (1 + 2 / D)), with D = (tr Sigma)^2 / tr Sigma^2. The result is 0 at least.
+
+    Parameters
+    ----------
+    vectors : (m, n_1, ..., n_k, d)
+        Readings of vectors at the places of a lattice; NaN where there is none.
+    apart : int
+        Places that differ by this or less along every axis have noise in common, as steps do that share a point. They
+        are not paired, unless there are no others.
     """
-    m, axes = len(vectors), tuple(range(vectors.ndim - 2))
-    mean = vectors.mean(axis=0)
-    half = [n // 2 for n in mean.shape[:-1]]
+    m, near = len(vectors), _near(vectors.shape[1:-1], apart)
+    there = np.asarray(~np.isnan(vectors).any(axis=(0, -1)))
+    pairs = there.sum() ** 2 - sum(np.sum(there & _shifted(there, shift)) for shift in near)
+    usable = np.where(there[..., None], vectors, 0)
+    mean = usable.mean(axis=0)
     with_vectors, with_noise, uneven = [], [], []
-    for a in range(0, m - 1, 2):
-        noise = (vectors[a] - vectors[a + 1]) / np.sqrt(2)
-        powers = np.sum(noise**2, axis=-1)
-        square = np.nanmean(np.sum(noise * np.roll(noise, half, axes), axis=-1) ** 2)
-        with_vectors.append(np.nanmean(np.sum(noise * np.roll(mean, half, axes), axis=-1) ** 2))
+    for a, b in combinations(range(m), 2):
+        noise = (usable[a] - usable[b]) / np.sqrt(2)
+        powers = np.sum(noise**2, axis=-1)[there]
+        square = _squared_products(noise, noise, near) / pairs
+        with_vectors.append(_squared_products(noise, mean, near) / pairs)
         with_noise.append(square)
-        uneven.append(np.nanmean(powers**2) / (np.nanmean(powers) ** 2 + 2 * square) if square > 0 else 1.0)
+        uneven.append(np.mean(powers**2) / (np.mean(powers) ** 2 + 2 * square) if square > 0 else 1.0)
     alike = (2 / (m * (m - 1)) - 4 / m**2) * np.mean(with_noise)
     more = 2 / (m * (m - 1)) * np.mean(with_noise) * max(0.0, float(np.mean(uneven)) - 1)
     return max(0.0, float(4 / m * np.mean(with_vectors) + alike + more))
+
+
+def _near(sides: tuple[int, ...], apart: int) -> list[tuple[int, ...]]:
+    """Return the shifts of a lattice by `apart` or less along every axis; the shift by 0 alone if there are no others.
+
+    The ends of each axis count as neighbours.
+    """
+    near = [*product(*(sorted({step % side for step in range(-apart, apart + 1)}) for side in sides))]
+    return near if len(near) < math.prod(sides) else [(0,) * len(sides)]
+
+
+def _shifted(table: Shaped[np.ndarray, "*n"], shift: tuple[int, ...]) -> Shaped[np.ndarray, "*n"]:
+    return np.roll(table, shift, tuple(range(len(shift))))
+
+
+def _squared_products(A: Float[np.ndarray, "*n d"], B: Float[np.ndarray, "*n d"], near: list[tuple[int, ...]]) -> float:
+    """Return the sum of (a . b)^2 over the vectors a of A and b of B at places that are not near to each other."""
+    a, b = A.reshape(-1, A.shape[-1]), B.reshape(-1, B.shape[-1])
+    whole = np.sum((a.T @ a) * (b.T @ b)) if len(a) > a.shape[1] else np.sum((a @ b.T) ** 2)
+    return float(whole - sum(np.sum(np.sum(A * _shifted(B, shift), axis=-1) ** 2) for shift in near))
 
 
 def squared_lengths(vectors: Float[np.ndarray, "m k *n d"]) -> Float[np.ndarray, "k *n"]:
@@ -87,7 +119,7 @@ def squared_lengths(vectors: Float[np.ndarray, "m k *n d"]) -> Float[np.ndarray,
     found = inner(vectors, vectors)
     if len(vectors) == 1:
         return found
-    noise, lengths = noise_variance(vectors), found.reshape(len(found), -1)
+    noise, lengths = noise_variance(vectors, apart=1), found.reshape(len(found), -1)
     steps, curves = lengths.shape
     mean, of_mean = np.asarray(lengths.mean()), noise / lengths.size
     by_step, of_step = _shrunk(lengths.mean(axis=1), mean, noise / curves, of_mean)
