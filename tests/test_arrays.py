@@ -99,3 +99,10 @@ def test_digits_beyond_float64_are_refused():
 
 def test_powers_of_two_in_large_integers_are_exact():
     assert np.array_equal(Representation.of([[2**70, 0], [1, 2**60]]).values, [[2.0**70, 0], [1, 2.0**60]])
+
+
+@pytest.mark.parametrize("given", [[2**53 + 1, 0.5], [2**63 + 1, -1], [[2**53 + 1], [0.5]]])
+def test_an_integer_beside_floats_keeps_its_digits_or_is_refused(given):
+    with pytest.raises(RequestError, match="needs numbers that float64 holds exactly"):
+        arrays.numbers(given, "R")
+    assert arrays.numbers([2**54, 0.5], "R").tolist() == [2.0**54, 0.5]

@@ -131,7 +131,10 @@ def _plain(array: Any, name: str) -> np.ndarray:
     if isinstance(array, list | tuple):
         checked = (list, tuple, np.ma.MaskedArray, *tensors)
         array = [_plain(part, name) if isinstance(part, checked) else part for part in array]
-    return np.asarray(array)
+    found = np.asarray(array)
+    if isinstance(array, list) and found.dtype == np.float64 and (np.abs(found) >= EXACT).any():
+        return np.asarray(array, dtype=object)  # integers among floats keep all of their digits
+    return found
 
 
 def _check_objects(given: np.ndarray, name: str) -> None:

@@ -3,10 +3,11 @@
 There is no global generator. Every draw names its stream by (seed, purpose, index). A draw therefore depends on
 nothing that happened before it: not on the batch size, the order of requests, or an interruption.
 
-Two names never share a stream. A name becomes a list of 32-bit words: four words of the seed, one word of the purpose
-(its CRC-32), and the words of the index. If each number of the index fits into one word, these words follow as they
-are. Otherwise the word WIDE comes first, and the words of each number follow their count. Without these counts, the
-index 2^32 would have the same words as the index (0, 1).
+A name becomes a list of 32-bit words: four words of the seed, one word of the purpose (its CRC-32), and the words of
+the index. If each number of the index fits into one word, these words follow as they are. Otherwise the word WIDE comes
+first, and the words of each number follow their count. Without these counts, the index 2^32 would have the same words
+as the index (0, 1). So two names never share a stream of numpy's. torch's generator on the CPU keeps 32 bits of its
+seed: any two of its streams are the same with a probability of 2^-32, and of n streams about n^2 / 2^33 pairs are.
 """
 
 import zlib
@@ -98,7 +99,8 @@ def torch_stream(
 ) -> "torch.Generator":
     """The torch generator of a stream, on a device. Other parameters and errors are those of `stream`.
 
-    Generators of equal name on devices of different kinds give different numbers.
+    Generators of equal name on devices of different kinds give different numbers. On the CPU, two of other names are
+    the same with a probability of 2^-32.
     """
     import torch
 

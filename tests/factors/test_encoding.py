@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from hyperfactor import RequestError
+from hyperfactor import RequestError, RunSpec
 from hyperfactor.factors.encoding import Bump, ByFactor, Encoding, OneHot, Periodic, Ramp, Sinusoidal
 from hyperfactor.factors.space import Factor, FactorSpace
 
@@ -115,3 +115,9 @@ def test_categories_are_coded_one_hot_unless_they_have_an_encoding_of_their_own(
 def test_wrong_encodings_by_factor_are_told(given: dict, line: str):
     with pytest.raises(RequestError, match=line):
         Encoding.parse(given).width(SHAPES)
+
+
+def test_an_encoding_by_factor_has_none_by_factor_within():
+    within = {"x": {"x": {"kind": "ramp"}}, "y": {"kind": "ramp"}}
+    with pytest.raises(RequestError, match="x: got an encoding by factor, needs that of one factor"):
+        RunSpec.parse({"encoding": within})

@@ -159,7 +159,7 @@ def exact(region: Region, point: tuple[Fraction, ...], low: Fraction, period: Fr
             return cube(a, b) and not cube(a + width, b - width)
         case Interior():
             a, b, width = *map(number, region.bounds), number(region.width)  # pyright: ignore[reportArgumentType]
-            start = Fraction(math.ceil((a + b - width + 1) / 2))
+            start = a + math.ceil((b - a - width + 1) / 2)
             return cube(start, start + width - 1)
         case Corner():
             a, b, width = *map(number, region.bounds), number(region.width)  # pyright: ignore[reportArgumentType]
@@ -219,3 +219,12 @@ def test_bounds_by_name_leave_the_other_factors_free():
     assert (inside(Rectangle(bounds=(3, 5))) == inside(Rectangle(bounds={"x": (3, 5), "y": (3, 5)}))).all()
     with pytest.raises(RequestError, match="factor: got 'z', needs one of x, y"):
         inside(Cross(bounds={"x": (1, 2), "z": (1, 2)}))
+
+
+@pytest.mark.parametrize("width", range(1, 11))
+def test_an_interior_has_its_width_on_a_lattice_of_halves(width: int):
+    space = FactorSpace((Factor("x", 0.5, 9.5),))
+    points = np.arange(0.5, 10)[:, None]
+    inside = Interior(bounds=(0.5, 9.5), width=width).contains(points, space)
+    assert len(points[inside]) == width
+    assert abs(points[inside].mean() - 5) <= 0.5

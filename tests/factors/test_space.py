@@ -165,3 +165,10 @@ def test_values_are_close_by_their_own_factor():
     assert shape.close(shape.difference(np.array([1.0, 2.0]), np.array([1.0, 1.0]))).tolist() == [True, False]
     with pytest.raises(RequestError, match="factor x: got tolerance -1, needs a number of at least 0"):
         Factor("x", 0, 1, tolerance=-1)
+
+
+def test_a_factor_with_the_single_value_0_is_compared_with_itself():
+    space = FactorSpace((Factor("kind", 0, 0, "categorical"), Factor("x", 0, 3)))
+    points = space.lattice()
+    assert space.among(points, points).all()
+    assert space.among(points + np.array([0, 0.5]), points).tolist() == [False] * len(points)

@@ -122,6 +122,12 @@ def test_wrong_requests_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatc
     family = dsprites(folder)
     with pytest.raises(RequestError, match=r"factors row 1, x: got 1.5, needs a whole number; the file has no"):
         family.render(np.array([[0.0, 0, 0, 1, 1], [0, 0, 0, 1.5, 1]]))
+    data = {"picture": family.model_dump(), "spacing": 1.0}
+    for wrong in ({"test_spacing": {"x": 0.5}}, {"spacing": {"x": 0.5}}):
+        with pytest.raises(RequestError, match=r"data\.(test_)?spacing: .*x: got 0.5, needs a whole number"):
+            RunSpec.parse({"data": data | wrong})
+    with pytest.raises(RequestError, match=r"sizes: got 4 shapes, needs at most 3, whose symmetries are known"):
+        RunSpec.parse({"data": {"picture": {"family": "dsprites", "sizes": [4, 2, 5, 4, 4]}}})
     other = family.model_copy(update={"md5": "0" * 32})
     with pytest.raises(RequestError, match=r"got no file \*dsprites\*.npz with the MD5 checksum 0{32}, needs dspr"):
         other.render(np.zeros((1, 5)))

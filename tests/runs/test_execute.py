@@ -1,15 +1,20 @@
 import json
+import math
 import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load as load_tensors
+from torch import nn
 
 from hyperfactor import DivergedError, RequestError, Run, RunSpec, Store, StoreError, train
+from hyperfactor.generators.decoder import Decoder, PerceptronSpec
 from hyperfactor.generators.denoiser import Denoiser
 from hyperfactor.store.store import CHECKPOINT
 from hyperfactor.store.verify import verify
@@ -40,6 +45,7 @@ def test_the_manifest_says_how_the_run_was_made(run: Run):
 KILLED = """
 import json, os, signal, sys
 from hyperfactor import RunSpec, train
+from hyperfactor.generators.decoder import Decoder, PerceptronSpec
 from hyperfactor.generators.denoiser import Denoiser
 
 spec, store, moments = RunSpec.model_validate_json(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
@@ -254,3 +260,39 @@ def test_nothing_in_the_store_is_a_pickle(run: Run):
             assert content[:4] == content[-4:] == b"PAR1"
         else:
             assert path.suffix == ".json"
+
+
+class Unusual(nn.Module):
+    """A network of two layers with one weight, after a BatchNorm, which refuses a single picture in training."""
+
+    def __init__(self, shape: tuple[int, ...], condition: int):
+        super().__init__()
+        self.shape, self.first, self.norm = shape, nn.Linear(condition, 8), nn.BatchNorm1d(8)
+        self.second, self.third, self.last = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, math.prod(shape))
+        self.third.weight = self.second.weight
+
+    def forward(self, code: torch.Tensor) -> torch.Tensor:
+        found = self.third(self.second(self.norm(self.first(code)).relu()).relu()).relu()
+        return self.last(found).reshape(-1, *self.shape)
+
+
+def test_a_network_with_shared_weights_and_batch_statistics_is_trained_and_kept(
+    tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def build(_self, shape, condition, **_sections):
+        return Decoder(Unusual(shape, condition), default_layer="second")
+
+    monkeypatch.setattr(PerceptronSpec, "build", build)
+    plain, point = tiny.model_dump(include={"data", "encoding", "training"}), np.array([[1.0, 2.0]])
+    plain["training"] |= {"steps": 4, "checkpoint_every": 2, "snapshots": [2]}
+    run = train(RunSpec.parse({**plain, "model": {"kind": "mlp"}}), tmp_path)
+    again = Run.open(tmp_path, run.id)
+    network = cast(Any, again.model).network
+    assert torch.equal(network.third.weight, network.second.weight)
+    assert again.sample(point).shape == again.sample(point, step=2).shape == (1, 1, 16, 16)
+
+
+@pytest.mark.parametrize("threads", [0, 513, 1.5, "2", True, None])
+def test_a_wrong_number_of_threads_is_refused(tiny: RunSpec, tmp_path: Path, threads):
+    with pytest.raises(RequestError, match=f"threads: got {threads!r}, needs an integer in 1..512"):
+        train(tiny, tmp_path, threads=threads)

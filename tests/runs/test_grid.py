@@ -64,6 +64,14 @@ def test_the_base_alone_is_one_spec():
     assert grid(BASE)[0] == (RunSpec.parse(BASE),)
 
 
+@pytest.mark.parametrize("section_first", [True, False])
+def test_a_section_comes_before_its_keys(section_first: bool):
+    product = {"model": [{"kind": "mlp"}, {"kind": "decoder"}], "model.width": [8, 16]}
+    specs, wrong = grid({}, product=product if section_first else dict(reversed(product.items())))
+    assert set(values(specs, "model.kind", "model.width")) == set(itertools.product(["mlp", "decoder"], [8, 16]))
+    assert not wrong
+
+
 def test_a_combination_that_is_no_spec_is_told_and_stops_no_other():
     specs, wrong = grid(BASE, product={"seed": [0, 1], "training.steps": [5, -5]})
     assert values(specs, "seed", "training.steps") == [(0, 5), (1, 5)]
@@ -86,6 +94,8 @@ def test_a_combination_that_is_no_spec_is_told_and_stops_no_other():
         ({"product": {"seed": np.array(3)}}, r"product.seed: got array\(3\), needs a list"),
         ({"product": [1]}, "product: got list, needs a mapping from keys to lists"),
         ({"product": {"seed": itertools.count()}}, "product.seed: got over 100,000 values, needs at most 100,000"),
+        ({"product": {"seed": [0, 1]}, "list": [{"seed": 5}]}, "grid: got 'seed' in two of product, zip and list"),
+        ({"product": {"seed": [0]}, "zip": {"seed": [5]}}, "grid: got 'seed' in two of product, zip and list"),
         (
             {"product": {"seed": range(1000), "training.batch": range(1000)}},
             "grid: got 1,000,000 combinations, needs at most",

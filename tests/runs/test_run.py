@@ -36,7 +36,11 @@ def test_pictures_by_another_sampler_are_those_of_a_spec_that_has_it(run: Run):
     model = build_model(run.spec.model_copy(update={"sampling": other}))
     model.load_state_dict(run.model.state_dict())
     assert np.array_equal(run.sample(POINTS, seed=2, sampling=other), draw(model, run.spec, POINTS, seed=2))
+    plain = other.model_dump()
+    assert np.array_equal(run.sample(POINTS, seed=2, sampling=other), run.sample(POINTS, seed=2, sampling=plain))
     assert np.array_equal(run.sample(POINTS, sampling=run.spec.sampling), run.sample(POINTS))
+    with pytest.raises(RequestError, match="sampler: got 'dream'"):
+        run.sample(POINTS, sampling={"sampler": "dream"})
     with pytest.raises(RequestError, match=r"sampling.steps: got 1001, needs at most diffusion.timesteps, 1000"):
         run.sample(POINTS, sampling=SamplingSpec(steps=1001))
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import Factor, FactorSpace
@@ -240,6 +240,14 @@ class ByFactor(Encoding):
 
     kind: Literal["by factor"] = "by factor"
     factors: dict[str, Encoding] = Field(min_length=1)
+
+    @field_validator("factors")
+    @classmethod
+    def _each_of_one_factor(cls, factors: dict[str, Encoding]) -> dict[str, Encoding]:
+        for name, given in factors.items():
+            if isinstance(given, ByFactor):
+                raise ValueError(f"{name}: got an encoding by factor, needs that of one factor")
+        return factors
 
     def of(self, factor: Factor) -> Encoding:
         if factor.name not in self.factors:

@@ -231,7 +231,7 @@ class Interior(_Box):
     bounds : (low, high) or mapping
         One range for all factors, or ranges by the names of factors.
     width : float
-        Number of values along each side of the box, at a spacing of 1.
+        Number of values along each side of the box, at a spacing of 1 from the lower bound.
     """
 
     kind: Literal["interior"] = "interior"
@@ -239,7 +239,7 @@ class Interior(_Box):
     def contains(self, points: Points, space: FactorSpace) -> Mask:
         inner = {}
         for k, (low, high) in self.box(space).items():
-            start = np.ceil((low + high) / 2 - (self.width - 1) / 2 - ROUNDING * (high - low))
+            start = low + np.ceil((high - low - (self.width - 1)) / 2 - ROUNDING * (high - low))
             inner[k] = (start, start + self.width - 1)
         return np.all(_inside(points, space, inner), axis=1)
 

@@ -79,10 +79,10 @@ class Factor:
         """Distance below which two values are the same value, in the factor's unit.
 
         It is `ROUNDING` of the range, and at least what float64 resolves. Every comparison of a value with an end or a
-        bound allows for it, so that 3 x 0.1 equals 0.3.
+        bound allows for it, so that 3 x 0.1 equals 0.3. A factor with the single value 0 has the range of 1.
         """
         resolved = 8 * np.finfo(float).eps * max(abs(self.low), abs(self.high))
-        return max(ROUNDING * (self.high - self.low), resolved)
+        return max(ROUNDING * (self.high - self.low), resolved) or ROUNDING
 
     @property
     def allowed(self) -> str:

@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import field_validator
 
 from hyperfactor.factors.space import Factor, FactorSpace
 from hyperfactor.images.files import Checksum, Count, FromFile
@@ -35,6 +36,13 @@ class DSprites(FromFile):
 
     md5: Checksum = "7da33b31b13a06f4b04a70402ce90c2e"
     sizes: tuple[Count, Count, Count, Count, Count] = (3, 6, 40, 32, 32)
+
+    @field_validator("sizes")
+    @classmethod
+    def _known_shapes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if sizes[0] > len(ORDERS):
+            raise ValueError(f"got {sizes[0]} shapes, needs at most {len(ORDERS)}, whose symmetries are known")
+        return sizes
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -56,6 +56,9 @@ class Family(Open):
         """The factors."""
         raise NotImplementedError
 
+    def check(self, points: Float[np.ndarray, "n k"]) -> None:
+        """Raise `RequestError` if there is no picture at a point of the space. A family of a closed form has all."""
+
     def render(self, points: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n c h w"]:
         """The true picture at each point.
 

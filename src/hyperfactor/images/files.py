@@ -97,16 +97,19 @@ class FromFile(Family):
             )
         return found
 
-    def render(self, points: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n c h w"]:
-        """The pictures at points, which must be whole numbers. Raises `RequestError` if one is not."""
-        whole = np.round(points)
-        if (bad := np.abs(points - whole) > 1e-6).any():
+    def check(self, points: Float[np.ndarray, "n k"]) -> None:
+        """Raise `RequestError` if a point has values that are no whole numbers."""
+        if (bad := np.abs(points - np.round(points)) > 1e-6).any():
             row, k = np.argwhere(bad)[0]
             raise RequestError(
                 f"factors row {row}, {self.space().names[k]}: got {points[row, k]:.12g}, needs a whole number; the "
                 "file has no pictures in between"
             )
-        index = np.ravel_multi_index(tuple(self._turned(whole).astype(np.intp).T), self.sizes)
+
+    def render(self, points: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n c h w"]:
+        """The pictures at points, which must be whole numbers. Raises `RequestError` if one is not."""
+        self.check(points)
+        index = np.ravel_multi_index(tuple(self._turned(np.round(points)).astype(np.intp).T), self.sizes)
         return self.pictures()[index].transpose(0, 3, 1, 2) / self.bright
 
     def read(self, images: Float[np.ndarray, "n c h w"]) -> Reading:

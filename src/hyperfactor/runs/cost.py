@@ -98,7 +98,7 @@ def _calls(spec: RunSpec) -> int:
 def _network(spec: RunSpec) -> tuple:
     """What the network of a spec and its loss depend on, without the seed."""
     sections = (section.model_dump_json() for section in (spec.model, spec.diffusion))
-    return (*sections, spec.data.picture.shape, spec.encoding.width(spec.data.picture.space()))
+    return (*sections, spec.data.picture.shape, spec.encoding.width(spec.data.picture.space()), _few(spec))
 
 
 _COUNTED: dict[tuple, _Counts] = {}
@@ -117,7 +117,7 @@ def _count(spec: RunSpec) -> _Counts:
     with sdpa_kernel(SDPBackend.MATH):  # the counter does not know the CPU's fused attention
         with torch.no_grad():
             forward = _operations(lambda: model.network(*inputs))
-        training = _operations(lambda: _loss(spec, model).backward())
+        training = _operations(lambda: _loss(spec, model).backward()) // _few(spec)
     return _Counts(_parameters(model), forward, training)
 
 
@@ -139,10 +139,15 @@ def _operations(call: Callable[[], object]) -> int:
 
 
 def _loss(spec: RunSpec, model: Generator) -> Tensor:
-    """The loss of a model of a spec, of one black picture."""
-    images = torch.zeros(1, *spec.data.picture.shape)
-    condition = torch.zeros(1, spec.encoding.width(spec.data.picture.space()))
+    """The loss of a model of a spec, of a few black pictures."""
+    images = torch.zeros(_few(spec), *spec.data.picture.shape)
+    condition = torch.zeros(_few(spec), spec.encoding.width(spec.data.picture.space()))
     return model.loss(images, condition, rng.torch_stream(spec.seed, "cost.noise"))
+
+
+def _few(spec: RunSpec) -> int:
+    """Number of pictures whose loss is measured: two, because a BatchNorm refuses one, if the batches have as many."""
+    return min(2, spec.training.batch)
 
 
 def _parameters(model: Generator) -> int:
@@ -150,9 +155,9 @@ def _parameters(model: Generator) -> int:
 
 
 def _kept(spec: RunSpec) -> int:
-    """Bytes that the loss keeps for the gradient of one picture, without weights. Computes such a loss."""
+    """Bytes that the loss keeps for the gradient of one picture, without weights. Computes the loss of a few."""
     model = build_model(spec)
-    return kept(model, lambda: _loss(spec, model))
+    return kept(model, lambda: _loss(spec, model)) // _few(spec)
 
 
 @dataclass(frozen=True)

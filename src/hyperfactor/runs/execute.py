@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
+from hyperfactor import arrays
 from hyperfactor.errors import CheckpointError, DamagedError, DivergedError, RequestError
 from hyperfactor.generators.base import Generator
 from hyperfactor.process import room
@@ -91,8 +92,8 @@ def train(
         If the loss or a drawing is no longer finite. The reason and the last good checkpoint are kept, and the run is
         not tried again.
     """
-    if not 1 <= threads <= MOST_THREADS:
-        raise RequestError(f"threads: got {threads}, needs an integer in 1..{MOST_THREADS}")
+    if not 1 <= (arrays.integer(threads) or 0) <= MOST_THREADS:
+        raise RequestError(f"threads: got {threads!r}, needs an integer in 1..{MOST_THREADS}")
     opened, device = Store(store), str(device_of(device or default_device()))
     if is_finished(opened, spec):
         opened.clear_up([spec.id])

@@ -56,6 +56,9 @@ def grid(
     rows = None if list is None else _values("list", list, "a list of mappings from keys to values")
     if rows and not all(isinstance(changes, Mapping) for changes in rows):
         raise RequestError(f"list: got {rows!r}, needs a list of mappings from keys to values")
+    keys = [*crossed, *together, *{key: None for row in rows or () for key in row}]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise RequestError(f"grid: got {quoted(twice[0])} in two of product, zip and list, needs it in one")
     axes: Sequence[Sequence[Changes]] = [
         *([{key: value} for value in values] for key, values in crossed.items()),
         *([_rows(together)] if together else []),
@@ -69,7 +72,7 @@ def grid(
         changes = {key: value for part in parts for key, value in part.items()}
         data: Mapping[str, Any] = base
         try:
-            for key, value in changes.items():
+            for key, value in sorted(changes.items(), key=lambda change: str(change[0]).count(".")):  # sections first
                 data = set_key(data, key, value)
             spec = RunSpec.parse(data)
         except RequestError as error:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeGuard, overload
@@ -413,7 +413,7 @@ class Run(Record):
         seed: int = 0,
         step: int | None = None,
         *,
-        sampling: SamplingSpec | None = None,
+        sampling: SamplingSpec | Mapping[str, Any] | None = None,
     ) -> Float[np.ndarray, "n c h w"]:
         """Draw one picture for each row of factor values, which need not be on the lattice.
 
@@ -427,8 +427,8 @@ class Run(Record):
             Seed of the noise, 0 <= seed < 2^128.
         step : int, optional
             Training step of a model that the run kept. Default: the trained model.
-        sampling : SamplingSpec, optional
-            The sampler and its number of steps. Default: those of the spec.
+        sampling : SamplingSpec or mapping, optional
+            The sampler and its number of steps, such as {"sampler": "ddim", "steps": 20}. Default: those of the spec.
 
         Returns
         -------
@@ -443,8 +443,10 @@ class Run(Record):
         DivergedError
             If a picture is not finite.
         """
-        seed, spec = rng.check_seed(seed), self.spec
-        model = self.model_at(step) if sampling is None else self.model_at(step).drawing_by(sampling)
+        seed, spec, model = rng.check_seed(seed), self.spec, self.model_at(step)
+        if sampling is not None:
+            given = sampling if isinstance(sampling, SamplingSpec) else SamplingSpec.parse(sampling)
+            model = model.drawing_by(given)
         return draw(model, spec, spec.data.picture.space().check(factors), seed)
 
     def states(

@@ -66,10 +66,13 @@ class RunSpec(Strict):
 
     @model_validator(mode="after")
     def _sections_fit_together(self):
-        _ = self.task.points
+        try:
+            self.data.picture.check(self.task.points)
+        except RequestError as error:
+            raise ValueError(f"data.spacing: the training region: {error}") from None
         for name in (TRAIN, *self.data.test):
             try:
-                self.task.region(name)
+                self.data.picture.check(self.task.region(name))
             except RequestError as error:
                 where = "data.test_spacing: the training region" if name == TRAIN else f"data.test.{name}"
                 raise ValueError(f"{where}: {error}") from None

@@ -14,8 +14,17 @@ def seal(tensors: "dict[str, Tensor]", text: dict[str, str]) -> bytes:
     """The content of a file with tensors, texts, and a seal over both."""
     from safetensors.torch import save
 
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    tensors = _apart({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
     return save(tensors, metadata={**text, "seal": _hash(tensors, text)})
+
+
+def _apart(tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """Copy each tensor that is the same as one before, such as the weight of two layers: a file has no references."""
+    seen, found = set(), {}
+    for name, value in tensors.items():
+        found[name] = value.clone() if value.data_ptr() in seen else value
+        seen.add(value.data_ptr())
+    return found
 
 
 def unseal(content: bytes) -> "tuple[dict[str, Tensor], dict[str, str]]":

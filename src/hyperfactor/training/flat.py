@@ -3,9 +3,22 @@
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hyperfactor.errors import RequestError
+
+
+def views(vector: Tensor, weights: Sequence[nn.Parameter]) -> list[Tensor]:
+    """Return the parts of a vector that belong to weights, in the weights' shapes and layouts in memory.
+
+    Parameters
+    ----------
+    vector : Tensor
+        A vector as long as that of the weights, such as a moment of an optimizer.
+    weights : sequence of Parameter
+        The weights that `flatten` moved into one vector.
+    """
+    return [vector.as_strided(weight.shape, weight.stride(), weight.storage_offset()) for weight in weights]
 
 
 def flatten(weights: Sequence[nn.Parameter]) -> nn.Parameter:

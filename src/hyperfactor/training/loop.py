@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import compress
 from operator import not_
 from typing import Literal, TypeVar
@@ -23,7 +24,7 @@ from hyperfactor.errors import CheckpointError, DivergedError
 from hyperfactor.generators.base import Generator
 from hyperfactor.strict import Integer, Number, Strict
 from hyperfactor.training.batches import Examples, batches
-from hyperfactor.training.flat import flatten
+from hyperfactor.training.flat import flatten, views
 from hyperfactor.training.gradient import differentiator
 from hyperfactor.training.optimizers import AdamW, Muon, Optimizer, is_matrix
 
@@ -176,8 +177,8 @@ def fit(
     optimizers = _optimizers(model, spec)
     weights = [optimizer.weights for optimizer in optimizers]
     means = [flatten(part) for part in _split(average, spec) if part]
-    buffers = list(zip(average.buffers(), model.buffers(), strict=True))
-    first, history = _restore(checkpoint, model, average, optimizers, spec.steps) if checkpoint else (0, [])
+    trained = _Trained(model, average, optimizers, spec)
+    first, history = trained.restore(checkpoint) if checkpoint else (0, [])
     began, earlier = time.perf_counter(), history[-1]["seconds"] if history else 0.0
     losses, norms, device = [], [], weights[0].device
     batch, differentiate = batches(examples, device), differentiator(model, spec.precision, device)
@@ -194,8 +195,8 @@ def fit(
             optimizer.step(spec.rate(step, optimizer.rate))
             optimizer.gradient.zero_()
             mean.data.lerp_(optimizer.weights.data, 1 - spec.ema if step else 1.0)
-        for of_average, of_model in buffers:  # such as the statistics of a BatchNorm
-            of_average.copy_(of_model)
+        for of_average, of_model in zip(average.buffers(), model.buffers(), strict=True):
+            of_average.copy_(of_model)  # such as the statistics of a BatchNorm; a module may put others in their place
 
         done = step + 1
         if done in spec.snapshots:
@@ -209,7 +210,7 @@ def fit(
             history.append(row)
             record(row)
             if spec.checkpoint_every and done % spec.checkpoint_every == 0:
-                save(_checkpoint(model, average, optimizers, done, history))
+                save(trained.checkpoint(done, history))
             report(done)
     return average, history
 
@@ -257,55 +258,61 @@ def _optimizers(model: nn.Module, spec: TrainingSpec) -> list[Optimizer]:
     return made
 
 
-def _state(model: nn.Module, average: nn.Module, optimizers: Sequence[Optimizer]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, by name."""
-    moments = {name: value for one in optimizers for name, value in one.moments.items()}
-    parts = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": moments}
-    return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+@dataclass(frozen=True)
+class _Trained:
+    """What a checkpoint keeps of a training."""
 
+    model: nn.Module
+    average: nn.Module
+    optimizers: Sequence[Optimizer]
+    spec: TrainingSpec
 
-def _checkpoint(
-    model: nn.Module, average: nn.Module, optimizers: Sequence[Optimizer], step: int, history: list
-) -> Checkpoint:
-    """A copy of the state in the memory of the CPU, which further training does not change."""
-    state = _state(model, average, optimizers)
-    tensors = {name: _copied(value) for name, value in state.items()}
-    for device in {value.device for value in state.values() if value.is_cuda}:
-        torch.cuda.synchronize(device)  # the copies do not wait one by one
-    return tensors, {"step": str(step), "history": json.dumps(history)}
+    def state(self) -> dict[str, Tensor]:
+        """The tensors of a checkpoint, by name.
+
+        Moments are stored weight by weight, because the order of a weight's entries in a vector depends on the device.
+        """
+        moments = {}
+        parts = filter(None, _split(self.model, self.spec))
+        for optimizer, weights in zip(self.optimizers, parts, strict=True):
+            for name, value in optimizer.moments.items():
+                each = enumerate(views(value, weights)) if value.ndim else ()
+                moments |= {f"{name}.{k}": view for k, view in each} or {name: value}
+        named = {"model": self.model.state_dict(), "average": self.average.state_dict(), "optimizer": moments}
+        return {f"{part}.{name}": value for part, values in named.items() for name, value in values.items()}
+
+    def checkpoint(self, step: int, history: list) -> Checkpoint:
+        """A copy of the state in the memory of the CPU, which further training does not change."""
+        state = self.state()
+        tensors = {name: _copied(value) for name, value in state.items()}
+        for device in {value.device for value in state.values() if value.is_cuda}:
+            torch.cuda.synchronize(device)  # the copies do not wait one by one
+        return tensors, {"step": str(step), "history": json.dumps(history)}
+
+    def restore(self, checkpoint: Checkpoint) -> tuple[int, list[dict[str, float]]]:
+        """Load the state of a checkpoint, and return the steps done and the history.
+
+        Raises `CheckpointError` if the checkpoint does not fit.
+        """
+        tensors, text = checkpoint
+        state = self.state()
+        _check(tensors, {name: value.shape for name, value in state.items()})
+        done, history = _progress(text, self.spec.steps)
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+        self.model.load_state_dict(part("model."))
+        self.average.load_state_dict(part("average."))
+        for name, value in part("optimizer.").items():
+            state[f"optimizer.{name}"].copy_(value)
+        return done, history
 
 
 def _copied(value: Tensor) -> Tensor:
     if not value.is_cuda:
         return value.detach().to("cpu", copy=True)
     return torch.empty_like(value, device="cpu", pin_memory=True).copy_(value, non_blocking=True)
-
-
-def _restore(
-    checkpoint: Checkpoint,
-    model: nn.Module,
-    average: nn.Module,
-    optimizers: Sequence[Optimizer],
-    steps: int,
-) -> tuple[int, list[dict[str, float]]]:
-    """Load the state of a checkpoint, and return the steps done and the history.
-
-    Raises `CheckpointError` if the checkpoint does not fit.
-    """
-    tensors, text = checkpoint
-    needed = {name: value.shape for name, value in _state(model, average, optimizers).items()}
-    _check(tensors, needed)
-    done, history = _progress(text, steps)
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-    model.load_state_dict(part("model."))
-    average.load_state_dict(part("average."))
-    for optimizer in optimizers:
-        for name, value in optimizer.moments.items():
-            value.copy_(tensors[f"optimizer.{name}"])
-    return done, history
 
 
 def _check(given: dict[str, Tensor], needed: dict[str, torch.Size]) -> None:
