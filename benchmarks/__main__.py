@@ -24,6 +24,7 @@ import torch  # noqa: E402
 from benchmarks import learning, networks, tools  # noqa: E402
 from benchmarks.machine import alike, describe  # noqa: E402
 from benchmarks.ratios import Pair, Row, accept, load, markdown, measure, read, worse  # noqa: E402
+from hyperfactor.store.named import write_whole  # noqa: E402
 
 ACCEPTED = Path(__file__).parent / "accepted.json"
 
@@ -41,13 +42,15 @@ def chosen(known: Sequence[Pair], names: Sequence[str]) -> list[Pair]:
     return [pair for pair in known if not names or any(pair.name.startswith(name) for name in names)]
 
 
-def earlier(file: Path, machine: dict[str, Any]) -> dict[str, Row]:
-    """The rows of a bench.json that were measured, by name. SystemExit if another machine measured them."""
+def earlier(file: Path, machine: dict[str, Any], quick: bool) -> dict[str, Row]:
+    """The rows of a bench.json that were measured, by name. SystemExit if another machine, or size, measured them."""
     if not file.exists():
         return {}
     found = json.loads(file.read_text())
     if not alike(machine, found["machine"]):
         sys.exit(f"--resume: got {file} of another machine or other packages, needs one of this machine")
+    if found.get("quick", False) != quick:
+        sys.exit(f"--resume: got {file} of {'a whole' if quick else 'a quick'} run, needs one of the same kind")
     return {row.name: row for row in read(found["rows"]) if not row.missing}
 
 
@@ -70,14 +73,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
     machine, rows = describe(), []
-    known = earlier(given.out / "bench.json", machine) if given.resume else {}
+    known = earlier(given.out / "bench.json", machine, given.quick) if given.resume else {}
     for pair in some:
         rows.append(known.get(pair.name) or measure(pair, 1 if given.quick else given.repeats))
         print(markdown(rows[-1:]).splitlines()[-1], flush=True)
-        table = [{**vars(row), "ratios": row.ratios} for row in rows]
-        (given.out / "bench.json").write_text(json.dumps({"machine": machine, "rows": table}, indent=1) + "\n")
+        names = {row.name for row in rows}
+        kept = [*rows, *(row for name, row in known.items() if name not in names)]
+        table = [{**vars(row), "ratios": row.ratios} for row in kept]
+        document = {"machine": machine, "quick": given.quick, "rows": table}
+        write_whole(given.out / "bench.json", f"{json.dumps(document, indent=1)}\n".encode())
         about = "\n".join(f"- {key}: {value}" for key, value in machine.items())
-        (given.out / "bench.md").write_text(f"{markdown(rows)}\n{about}\n")
+        (given.out / "bench.md").write_text(f"{markdown(kept)}\n{about}\n")
     print(f"\n{markdown(rows)}")
     if given.quick:
         return 0

@@ -218,7 +218,8 @@ def own_recipe(needed: float, limit: float, make: Callable[[int], Recipe], looks
             break
         if step in when and share(spec, lambda points: recipe.draw(spec, points), examined(spec, count)) >= needed:
             return spent
-    return AtLeast(limit)
+    arrived = share(spec, lambda points: recipe.draw(spec, points), examined(spec, count)) >= needed
+    return spent if arrived else AtLeast(spent)
 
 
 def diffusers_recipe(code: int) -> Recipe:

@@ -575,6 +575,13 @@ def test_an_array_is_one_reading(tmp_path: Path):
     done = hyperfactor("analyse", "R.npy", "--drawings", 2, cwd=tmp_path)
     one_line(done, "drawings: got 2 for an array, needs a run: an array is one reading")
     one_line(hyperfactor("analyse", "R.npy", "--drawings", -1, cwd=tmp_path), "drawings: got -1, needs an integer")
+    for option, value in (("layer", "up1"), ("timestep", 5), ("step", 3), ("source", "truth")):
+        done = hyperfactor("analyse", "R.npy", f"--{option}", value, cwd=tmp_path)
+        one_line(done, f"{option}: got {value!r} for an array, needs a run")
+    (tmp_path / "index.csv").write_text(",x\n0,1\n1,2\n")
+    np.save(tmp_path / "S.npy", np.eye(2))
+    done = hyperfactor("study", "S.npy", "--factors", "index.csv", cwd=tmp_path)
+    one_line(done, "factors: got a column without a name in index.csv")
 
 
 def test_factors_of_an_array(tmp_path: Path):

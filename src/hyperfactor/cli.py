@@ -498,7 +498,7 @@ def analyse(
     if figure_file is not None and figure_file.suffix not in (".svg", ".pdf"):
         raise RequestError(f"figure: got {figure_file}, needs a name that ends with .svg or .pdf")
     check_writable(json_file, figure_file)
-    _check_analysed(what, factors, drawings)
+    _check_analysed(what, factors, drawings, layer=layer, timestep=timestep, step=step, source=source, gpu=gpu)
     if _is_array(what):
         R, width, title = _read_lattice(Path(what), factors), 1.0, what
     else:
@@ -520,8 +520,11 @@ def _is_array(what: str) -> bool:
     return what.lower().endswith(".npy")
 
 
-def _check_analysed(what: str, factors: str | None, drawings: int) -> None:
+def _check_analysed(what: str, factors: str | None, drawings: int, **of_runs: Any) -> None:
     """Raise RequestError for options that an array, or a run, does not have."""
+    usual = {"layer": None, "timestep": 0, "step": None, "source": "trajectory", "gpu": False}
+    if _is_array(what) and (given := [name for name, value in of_runs.items() if value != usual[name]]):
+        raise RequestError(f"{given[0]}: got {of_runs[given[0]]!r} for an array, needs a run")
     if _is_array(what) and drawings > 1:
         raise RequestError(f"drawings: got {drawings} for an array, needs a run: an array is one reading")
     if not _is_array(what) and factors is not None:
@@ -555,12 +558,10 @@ def _representation(
 
     Returns the representation, the width of tuning curves in lattice steps, and a title.
     """
-    import numpy as np
-
     from hyperfactor.factors.space import FactorSpace
-    from hyperfactor.images.gaussian import Gaussian
     from hyperfactor.measures.representation import Representation
     from hyperfactor.runs.run import Run
+    from hyperfactor.subjects.layout import tuning_width
 
     if source not in ("trajectory", "truth"):
         raise RequestError(f"source: got {source!r}, needs trajectory or truth")
@@ -578,9 +579,8 @@ def _representation(
     space = FactorSpace(tuple(run.space.factors[k] for k in varies))
     readings = [R.reshape(*map(len, axes), -1) for R in (found if drawings > 1 else [found])]
     R = Representation.of(readings if drawings > 1 else readings[0], space, lattice=axes)
-    width = data.picture.widths[varies[0]] if isinstance(data.picture, Gaussian) and varies else 1.0
     title = f"run {prefix}, layer {layer}, timestep {timestep}" + (f", {drawings} drawings" if drawings > 1 else "")
-    return R, width / float(np.diff(axes[0])[0]) if varies else 1.0, title
+    return R, tuning_width(run, data.test_lattice()), title
 
 
 def _read_lattice(path: Path, factors: str | None) -> "Representation":
@@ -686,11 +686,14 @@ def _points(factors: list[str], names: tuple[str, ...]) -> Any:
     if factors[0].lower().endswith(".csv"):
         return _read_factors(Path(factors[0]), names)
     try:
-        return {name.strip(): float(step) for name, step in (part.split(":") for part in factors[0].split(","))}
+        steps = [(name.strip(), float(step)) for name, step in (part.split(":") for part in factors[0].split(","))]
     except ValueError:
         raise RequestError(
             f"factors: got {factors[0]!r}, needs a CSV file, or name:step for factors among {', '.join(names)}"
         ) from None
+    if len(found := dict(steps)) < len(steps):
+        raise RequestError(f"factors: got {factors[0]!r}, needs each name once")
+    return found
 
 
 def _array_subject(path: Path, factors: list[str]) -> Any:
@@ -716,7 +719,10 @@ def _columns_of(path: Path) -> tuple[str, ...]:
 
     text = _text_of(path, "a CSV file with a column for each factor")
     first = next((line for line in text if line.strip()), "")
-    return tuple(name.strip().strip('"') for name in re.split("[,;\t]", first.strip()))
+    names = tuple(name.strip().strip('"') for name in re.split("[,;\t]", first.strip("\r\n ")))
+    if "" in names:
+        raise RequestError(f"factors: got a column without a name in {path}, needs names; an index is no factor")
+    return names
 
 
 @app.command(epilog="Example: hyperfactor explore --store hyperfactor-store")
@@ -976,7 +982,7 @@ def runs_remove(
     from hyperfactor.store.store import Store
 
     opened = Store(store)
-    for run in [opened.resolve(prefix) for prefix in runs]:
+    for run in dict.fromkeys([opened.resolve(prefix) for prefix in runs]):
         opened.remove(run)
         print(f"removed {run}")
 

@@ -45,7 +45,7 @@ def diagram(title: str, kinds: Sequence[tuple[str, Iterable[tuple[float, float]]
         Names, with bars (birth, death). Bars that never die are drawn at the upper edge.
     """
     shown = [(name, sorted(bars, key=lambda bar: bar[0] - bar[1])[:WIDEST]) for name, bars in kinds]
-    most = max((death for _, bars in shown for _, death in bars if math.isfinite(death)), default=0) or 1
+    most = max((end for _, bars in shown for bar in bars for end in bar if math.isfinite(end)), default=0) or 1
     parts = [_line(40, 190, 220, 10, "3"), _line(40, 190, 220, 190), _line(40, 190, 40, 10)]
     for k, (name, bars) in enumerate(shown):
         parts += [_mark(40 + 180 * birth / most, 190 - 180 * min(death / most, 1), k) for birth, death in bars]

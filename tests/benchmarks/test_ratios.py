@@ -102,6 +102,13 @@ def test_the_quick_run_of_the_cheapest_pair_writes_both_files_and_is_resumed(tmp
     done = run("percolation: 64", "--quick", "--resume", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert json.loads(file.read_text())["rows"][0]["ratios"] == [pytest.approx(1234)]
+    found["rows"].append(about | {"name": "another pair"})
+    file.write_text(json.dumps(found))
+    assert run("percolation: 64", "--quick", "--resume", "--out", str(tmp_path)).returncode == 0
+    assert [row["name"] for row in json.loads(file.read_text())["rows"]] == [about["name"], "another pair"]
+    done = run("percolation", "--resume", "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert "of a quick run, needs one of the same kind" in done.stderr
 
 
 def test_only_what_was_measured_on_a_machine_like_this_one_is_resumed():

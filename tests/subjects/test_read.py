@@ -24,6 +24,17 @@ def test_true_pictures_are_read():
     assert found(np.random.default_rng(0).random((20, 1, 8, 8))).fit.max() < 0.9
 
 
+def test_the_pictures_of_all_labels_are_read_right():
+    """Bumps a pixel apart are less alike than what counts as valid, so the held-out ones must be known in the end."""
+    family = Bump(size=8, boundary="periodic")
+    points = family.space().lattice()
+    found = fitted(family.render(points), points, family.space())
+    assert found.error_rates["valid"] > 0.9
+    reading = found(family.render(points))
+    assert reading.fit.min() == pytest.approx(1)
+    assert found(family.render(points)[:0]).values.shape == (0, 2)
+
+
 def test_labels_without_a_relation_to_the_pictures_are_read_wrong():
     shuffled = np.random.default_rng(0).permutation(POINTS)
     rates = fitted(FAMILY.render(POINTS), shuffled, FAMILY.space()).error_rates

@@ -7,9 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from hyperfactor import ArraySubject, RequestError, TorchSubject, study
+from hyperfactor import ArraySubject, RequestError, RunSpec, TorchSubject, study
+from hyperfactor.factors import Factor, FactorSpace
 from hyperfactor.images.gaussian import Bump
 from hyperfactor.measures.geometry import additivity, clifford_torus
+from hyperfactor.measures.representation import Axis, Representation
+from hyperfactor.subjects.layout import laid_out, tuning_width
+from hyperfactor.subjects.sampled import Sampled
 
 SMALL = {"landmarks": 20, "max_dim": 1}
 SIDE = 8
@@ -59,6 +63,72 @@ def test_a_module_that_draws_the_truth_is_right_everywhere():
     assert "no call" in found.missing["unused"]
     assert found.to_json()["layers"]["codes"]["sizes"] == [8, 8]
     assert {"drawings", "codes", "picture", "unused"} == set(found.table()["of"])
+
+
+class Noise(nn.Module):
+    """Noise of the module's own."""
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        return codes + 0.1 * torch.randn_like(codes)
+
+
+class Noisy(Drawer):
+    def __init__(self, _times: float = 1.0):
+        super().__init__(1.0)
+        self.noise = Noise()
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        return self.picture(self.noise(self.codes(points)))
+
+
+def test_the_seed_is_that_of_the_layers_too():
+    noisy = TorchSubject(Noisy(), FAMILY.space(), lambda module, points: module(torch.from_numpy(points)))
+    once, again, other = (
+        study(noisy, layers="noise", seed=seed, **SMALL).layers["noise"].participation_ratio for seed in (1, 1, 2)
+    )
+    assert once == again
+    assert once != other
+
+
+def test_a_model_whose_layers_take_no_seed_is_studied():
+    class Plain:
+        def __init__(self):
+            self.space, self._inner = FAMILY.space(), subject()
+            for name in ("sample", "axes", "assess", "reading_errors", "default_layers"):
+                setattr(self, name, getattr(self._inner, name))
+
+        def activations(self, layers, timestep=0, factors=None, step=None):
+            return self._inner.activations(layers, timestep, factors, step)
+
+    assert study(Plain(), layers="codes", seed=3, **SMALL).layers["codes"].comparison.nearest == "Clifford torus"
+
+
+@pytest.mark.parametrize(("wrong", "words"), [
+    ({"seed": -1}, "seed: got -1"),
+    ({"landmarks": 0}, "landmarks: got 0, needs an integer of at least 2"),
+    ({"max_dim": -1}, "max_dim: got -1, needs an integer of at least 0"),
+])  # fmt: skip
+def test_wrong_settings_are_no_missing_measures(wrong: dict, words: str):
+    with pytest.raises(RequestError, match=words):
+        study(clifford_torus(4), **SMALL | wrong)
+
+
+def test_a_run_is_compared_with_curves_of_its_bumps_width():
+    class Run:
+        spec = RunSpec.parse({"data": {"picture": {"size": 16, "sigma": 2.0, "boundary": "periodic"}}})
+
+    lattice = FactorSpace((Factor("x", 0, 16), Factor("y", 0, 16))).lattice(0.5)
+    assert tuning_width(Run(), lattice) == 4
+    assert tuning_width(subject(), lattice) == 1
+    assert tuning_width(Run(), lattice[:1]) == 1
+
+
+def test_the_ends_of_a_period_are_one_value():
+    values = np.random.default_rng(0).normal(size=(18, 4))
+    table = np.stack([np.tile(np.arange(9.0), 2), np.repeat([0.0, 1.0], 9)], axis=1)
+    found = Sampled.of(values, table, [Axis("x", "periodic", None, 8.0), Axis("y", "open")])
+    assert found.sizes == (8, 2)
+    assert sorted(found.counts.tolist()) == [1] * 14 + [2] * 2
 
 
 def test_a_module_that_ignores_a_factor_is_wrong_in_it():
@@ -155,3 +225,9 @@ def test_least_squares_of_all_conditions_is_the_analysis_of_variance():
 def test_what_is_refused(given: dict, words: str):
     with pytest.raises(RequestError, match=words):
         study(**given)
+
+
+def test_readings_of_a_lattice_count_as_rows_of_a_condition():
+    noise = 0.01 * np.random.default_rng(0).normal(size=(3, 6, 6, 4))
+    found = laid_out(Representation.of(list(clifford_torus(6) + noise)), **SMALL)
+    assert found.to_json()["rows_of_a_condition"] == [3, 3]

@@ -193,7 +193,7 @@ def _measured(found: "Shape", job: Job) -> "Layout":
     from hyperfactor.subjects.layout import laid_out
 
     job.reach(0.1)
-    return laid_out(found.given, landmarks=min(LANDMARKS, len(found.vectors)))
+    return laid_out(found.given, landmarks=min(LANDMARKS, len(found.vectors)), width=found.width)
 
 
 def _figures(found: "Shape", at: np.ndarray, colour: str, names: tuple[str, str, str]) -> tuple[go.Figure, go.Figure]:

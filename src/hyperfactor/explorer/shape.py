@@ -15,6 +15,7 @@ from hyperfactor.factors.space import Factor, FactorSpace
 from hyperfactor.measures.embedding import pca, umap
 from hyperfactor.measures.representation import Representation
 from hyperfactor.subjects.array import ArraySubject
+from hyperfactor.subjects.layout import tuning_width
 from hyperfactor.subjects.sampled import Sampled
 
 VALUES = 16  # of a factor, at most; of one that wraps round more, if no stride that fits leaves half as many
@@ -34,11 +35,14 @@ class Shape:
         Their values.
     given : Representation or Sampled
         The representation, on a lattice if it is one.
+    width : float
+        Width of tuning curves, in steps between the points (see `subjects.layout.tuning_width`).
     """
 
     factors: tuple[Factor, ...]
     points: np.ndarray
     given: Representation | Sampled
+    width: float = 1.0
 
     @property
     def vectors(self) -> Float[np.ndarray, "n d"]:
@@ -167,7 +171,7 @@ def shape(
     values = np.concatenate(found).reshape(*(len(axes[k]) for k in varied), -1)
     space = FactorSpace(tuple(kinds[k] for k in varied))
     given = Representation.of(values, space, lattice=[axes[k] for k in varied], name=layer)
-    return Shape(factors, points[:, varied], given)
+    return Shape(factors, points[:, varied], given, tuning_width(subject, points))
 
 
 def _of_array(subject: ArraySubject) -> Shape:

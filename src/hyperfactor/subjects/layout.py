@@ -17,7 +17,9 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
+from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
+from hyperfactor.images.gaussian import Gaussian
 from hyperfactor.measures import geometry
 from hyperfactor.measures.additivity import LeastSquares, least_squares_additivity
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
@@ -243,8 +245,14 @@ def laid_out(
         Width of the tuning curves of the ideal shapes, in lattice steps.
     seed : int
         Seed of the landmarks, of the bootstrap, and of the curves and steps that stand for all.
+
+    Raises
+    ------
+    RequestError
+        For a number of landmarks below 2, a dimension below 0, or a seed out of range.
     """
-    missing: dict[str, str] = {}
+    landmarks, max_dim = arrays.whole(landmarks, "landmarks", 2), arrays.whole(max_dim, "max_dim", 0)
+    seed, missing = rng.check_seed(seed), {}
     lattice = attempt(missing, COSINES, given.complete) if isinstance(given, Sampled) else given
     if lattice is None:
         missing[COMPARISON] = missing[COSINES]
@@ -258,7 +266,8 @@ def laid_out(
         if lattice is None and isinstance(given, Sampled)
         else along("additivity", geometry.additivity)
     )
-    rows = (int(given.counts.min()), int(given.counts.max())) if isinstance(given, Sampled) else (1, 1)
+    counts = given.counts if isinstance(given, Sampled) else [len(given.readings)]
+    rows = (int(min(counts)), int(max(counts)))
     return Layout(
         given.names, (*given.sizes, points.shape[1]), len(points), rows, additive,
         along(COSINES, lambda R: geometry.displacement_cosines(R, seed=seed)),
@@ -270,6 +279,25 @@ def laid_out(
         attempt(missing, "topology", lambda: over_fields(points, max_dim=max_dim, landmarks=landmarks, seed=seed)),
         missing,
     )  # fmt: skip
+
+
+def tuning_width(subject: Any, points: Float[np.ndarray, "n k"]) -> float:
+    """Return the width of a run's bumps in steps between points, along the first factor that varies.
+
+    It is 1 for points that are all equal, for other subjects, and for families that have no such width.
+
+    Parameters
+    ----------
+    subject : Run, or any other
+        The subject.
+    points : (n, k)
+        The points at which it is read.
+    """
+    picture = getattr(getattr(getattr(subject, "spec", None), "data", None), "picture", None)
+    varied = [k for k in range(points.shape[1]) if np.ptp(points[:, k])]
+    if not (isinstance(picture, Gaussian) and varied):
+        return 1.0
+    return float(picture.widths[varied[0]] / np.diff(np.unique(points[:, varied[0]]))[0])
 
 
 def attempt(missing: dict[str, str], measure: str, take: Callable[[], Found]) -> Found | None:

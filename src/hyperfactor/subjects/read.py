@@ -59,6 +59,8 @@ class Fitted:
         images = np.asarray(images, dtype=np.float64)
         if images.shape[1:] != self.images.shape[1:]:
             raise RequestError(f"read: got pictures of shape {images.shape[1:]}, needs {self.images.shape[1:]}")
+        if not len(images):
+            return Reading(np.zeros((0, len(self.space.factors))), np.zeros(0))
         codes = self.regression.predict(images.reshape(len(images), -1)).reshape(len(images), -1)
         values = _decoded(codes, self.space)
         _, rows = self.nearest.query(_coded(values, self.space))
@@ -71,7 +73,8 @@ def fitted(
     """Learn to read factor values from labelled pictures.
 
     A fifth of the pictures is held out. Cross-validation on the others chooses between ridge regression and regressions
-    on the nearest 1, 2 and 4 pictures, by least squared error. Periodic factors are learnt as points of a circle,
+    on the nearest 1, 2 and 4 pictures, by least squared error. The held-out pictures give the shares of wrong readings;
+    then the regression is fitted to all pictures. Periodic factors are learnt as points of a circle,
     categories as one-hot codes.
 
     Parameters
@@ -107,7 +110,9 @@ def fitted(
     judged = measure_by_reading(found(images[out]), factors[out], space)
     rates = {name: float(1 - judged.correct[:, k].mean()) for k, name in enumerate(space.names)}
     rates |= {"all": float(1 - judged.all.mean()), "valid": float(1 - judged.valid.mean())}
-    return Fitted(method, rates, len(out), space, regression, images[rest], factors[rest], nearest)
+    every = _coded(factors, space)
+    regression.fit(images.reshape(len(images), -1), every)
+    return Fitted(method, rates, len(out), space, regression, images, factors, KDTree(every))
 
 
 def _chosen(flat: Float[np.ndarray, "n p"], codes: Float[np.ndarray, "n d"]) -> tuple[str, Any]:

@@ -161,6 +161,10 @@ def _coded(
     """Number the different values, and return the numbers and the values; values within `rounding` are the same."""
     if axis.kind == "periodic" and ends is not None:
         values = np.where(values >= ends[1] - rounding, ends[0], values)
+    elif axis.kind == "periodic" and axis.period:
+        low = values.min()
+        folded = (values - low) % axis.period
+        values = low + np.where(folded >= axis.period - rounding, 0.0, folded)
     order = np.argsort(values, kind="stable")
     begins = np.diff(values[order], prepend=-np.inf) > rounding
     codes = np.empty(len(values), dtype=np.intp)

@@ -6,19 +6,21 @@ Every measure that the subject allows is taken. A measure that it does not allow
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float
 
+from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.measures.accuracy import Accuracy
 from hyperfactor.measures.representation import Representation
 from hyperfactor.subjects.array import LAYER, ArraySubject
 from hyperfactor.subjects.base import Model, checked_points
-from hyperfactor.subjects.layout import Layout, Row, attempt, laid_out
+from hyperfactor.subjects.layout import Layout, Row, attempt, laid_out, tuning_width
 from hyperfactor.subjects.sampled import Sampled
 
 
@@ -157,7 +159,7 @@ def study(
         For a model, the points to draw at, (n, k), or the lattice steps of factors by name. Default: the whole lattice.
         For an array, the factors that `ArraySubject` takes: axes of a lattice, or a table of factor values.
     seed : int
-        Seed of everything that is drawn.
+        Seed of everything that is drawn; of the layers' noise if `activations` of the model takes a seed.
     landmarks : int
         Number of points for persistent homology.
     max_dim : int
@@ -172,16 +174,18 @@ def study(
     began, missing = time.perf_counter(), {}
     drawings = None
 
-    def look(given: Representation | Sampled) -> Layout:
-        return laid_out(given, seed=seed, landmarks=landmarks, max_dim=max_dim)
+    def look(given: Representation | Sampled, width: float = 1.0) -> Layout:
+        return laid_out(given, seed=seed, landmarks=landmarks, max_dim=max_dim, width=width)
 
+    seed = rng.check_seed(seed)
     if isinstance(subject, Model):
         points = _points(subject, factors)
         assessed = attempt(missing, "drawings", lambda: subject.assess(subject.sample(points, seed), points))
         if assessed:
             drawings = Drawings.of(assessed, subject.space.names, subject.reading_errors())
-        given = _representations(subject, layers, points, missing)
-        found = {name: got for name, of in given.items() if (got := attempt(missing, name, lambda of=of: look(of)))}
+        given, width = _representations(subject, layers, points, seed, missing), tuning_width(subject, points)
+        looked = {name: attempt(missing, name, lambda of=of: look(of, width)) for name, of in given.items()}
+        found = {name: got for name, got in looked.items() if got}
     else:
         subject = _array(subject, layers, factors)
         found = {LAYER: look(subject.given)}
@@ -214,9 +218,14 @@ def _points(subject: Model, factors: Any) -> Float[np.ndarray, "n k"]:
 
 
 def _representations(
-    subject: Model, layers: str | Sequence[str] | None, points: Float[np.ndarray, "n k"], missing: dict[str, str]
+    subject: Model,
+    layers: str | Sequence[str] | None,
+    points: Float[np.ndarray, "n k"],
+    seed: int,
+    missing: dict[str, str],
 ) -> dict[str, Sampled]:
     """Return the output of each layer at the points; if no layers were asked for, of those that can be recorded."""
+    seeded = {"seed": seed} if "seed" in signature(subject.activations).parameters else {}
     if layers is None:
         names = [name for name in subject.default_layers() if _can_be_seen(subject, name, points[:1], missing)]
     else:
@@ -227,7 +236,7 @@ def _representations(
     if not varied:
         raise RequestError(f"factors: got {len(points)} points that are all equal, needs some that differ")
     space = FactorSpace(tuple(subject.space.factors[k] for k in varied))
-    put_out = subject.activations(names, factors=points)
+    put_out = subject.activations(names, factors=points, **seeded)
     found = {
         name: attempt(missing, name, lambda of=of: Sampled.of(of, points[:, varied], space))
         for name, of in put_out.items()
