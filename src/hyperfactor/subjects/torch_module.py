@@ -76,7 +76,8 @@ class TorchSubject:
         factors : (n, k)
             Requested values, in the factors' units.
         seed : int
-            Seed of the numbers that the module draws from torch's global generator on the CPU.
+            Seed of the numbers that the module draws from torch's global generator on the CPU. If the module is on
+            another device, nothing is seeded.
 
         Raises
         ------
