@@ -253,7 +253,7 @@ def test_runs_are_filtered_and_compared(visit: Open, shown: Path):
     assert page.url.endswith("/")  # showing the page does not change its address, which would show it twice
     page.get_by_label("Condition").fill("seed = 1")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('main').innerText.includes('1 runs')")
+    page.wait_for_function("document.querySelector('#runs caption')?.innerText === '1 run'")
     page.wait_for_url(re.compile("where=seed"))
     page = visit("/?sort=-seed")
     boxes = page.locator("#runs input[type=checkbox]")
