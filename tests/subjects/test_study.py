@@ -231,3 +231,11 @@ def test_readings_of_a_lattice_count_as_rows_of_a_condition():
     noise = 0.01 * np.random.default_rng(0).normal(size=(3, 6, 6, 4))
     found = laid_out(Representation.of(list(clifford_torus(6) + noise)), **SMALL)
     assert found.to_json()["rows_of_a_condition"] == [3, 3]
+
+
+def test_a_table_may_be_a_list_of_rows_or_a_tensor():
+    values = np.random.default_rng(0).normal(size=(16, 5))
+    table = np.stack([np.repeat(np.arange(4.0), 4), np.tile(np.arange(4.0), 4)], axis=1)
+    expected = study(values, factors=table, **SMALL).to_json() | {"seconds": 0}
+    for given in (table.tolist(), list(table), torch.from_numpy(table)):
+        assert study(values, factors=given, **SMALL).to_json() | {"seconds": 0} == expected

@@ -166,9 +166,11 @@ class Folder(Files):
     def children(self, name: str = "") -> list[str]:
         try:
             return sorted(os.listdir(self._path / name))
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return []
         except OSError as error:
+            if name and isinstance(error, NotADirectoryError):
+                return []
             raise refused(self.path(name), error, "a folder that can be read", StoreError) from None
 
     def sizes(self, name: str) -> dict[str, int]:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
+from hyperfactor import arrays
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import Factor, FactorSpace
 from hyperfactor.measures.representation import Axis, Factors, Representation
@@ -38,6 +39,9 @@ class ArraySubject:
 
     def __init__(self, values: Any, factors: Any = None, axes: Factors | None = None):
         self.given: Representation | Sampled
+        rows = isinstance(factors, list | tuple) and any(isinstance(row, list | tuple | np.ndarray) for row in factors)
+        if rows or hasattr(factors, "detach"):  # a tensor of torch
+            factors = arrays.numbers(factors, "factors")
         if not _is_table(factors):
             if axes is not None:
                 raise RequestError(
