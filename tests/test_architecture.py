@@ -190,7 +190,7 @@ def mentions(path: Path, wanted: str) -> list[str]:
             ),
         ),
         (".*UNet.*", ("networks/", "generators/")),
-        ("Bump|Sos|Gaussian|Shapes", ("images/", "factors/__init__.py", "experiments/", "percolation/", "cli.py")),
+        ("Bump|Sos|Gaussian|Shapes", ("images/", "factors/__init__.py", "experiments/", "percolation/")),
     ],
     ids=["x and y", "UNet", "families"],
 )

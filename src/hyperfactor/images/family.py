@@ -56,6 +56,11 @@ class Family(Open):
         """The factors."""
         raise NotImplementedError
 
+    @property
+    def widths(self) -> tuple[float, ...] | None:
+        """Width of what is drawn along each factor, in the factor's unit; None, the default, if it has none."""
+        return None
+
     def check(self, points: Float[np.ndarray, "n k"]) -> None:
         """Raise `RequestError` if there is no picture at a point of the space. A family of a closed form has all."""
 

@@ -19,7 +19,6 @@ from jaxtyping import Float
 
 from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
-from hyperfactor.images.gaussian import Gaussian
 from hyperfactor.measures import geometry
 from hyperfactor.measures.additivity import LeastSquares, least_squares_additivity
 from hyperfactor.measures.dimension import levina_bickel, participation_ratio, spectrum
@@ -282,7 +281,7 @@ def laid_out(
 
 
 def tuning_width(subject: Any, points: Float[np.ndarray, "n k"]) -> float:
-    """Return the width of a run's bumps in steps between points, along the first factor that varies.
+    """Return the width of a run's pictures (`Family.widths`) in steps between points, along the first that varies.
 
     It is 1 for points that are all equal, for other subjects, and for families that have no such width.
 
@@ -295,9 +294,10 @@ def tuning_width(subject: Any, points: Float[np.ndarray, "n k"]) -> float:
     """
     picture = getattr(getattr(getattr(subject, "spec", None), "data", None), "picture", None)
     varied = [k for k in range(points.shape[1]) if np.ptp(points[:, k])]
-    if not (isinstance(picture, Gaussian) and varied):
+    widths = getattr(picture, "widths", None)
+    if widths is None or not varied:
         return 1.0
-    return float(picture.widths[varied[0]] / np.diff(np.unique(points[:, varied[0]]))[0])
+    return float(widths[varied[0]] / np.diff(np.unique(points[:, varied[0]]))[0])
 
 
 def attempt(missing: dict[str, str], measure: str, take: Callable[[], Found]) -> Found | None:
