@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import earlier
 from benchmarks.machine import alike
 from benchmarks.ratios import Accepted, AtLeast, MissingError, Pair, Row, accept, load, markdown, measure, worse
 
@@ -98,17 +99,16 @@ def test_the_quick_run_of_the_cheapest_pair_writes_both_files_and_is_resumed(tmp
     assert found["machine"]["matrix product, GFLOP/s of one thread"] > 0
     assert (tmp_path / "bench.md").read_text().startswith("| pair |")
     about["ours"] = [about["other"][0] / 1234]
+    found["rows"].append(about | {"name": "another pair"})
     file.write_text(json.dumps(found))
     done = run("percolation: 64", "--quick", "--resume", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert json.loads(file.read_text())["rows"][0]["ratios"] == [pytest.approx(1234)]
-    found["rows"].append(about | {"name": "another pair"})
-    file.write_text(json.dumps(found))
-    assert run("percolation: 64", "--quick", "--resume", "--out", str(tmp_path)).returncode == 0
-    assert [row["name"] for row in json.loads(file.read_text())["rows"]] == [about["name"], "another pair"]
-    done = run("percolation", "--resume", "--out", str(tmp_path))
-    assert done.returncode == 1
-    assert "of a quick run, needs one of the same kind" in done.stderr
+    rows = json.loads(file.read_text())["rows"]
+    assert rows[0]["ratios"] == [pytest.approx(1234)]
+    assert [row["name"] for row in rows] == [about["name"], "another pair"]
+    assert set(earlier(file, found["machine"], quick=True)) == {about["name"], "another pair"}
+    with pytest.raises(SystemExit, match="of a quick run, needs one of the same kind"):
+        earlier(file, found["machine"], quick=False)
 
 
 def test_only_what_was_measured_on_a_machine_like_this_one_is_resumed():
