@@ -62,10 +62,9 @@ def unit_steps(R: Normalised, wraps: Sequence[bool], lag: int, name: str = "R") 
         length = np.sqrt(squared_lengths(step).clip(min=0))
         none = length <= R.least
         if none.all():
-            beyond = " beyond their noise" if len(step) > 1 else ""
-            raise RequestError(
-                f"{name}, factor {axis}: got points that do not depend on it{beyond}, needs some that do"
-            )
+            alone = "points that do not depend on it, needs some that do"
+            noisy = "steps that are no longer than their noise, needs longer ones, or more readings"
+            raise RequestError(f"{name}, factor {axis}: got {noisy if len(step) > 1 else alone}")
         step /= np.where(none, np.nan, length)[..., None]
         steps.append(step)
     return steps
