@@ -251,9 +251,7 @@ def test_readings_of_noise_alone_are_said_to_have_nothing_in_common():
             RequestError, match="got readings that have no variance in common, needs more of them or less"
         ):
             measure([noise[0], -noise[0] + 0.1 * noise[1]])
-    with pytest.raises(
-        RequestError, match="got steps that are no longer than their noise, needs longer ones"
-    ):
+    with pytest.raises(RequestError, match="got steps that are no longer than their noise, needs longer ones"):
         displacement_cosines([noise[0], -noise[0] + 0.1 * noise[1]])
     with pytest.raises(RequestError, match="corrected: got true for several readings"):
         participation_ratio(list(noise), corrected=True)
