@@ -181,8 +181,7 @@ def _chosen(names: list[str] | None, preset: str, only: list[str] | None) -> "li
 
     if unknown := [name for name in names or () if name not in EXPERIMENTS]:
         raise RequestError(f"experiment: got {unknown[0]!r}, needs {named()}")
-    chosen = [EXPERIMENTS[name] for name in names or of_the_paper()]
-    return [one.only(preset, only) for one in chosen] if only else chosen
+    return [EXPERIMENTS[name].only(preset, only or ()) for name in names or of_the_paper()]
 
 
 def _analyse(agenda: "Agenda", files: "Files", progress: "Progress", forget: "Callable[[], None]") -> "list[Result]":

@@ -213,7 +213,8 @@ class Kernels(Generator):
     def __init__(self, layout: torch.memory_format):
         super().__init__()
         torch.manual_seed(0)
-        self.network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Tanh(), nn.Conv2d(5, 2, 2)).to(memory_format=layout)  # pyright: ignore
+        network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Tanh(), nn.Conv2d(5, 2, 2))
+        self.network = network.to(memory_format=layout)  # pyright: ignore
 
     def loss(self, images: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
         drawn = self.network(condition.reshape(-1, 3, 1, 1).expand(-1, 3, 4, 4))

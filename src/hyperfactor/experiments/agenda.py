@@ -40,7 +40,7 @@ def reproduce(
     workers : int, optional
         Number of worker processes (see `train_all`). Default: one a core.
     only : sequence of str
-        Texts of which one is in the names of the parts that are wanted (see `Experiment.only`). Default: all parts.
+        Only the parts whose names contain one of these texts (see `Experiment.only`). Default: all parts.
 
     Raises
     ------
@@ -53,8 +53,7 @@ def reproduce(
         raise RequestError(f"experiment: got {name!r}, needs {named()}")
     if seeds < 1:
         raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
-    experiment = EXPERIMENTS[name].only(preset, only) if only else EXPERIMENTS[name]
-    agenda = Agenda([experiment], preset, seeds)
+    agenda = Agenda([EXPERIMENTS[name].only(preset, only)], preset, seeds)
     _, failures = train_all(agenda.missing(), store, workers=workers, following=agenda.add)
     for error in failures.values():
         raise error

@@ -451,13 +451,16 @@ class Experiment:
         preset : str
             Name of the preset.
         texts : sequence of str
-            Texts. A part stays if one of them is in its name; its runs are those of the whole experiment.
+            A part stays if one of these is in its name. Its runs are those of the whole experiment. Without texts, all
+            parts stay.
 
         Raises
         ------
         RequestError
             If the analysis has no parts, or a text is in no name.
         """
+        if not texts:
+            return self
         if not isinstance(self.analyse, Parts):
             raise RequestError(f"only: got experiment {self.name}, needs one whose analysis has parts")
         parts = list(self._split({role: [spec] for role, spec in self.specs(preset, 0).items()}))
