@@ -335,6 +335,12 @@ def test_methods_state_the_numbers_of_the_specs_once(page: Path, results: list[R
             },
             "everything and [x in 0 to 0.5 without the rim of 0 to 9, 2 thick]",
         ),
+        (
+            {"kind": "interior", "bounds": {"x": [1, 5], "y": [2, 6]}, "width": 2},
+            "the interior of 1 to 5 in x and 2 to 6 in y, 2 wide",
+        ),
+        ({"kind": "at least", "count": 2, "bounds": [1, 5]}, "at least 2 of the factors in 1 to 5"),
+        ({"kind": "of a user", "values": [0, 2]}, "the region of a user (values 0, 2)"),
     ],
     ids=lambda value: value["kind"] if isinstance(value, dict) else "",
 )

@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
@@ -1009,6 +1010,7 @@ def _run(arguments: list[str]) -> int:
             command = typer.main.get_command(app)
             if "_HYPERFACTOR_COMPLETE" in os.environ:
                 command.main(arguments, "hyperfactor")  # prints completions and exits
+            _check_values(command, arguments)
             with command.make_context("hyperfactor", arguments) as context:
                 os.getcwd()  # if it was deleted, torch would end the process with a line about a library
                 command.invoke(context)
@@ -1034,6 +1036,22 @@ def _run(arguments: list[str]) -> int:
             raise
         _complain(f"{error.filename or 'current folder'}: {error.strerror or error}")
         return 2
+
+
+def _check_values(command: Any, arguments: list[str]) -> None:
+    """Refuse an option whose value was forgotten. The parser would take the next option for its value."""
+    options = [one for part in _commands(command) for one in part.params if one.param_type_name == "option"]
+    named = {name for one in options for name in (*one.opts, *one.secondary_opts) if name.startswith("--")}
+    valued = {name for one in options if not (one.is_flag or one.count) for name in one.opts}
+    for option, value in pairwise(arguments):
+        if option in valued and value in named:
+            raise RequestError(f"{option}: got the option {value}, needs a value")
+
+
+def _commands(command: Any) -> "Iterator[Any]":
+    yield command
+    for part in getattr(command, "commands", {}).values():
+        yield from _commands(part)
 
 
 class _TerminatedError(KeyboardInterrupt):

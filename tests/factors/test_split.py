@@ -143,6 +143,8 @@ def test_a_spec_takes_the_regions_of_a_split(kind):
         ({"kind": "orthotopic", "most": 0.5}, "most: got 0.5, needs an integer of at least 0"),
         ({"kind": "composition", "share": "half"}, "share: got 'half', needs a number between 0 and 1"),
         ({"kind": "composition", "factors": ["z"]}, "factor: got 'z', needs one of a, b"),
+        ({"kind": "composition", "most": 2}, "most: got 2 with the kind composition, needs the kind orthotopic"),
+        ({"kind": "random", "factors": ["a"]}, "factors: got .'a'. with the kind random, needs a kind that splits by"),
         ({"kind": "random", "share": 1e-6}, "share: got one that leaves 16 of 16 points to train on and 0 to test"),
     ],
 )

@@ -95,8 +95,8 @@ def splits(
     most : int
         Orthotopic only: the largest number of factors that are beyond their thresholds in a point to train on.
     factors : sequence of str, optional
-        Names of the factors that take part. Default: those that vary and suit the kind. The values of other factors do
-        not matter.
+        Names of the factors that take part; not for a random split. Default: those that vary and suit the kind. The
+        values of other factors do not matter.
     spacing : float or mapping
         Step of the lattice, in each factor's unit, as for `FactorSpace.axes`.
     fixed : mapping, optional
@@ -115,13 +115,17 @@ def splits(
     Raises
     ------
     RequestError
-        If the kind is unknown, a number is out of range, a factor does not suit the kind or does not vary enough, or no
-        point is left on one of the two sides.
+        If the kind is unknown, a number is out of range, an argument or a factor does not suit the kind, a factor does
+        not vary enough, or no point is left on one of the two sides.
     """
     if kind not in get_args(Kind):
         raise RequestError(f"kind: got {quoted(kind)}, needs one of {', '.join(get_args(Kind))}")
     if not 0 < real(share) < 1:
         raise RequestError(f"share: got {quoted(share)}, needs a number between 0 and 1")
+    if kind != "orthotopic" and most != 1:
+        raise RequestError(f"most: got {quoted(most)} with the kind {kind}, needs the kind orthotopic")
+    if kind == "random" and factors is not None:
+        raise RequestError(f"factors: got {quoted(factors)} with the kind random, needs a kind that splits by values")
     axes = dict(zip(space.names, space.axes(spacing, fixed), strict=True))
     part = {name: axes[name] for name in _taking_part(space, kind, axes, factors)}
     test = Random(share=share, seed=seed) if kind == "random" else _left_out(space, kind, part, share, most)

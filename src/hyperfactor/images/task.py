@@ -51,7 +51,8 @@ class DataSpec(Strict):
     test_spacing : float or mapping, optional
         Lattice step used for testing and for representations. Default: `spacing`.
     test_fixed : mapping
-        Further factors that do not vary in testing and in representations, with their values, by name.
+        Further factors that do not vary in testing and in representations, with their values, by name. A factor that
+        is in `fixed` too has this value there.
     test_points : int, optional
         Largest number of points that are tested in a region, drawn at random. Default: all.
     """

@@ -90,19 +90,23 @@ def said(value: Any) -> str:
         case float():
             return f"{value:g}"
         case list() | tuple():
-            return (
-                " to ".join(dict.fromkeys(map(said, value)))
-                if _is_range(value)
-                else ", ".join(map(said, value)) or "none"
-            )
+            return ", ".join(map(said, value)) or "none"
         case dict():
             return _kind(value) if "kind" in value else ", ".join(f"{said(v)} in {k}" for k, v in value.items())
         case _:
             return str(value)
 
 
-def _is_range(value: Sequence[Any]) -> bool:
-    return len(value) == 2 and all(isinstance(one, int | float) for one in value)
+def _range(ends: Sequence[float]) -> str:
+    """Write the two ends of a range."""
+    return " to ".join(dict.fromkeys(map(said, ends)))
+
+
+def _ranges(bounds: Sequence[float] | Mapping[str, Sequence[float]]) -> str:
+    """Write the bounds of a region: one range for all factors, or ranges by name."""
+    if isinstance(bounds, Mapping):
+        return " and ".join(f"{_range(ends)} in {name}" for name, ends in bounds.items())
+    return _range(bounds)
 
 
 def _kind(section: Mapping[str, Any], tag: str = "kind") -> str:
@@ -121,16 +125,18 @@ def region(section: Mapping[str, Any]) -> str:
         case {"kind": "everything"}:
             return "everything"
         case {"kind": "strip", "factor": factor, "low": low, "high": high}:
-            return f"{factor} in {said([low, high])}"
+            return f"{factor} in {_range([low, high])}"
         case {"kind": "rectangle" | "cross" as kind, "bounds": dict(bounds)}:
             between = " and " if kind == "rectangle" else " or "
-            return between.join(f"{name} in {said(ends)}" for name, ends in bounds.items())
+            return between.join(f"{name} in {_range(ends)}" for name, ends in bounds.items())
         case {"kind": "rectangle" | "cross" as kind, "bounds": ends}:
-            return f"{'every' if kind == 'rectangle' else 'any'} factor in {said(ends)}"
+            return f"{'every' if kind == 'rectangle' else 'any'} factor in {_range(ends)}"
+        case {"kind": "at least", "bounds": ends, "count": count}:
+            return f"at least {count} of the factors in {_ranges(ends)}"
         case {"kind": "interior" | "corner" as kind, "bounds": ends, "width": width}:
-            return f"the {kind} of {said(ends)}, {width:g} wide"
+            return f"the {kind} of {_ranges(ends)}, {width:g} wide"
         case {"kind": "rim", "bounds": ends, "width": width}:
-            return f"the rim of {said(ends)}, {width:g} thick"
+            return f"the rim of {_ranges(ends)}, {width:g} thick"
         case _:
             return f"the region {_kind(section)}"
 
