@@ -313,8 +313,8 @@ def _print_estimate(
     left = cost.seconds(missing, here, workers, searched, analyses)
     examining = cost.seconds((), here, workers, analyses=analyses)
     _say(
-        f"{duration(left)} with {workers} worker{'s' * (workers > 1)} on this machine's CPU, of which analyses take "
-        f"{duration(examining)}. Each worker trains on {slowest:,.0f} pictures/s"
+        f"{duration(left)} with {workers} worker{'s' * (workers > 1)} on this machine's CPU; analyses take "
+        f"{duration(examining)} of it. Each worker trains on {slowest:,.0f} pictures/s"
         f"{f' to {fastest:,.0f} pictures/s, by network' if len(set(here.values())) > 1 else ''}, measured now"
         f"{' with all of them at work' if workers > 1 else ''}."
     )
@@ -627,7 +627,7 @@ def study_(
         str,
         typer.Argument(
             metavar="MODEL.py:NAME|ARRAY.npy|RUN",
-            help="A Python file and the name in it of a subject, or of a function that returns one; an array; or a "
+            help="A Python file and the name of a subject in it, or of a function that returns one; an array; or a "
             "finished run.",
         ),
     ],

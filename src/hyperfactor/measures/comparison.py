@@ -254,8 +254,8 @@ class Paired:
     pairs : (n, 2)
         Numbers of the two members of each pair.
     members : tuple of tuple of int
-        What the first members and the second members are: the factors whose values tell them apart. The first are the
-        same as the second if there is one entry; a value then belongs to two different ones.
+        For the first and for the second members, the factors whose values identify a member. With one entry, both
+        members are of the same kind, and a value belongs to two different ones.
     """
 
     values: np.ndarray

@@ -9,8 +9,8 @@ gudhi computes the homology of *landmarks* in a child process with a limit on me
 landmarks: each is the farthest from those before it. Repeated points count once (see `normalised.distinct`), and the
 order of the points does not matter.
 
-A few points show few bars, and few bars do not tell noise from shape: a circle of 12 points is no clearer than 12
-random points may be. `Persistence.told` says for each dimension whether its Betti number is known.
+Few points give few bars, and few bars do not distinguish shape from noise: a circle of 12 points may be no clearer than
+12 random points. `Persistence.told` says for each dimension whether its Betti number is known.
 
 The result describes the points as they are, not a shape from which they were sampled: a lattice of 4 x 20 points of a
 Clifford torus is a cloud of four circles, far apart.

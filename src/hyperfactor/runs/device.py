@@ -60,7 +60,7 @@ def at_once(device: torch.device, pixels: int, kept: Callable[[], int]) -> int:
 
 
 def fitting(each: int, free: int) -> int:
-    """The largest power of 2, at most LARGEST, of pictures that take a share of the free memory; at least 1.
+    """The largest number of pictures that fit into a share of the free memory: a power of 2 from 1 to LARGEST.
 
     Parameters
     ----------
