@@ -2,7 +2,6 @@
 derived."""
 
 import json
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -223,6 +222,21 @@ def test_short_steps_that_noise_hides_have_no_length_and_long_ones_keep_theirs()
     assert np.mean(found[4:] == 0) > 0.6  # the others are by chance longer than their error
 
 
+@pytest.mark.parametrize("name", ["Clifford torus", "hyper-factorized torus"])
+def test_intervals_cover_the_noise_that_all_cosines_share(name):
+    """A bootstrap over pairs of steps alone has a third of the width, and contains the truth in a half of these."""
+    found = [compare(readings(SHAPES[name], 0.2, seed, dimensions=128), seed=seed) for seed in range(12)]
+    for kind in KINDS[1:]:
+        values, ends = [], []
+        for of_seed in found:
+            drawn = of_seed.resampled[f"{kind} parallelism"].mean(axis=1)
+            values.append(of_seed.statistics[f"{kind} parallelism"].mean())
+            ends.append(values[-1] + np.quantile(drawn, [0.025, 0.975]) - drawn.mean())
+        assert sum(low <= 1 <= high for low, high in ends) >= 10
+        needed = 2 * 1.96 * np.std(values, ddof=1)
+        assert 0.6 < np.mean(np.diff(ends)) / needed < 2
+
+
 # ---- what is taken ----
 
 
@@ -284,11 +298,12 @@ def test_the_noise_of_a_cloud_does_not_depend_on_the_order_of_its_points():
     assert noise_variance(vectors[:, generator.permutation(40)]) == pytest.approx(noise_variance(vectors), rel=1e-12)
 
 
+@pytest.mark.parametrize("m", [2, 3])
 @pytest.mark.parametrize("apart", [0, 1])
 @pytest.mark.parametrize("shape", [(7, 9), (3,), (2, 1), (40, 3)])
-def test_the_noise_is_that_of_all_pairs_of_places_that_share_none(shape: tuple[int, ...], apart: int):
+def test_the_noise_is_that_of_all_pairs_of_places_that_share_none(shape: tuple[int, ...], apart: int, m: int):
     """By loops over the formula's pairs, with a vector that is not there."""
-    m, d = 3, 5
+    d = 5
     vectors = np.random.default_rng(0).normal(size=(m, *shape, d)) + np.arange(d)
     if len(shape) == 2 and min(shape) > 2:
         vectors[:, 1, 2] = np.nan
@@ -300,8 +315,8 @@ def test_the_noise_is_that_of_all_pairs_of_places_that_share_none(shape: tuple[i
     paired = [(p, q) for p in places for q in places if not share(p, q)]
     paired = paired or [(p, q) for p in places for q in places if p != q]
     mean, with_vectors, with_noise, uneven = vectors.mean(axis=0), [], [], []
-    for a, b in combinations(range(m), 2):
-        noise = (vectors[a] - vectors[b]) / np.sqrt(2)
+    for reading in vectors:
+        noise = (reading - mean) * np.sqrt(m / (m - 1))
         with_vectors.append(np.mean([(noise[p] @ mean[q]) ** 2 for p, q in paired]))
         with_noise.append(np.mean([(noise[p] @ noise[q]) ** 2 for p, q in paired]))
         powers = np.array([noise[p] @ noise[p] for p in places])

@@ -10,7 +10,7 @@ import numpy as np
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.experiments.base import Analysis, Part, Parts, Runs
-from hyperfactor.experiments.claims import Estimate, combine
+from hyperfactor.experiments.claims import Estimate
 from hyperfactor.experiments.lattice import dimension_over_lines, every
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.generators.paths import SamplingSpec
@@ -103,11 +103,20 @@ class Geometry:
         return self.statistics.compared(against=ideal)
 
     def mean(self, name: str) -> Estimate:
-        """Return a statistic's mean, with its bootstrap interval over curves and steps."""
-        value = float(self.compared.statistics[name].mean())
-        drawn = self.compared.resampled[name].mean(axis=1)
+        """Return a statistic's mean, with its interval (see `geometry.compare`)."""
+        return self._sum({name: 1.0})
+
+    def _sum(self, weights: Mapping[str, float], constant: float = 0.0) -> Estimate:
+        """Return a weighted sum of the means of statistics, with its interval."""
+        found = self.compared
+        value = constant + sum(weight * float(found.statistics[name].mean()) for name, weight in weights.items())
+        drawn = np.sum([weight * found.resampled[name].mean(axis=1) for name, weight in weights.items()], axis=0)
         low, high = value + np.quantile(drawn, [0.025, 0.975]) - drawn.mean()
-        return Estimate(value, float(low), float(high), "bootstrap over curves and steps")
+        return Estimate(value, float(low), float(high), self._method)
+
+    @property
+    def _method(self) -> str:
+        return "bootstrap over curves and steps" if len(self.readings) == 1 else "jackknife over curves, or bootstrap"
 
     def margin(self, test: str) -> Estimate:
         """Return how much nearer x-on-x and y-on-y are to the paper's signature than to the Clifford torus.
@@ -117,19 +126,18 @@ class Geometry:
         """
         margins = [
             Estimate(*self.compared.margin(f"{kind} {test}", PAPER[test], ("Clifford torus", f"{kind} {test}")),
-                     "bootstrap over curves and steps")
+                     self._method)
             for kind in KINDS[1:]
         ]  # fmt: skip
-        return combine(margins, (0.5, 0.5))
+        return _average(margins)
 
     def signature(self) -> Estimate:
         """Return the mean over x-on-x and y-on-y of orthogonality / HALF and 1 - parallelism.
 
         It is 0 for a Clifford torus. It is 1 if x-on-x and y-on-y have the values of the 3D torus's x-on-y.
         """
-        parts = [self.mean(f"{kind} {test}") for test in TESTS for kind in KINDS[1:]]
-        found = combine(parts, (0.25 / HALF, 0.25 / HALF, -0.25, -0.25))
-        return replace(found, value=found.value + 0.5, low=found.low + 0.5, high=found.high + 0.5)
+        weights = {"orthogonality": 0.5 / HALF, "parallelism": -0.5}
+        return _average([self._sum({f"{kind} {test}": weights[test] for test in TESTS}, 0.5) for kind in KINDS[1:]])
 
     def dimension(self) -> Estimate:
         """Return the participation ratio, with its bootstrap interval over lattice lines."""
@@ -157,6 +165,12 @@ class Geometry:
         """Return what is claimed: the margin of each test, the dimension and the signature."""
         margins = {test: self.margin(test) for test in TESTS}
         return {**margins, "dimension": self.dimension(), "signature": self.signature()}
+
+
+def _average(parts: Sequence[Estimate]) -> Estimate:
+    """Average estimates from the same drawings. Their errors may be equal, so the widths of intervals are averaged."""
+    value, low, high = (float(np.mean([getattr(part, name) for part in parts])) for name in ("value", "low", "high"))
+    return Estimate(value, low, high, parts[0].method)
 
 
 def draw_readings(

@@ -25,6 +25,7 @@ from hyperfactor.measures.representation import Given, Lattice, Periodic, Repres
 from hyperfactor.measures.steps import matched, part, same_steps, some, unit_steps
 from hyperfactor.measures.subspaces import VARIANCE, Subspaces, overlaps, overlaps_of_pairs
 
+GROUPS = 8  # groups of curves of the jackknife
 CURVES = 256  # largest number of a factor's curves whose subspaces are compared
 LEVELS = (np.arange(200) + 0.5) / 200  # levels of the quantiles between which the bootstrap takes distances
 TIE = 9  # decimals of a distance: shapes whose distances differ by less are equally near
@@ -152,8 +153,10 @@ def compare(
 
     With several readings each statistic is corrected for noise. A cosine is then a mean: of two curves over their
     steps, of two steps over the curves, of two factors over the first one's lattice. The remaining noise of single
-    cosines therefore does not widen the distribution. The statistics of the references are the same means. Noise is
-    independent between lattice points, so a bootstrap over curves and steps is also one over drawings.
+    cosines therefore does not widen the distribution. The statistics of the references are the same means. All cosines
+    share the error of the estimated lengths and noise, which a bootstrap over their pairs does not see. So GROUPS
+    groups of each factor's curves are left out in turn, everything is estimated again, and the intervals are those of
+    this jackknife, or of the bootstrap where that is wider.
 
     A value belongs to a pair, of curves or of steps. A bootstrap sample draws both members of the pairs: where a curve
     is drawn a times and another b times, their value counts a b times. Drawing one member alone would make the
@@ -226,7 +229,10 @@ class Statistics:
         missing = tuple(name for name in self.paired if name not in measured)
         paired = {name: self.paired[name] for name in measured}
         ideal = {shape: {name: of_shape[name].values for name in measured} for shape, of_shape in every.items()}
-        return _compared(paired, ideal, missing, bootstrap, seed, self.noise, self.ceiling)
+        resampled = {name: of.resampled(bootstrap, seed) for name, of in paired.items()}
+        if given.several and len(given.axes) > 1:
+            resampled = _wider(resampled, _jackknifed(paired, given, seed, bootstrap))
+        return _compared(paired, ideal, missing, resampled, self.noise, self.ceiling)
 
 
 def statistics(R: Given, periodic: Periodic | None = None, seed: int = 0) -> Statistics:
@@ -321,7 +327,7 @@ def _checked(ideal: Lattice, name: str, sizes: tuple[int, ...]) -> Normalised:
 
 def _compared(
     paired: dict[str, Paired], ideal: dict[str, dict[str, np.ndarray]], missing: tuple[str, ...],
-    bootstrap: int, seed: int, noise: float | None, ceiling: dict[str, float],
+    resampled: dict[str, np.ndarray], noise: float | None, ceiling: dict[str, float],
 ) -> Comparison:  # fmt: skip
     """Compare statistics with those of the references, and measure how certain the nearest is."""
     found = {name: of.values for name, of in paired.items()}
@@ -331,7 +337,6 @@ def _compared(
     }
     total = {shape: float(np.mean(list(of_shape.values()))) for shape, of_shape in distances.items()}
     nearest = min(total, key=lambda shape: round(total[shape], TIE))
-    resampled = {name: of.resampled(bootstrap, seed) for name, of in paired.items()}
     drawn = np.mean(
         [
             [
@@ -352,10 +357,46 @@ def _compared(
     )  # fmt: skip
 
 
+def _jackknifed(
+    paired: Mapping[str, Paired], given: Representation, seed: int, samples: int
+) -> dict[str, Float[np.ndarray, "samples levels"]]:
+    """Return quantiles of each statistic at LEVELS, as they vary when the noise does.
+
+    Each of GROUPS groups of every factor's curves is left out in turn, and all is estimated from the other curves. The
+    quantiles are drawn from Student's distribution with the covariance of this delete-a-group jackknife. Statistics are
+    drawn together.
+    """
+    count = [math.prod(given.sizes) // n for n in given.sizes]
+    groups = min(GROUPS, *count)
+    whole = {name: _quantiles(of.values) for name, of in paired.items()}
+    moved = {name: np.zeros((groups, len(LEVELS))) for name in paired}
+    for g in range(groups):
+        kept = [np.flatnonzero(np.arange(n) % groups != g) for n in count]
+        try:
+            found = _of(given.normalised, given, seed, given.name, kept)
+        except RequestError:  # the other curves have no steps
+            continue
+        for name, quantiles in whole.items():
+            if found[name].values.size:
+                moved[name][g] = _quantiles(found[name].values) - quantiles
+    stream = rng.stream(seed, "geometry.jackknife")
+    scale = np.sqrt((groups - 1) / stream.chisquare(groups - 1, size=(samples, 1)))
+    weights = stream.normal(size=(samples, groups)) * scale * math.sqrt((groups - 1) / groups)
+    return {name: whole[name] + weights @ (moved[name] - moved[name].mean(axis=0)) for name in paired}
+
+
+def _wider(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return for each statistic those quantiles whose mean varies more."""
+    return {name: max(one[name], other[name], key=lambda rows: float(np.std(rows.mean(axis=1)))) for name in one}
+
+
 Parts = list[np.ndarray]  # one a factor
 
 
-def _parts(whole: Normalised, given: Representation, seed: int, name: str | None = None) -> tuple[Parts, Parts]:
+def _parts(
+    whole: Normalised, given: Representation, seed: int, name: str | None = None,
+    kept: Sequence[Int[np.ndarray, " c"]] | None = None,
+) -> tuple[Parts, Parts]:  # fmt: skip
     """Return the unit steps of each factor, and its curves.
 
     Parameters
@@ -368,14 +409,20 @@ def _parts(whole: Normalised, given: Representation, seed: int, name: str | None
         Seed of the choice of curves.
     name : str, optional
         What error messages call `whole`.
+    kept : sequence of (c,), optional
+        For each factor the curves that are used. Default: all.
     """
-    steps = unit_steps(whole, given.wraps, 1, name or given.name)
-    return steps, [_varied_curves(whole, k, seed) for k in range(len(given.names))]
+    steps = unit_steps(whole, given.wraps, 1, name or given.name, kept)
+    curves = [_varied_curves(whole, k, seed, None if kept is None else kept[k]) for k in range(len(given.names))]
+    return steps, curves
 
 
-def _of(whole: Normalised, given: Representation, seed: int, name: str | None = None) -> dict[str, Paired]:
+def _of(
+    whole: Normalised, given: Representation, seed: int, name: str | None = None,
+    kept: Sequence[Int[np.ndarray, " c"]] | None = None,
+) -> dict[str, Paired]:  # fmt: skip
     """Return `_paired` of R or of a reference. The parameters are those of `_parts`."""
-    return _paired(whole, *_parts(whole, given, seed, name), given, seed)
+    return _paired(whole, *_parts(whole, given, seed, name, kept), given, seed)
 
 
 def _paired(whole: Normalised, steps: Parts, curves: Parts, given: Representation, seed: int) -> dict[str, Paired]:
@@ -459,8 +506,10 @@ def _mean(cosines: Float[np.ndarray, "n *c"]) -> Float[np.ndarray, "*c"]:
     return np.where(counts, np.where(defined, cosines, 0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
-def _varied_curves(R: Normalised, factor: int, seed: int) -> Float[np.ndarray, "m c n d"]:
-    """Return the curves of a factor along which R varies, CURVES of them at most.
+def _varied_curves(
+    R: Normalised, factor: int, seed: int, kept: Int[np.ndarray, " c"] | None = None
+) -> Float[np.ndarray, "m c n d"]:
+    """Return the curves of a factor along which R varies, CURVES of them at most, and of these those that are `kept`.
 
     With several readings it varies if the variance of the signal is more than twice its standard error due to noise.
     """
@@ -471,7 +520,8 @@ def _varied_curves(R: Normalised, factor: int, seed: int) -> Float[np.ndarray, "
         centred = curves - curves.mean(axis=2, keepdims=True)
         error = math.sqrt(centred.shape[2] * noise_variance(centred))
         varied &= inner(centred, centred).sum(axis=1) > 2 * error
-    return curves[:, some(np.flatnonzero(varied), CURVES, rng.stream(seed, "geometry.curves", factor))]
+    chosen = some(np.flatnonzero(varied), CURVES, rng.stream(seed, "geometry.curves", factor))
+    return curves[:, chosen if kept is None else np.intersect1d(chosen, kept)]
 
 
 def _spread(drawn: Float[np.ndarray, "samples *n"]) -> Float[np.ndarray, "2 *n"]:

@@ -12,7 +12,7 @@ axis of an array is the reading; a single reading is taken as it is.
 """
 
 import math
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -53,10 +53,11 @@ def noise_variance(vectors: Float[np.ndarray, "m *n d"], apart: int = 0) -> floa
     """Return the variance of <u, u> due to noise, averaged over the vectors.
 
     With s the signal and Sigma the covariance of the noise it is 4 s' Sigma s / m + 2 tr Sigma^2 / (m (m - 1)). The
-    noise at a place is estimated by the difference of two readings, divided by the square root of 2. Its products with
-    the vectors, and with the noise, of other places estimate s' Sigma s and tr Sigma^2: their squares are averaged over
-    all pairs of readings and of places. If some places have more noise than others, the mean of tr Sigma^2 is larger by
-    E |e|^4 / ((E |e|^2)^2 (1 + 2 / D)), with D = (tr Sigma)^2 / tr Sigma^2. The result is 0 at least.
+    noise at a place is estimated by the difference of a reading from the mean of all, times the square root of
+    m / (m - 1). Its products with the vectors, and with the noise of the same reading, of other places estimate
+    s' Sigma s and tr Sigma^2: their squares are averaged over all readings and all pairs of places. If some places have
+    more noise than others, the mean of tr Sigma^2 is larger by E |e|^4 / ((E |e|^2)^2 (1 + 2 / D)), with
+    D = (tr Sigma)^2 / tr Sigma^2. The result is 0 at least.
 
     Parameters
     ----------
@@ -71,12 +72,12 @@ def noise_variance(vectors: Float[np.ndarray, "m *n d"], apart: int = 0) -> floa
     pairs = there.sum() ** 2 - sum(np.sum(there & _shifted(there, shift)) for shift in near)
     usable = np.where(there[..., None], vectors, 0)
     mean = usable.mean(axis=0)
+    second = _second(mean)
     with_vectors, with_noise, uneven = [], [], []
-    for a, b in combinations(range(m), 2):
-        noise = (usable[a] - usable[b]) / np.sqrt(2)
-        powers = np.sum(noise**2, axis=-1)[there]
-        square = _squared_products(noise, noise, near) / pairs
-        with_vectors.append(_squared_products(noise, mean, near) / pairs)
+    for noise in ((usable - mean) * math.sqrt(m / (m - 1)))[: m if m > 2 else 1]:  # of two readings it is the same
+        powers, of_noise = np.sum(noise**2, axis=-1)[there], _second(noise)
+        square = _squared_products(noise, noise, of_noise, of_noise, near) / pairs
+        with_vectors.append(_squared_products(noise, mean, of_noise, second, near) / pairs)
         with_noise.append(square)
         uneven.append(np.mean(powers**2) / (np.mean(powers) ** 2 + 2 * square) if square > 0 else 1.0)
     alike = (2 / (m * (m - 1)) - 4 / m**2) * np.mean(with_noise)
@@ -97,11 +98,33 @@ def _shifted(table: Shaped[np.ndarray, "*n"], shift: tuple[int, ...]) -> Shaped[
     return np.roll(table, shift, tuple(range(len(shift))))
 
 
-def _squared_products(A: Float[np.ndarray, "*n d"], B: Float[np.ndarray, "*n d"], near: list[tuple[int, ...]]) -> float:
-    """Return the sum of (a . b)^2 over the vectors a of A and b of B at places that are not near to each other."""
-    a, b = A.reshape(-1, A.shape[-1]), B.reshape(-1, B.shape[-1])
-    whole = np.sum((a.T @ a) * (b.T @ b)) if len(a) > a.shape[1] else np.sum((a @ b.T) ** 2)
-    return float(whole - sum(np.sum(np.sum(A * _shifted(B, shift), axis=-1) ** 2) for shift in near))
+def _second(vectors: Float[np.ndarray, "*n d"]) -> Float[np.ndarray, "i d"]:
+    """Return the vectors v one below the other or, if there are more of them than dimensions, the sum of v v'."""
+    v = vectors.reshape(-1, vectors.shape[-1])
+    return v.T @ v if len(v) > v.shape[1] else v
+
+
+def _squared_products(
+    A: Float[np.ndarray, "*n d"],
+    B: Float[np.ndarray, "*n d"],
+    of_A: Float[np.ndarray, "i d"],
+    of_B: Float[np.ndarray, "i d"],
+    near: list[tuple[int, ...]],
+) -> float:
+    """Return the sum of (a . b)^2 over the vectors a of A and b of B at places that are not near to each other.
+
+    Parameters
+    ----------
+    A, B : (n_1, ..., n_k, d)
+        Vectors at the places of a lattice.
+    of_A, of_B : (i, d)
+        What `_second` returns for them.
+    near : list of tuple of int
+        The shifts between near places.
+    """
+    many = A.size > A.shape[-1] ** 2
+    whole = np.sum(of_A * of_B) if many else np.sum((of_A @ of_B.T) ** 2)
+    return float(whole - sum(np.sum(np.einsum("...d,...d->...", A, _shifted(B, shift)) ** 2) for shift in near))
 
 
 def squared_lengths(vectors: Float[np.ndarray, "m k *n d"]) -> Float[np.ndarray, "k *n"]:

@@ -22,7 +22,9 @@ from hyperfactor.measures.readings import inner, squared_lengths
 PAIRS = 2**17  # largest number of pairs of steps, of each kind
 
 
-def unit_steps(R: Normalised, wraps: Sequence[bool], lag: int, name: str = "R") -> list[np.ndarray]:
+def unit_steps(
+    R: Normalised, wraps: Sequence[bool], lag: int, name: str = "R", kept: Sequence[np.ndarray] | None = None
+) -> list[np.ndarray]:
     """Return the steps of each factor as unit vectors.
 
     With several readings, a step is in units of the length of its signal.
@@ -37,11 +39,14 @@ def unit_steps(R: Normalised, wraps: Sequence[bool], lag: int, name: str = "R") 
         Lattice steps in a step of R.
     name : str
         What error messages call R.
+    kept : sequence of (c,) of int, optional
+        For each factor the curves whose steps are wanted, in the order of the other factors' values. Default: all.
 
     Returns
     -------
     list of (m, n, ..., d)
-        The steps of each factor, whose axis follows that of the readings. A step without length is NaN.
+        The steps of each factor, whose axis follows that of the readings. A step without length is NaN, and so is one
+        that is not wanted.
 
     Raises
     ------
@@ -59,7 +64,13 @@ def unit_steps(R: Normalised, wraps: Sequence[bool], lag: int, name: str = "R") 
         moved = np.moveaxis(R.values, axis + 1, 1)
         step = np.roll(moved, -lag, axis=1)[:, :count]
         step -= moved[:, :count]
-        length = np.sqrt(squared_lengths(step).clip(min=0))
+        if kept is None:
+            length = np.sqrt(squared_lengths(step).clip(min=0))
+        else:
+            of_curves = step.reshape(*step.shape[:2], -1, step.shape[-1])
+            length = np.zeros(of_curves.shape[1:3])
+            length[:, kept[axis]] = np.sqrt(squared_lengths(of_curves[:, :, kept[axis]]).clip(min=0))
+            length = length.reshape(step.shape[1:-1])
         none = length <= R.least
         if none.all():
             alone = "points that do not depend on it, needs some that do"
