@@ -11,6 +11,7 @@ import pytest
 from hyperfactor import Run
 from hyperfactor.experiments import hyperfactorization, signature
 from hyperfactor.experiments.base import Result
+from hyperfactor.experiments.signature import KINDS, TESTS
 from hyperfactor.figures import draw
 from hyperfactor.figures.hyperfactorization import LINES, PREDICTIONS
 from hyperfactor.generators.paths import SamplingSpec
@@ -192,11 +193,15 @@ def test_figures_show_what_was_measured():
     corrected = table.filter(pl.col("kind") == "corrected", pl.col("drawings") == 4)
     plain = table.filter(pl.col("kind") == "plain", pl.col("drawings") == 1)
     third = reading.panels(figures["3"])
-    (ceiling,) = [line for line in third[3].lines if len(reading.points(line)) == 2]
-    assert reading.points(ceiling)[0][0] == pytest.approx(corrected["ceiling parallelism"][0])
+    for axes, name in zip(third, (f"{kind} {test}" for kind in KINDS for test in TESTS), strict=False):
+        ceilings = [reading.points(line)[0][0] for line in axes.lines if len(reading.points(line)) == 2]
+        shared = name == "x-on-y parallelism"
+        assert ceilings == ([] if shared else [pytest.approx(corrected[f"ceiling {name}"][0])])
     assert f"noise is {corrected['noise'][0]:.3f} of the variance" in reading.note(figures["3"])
     eighth = reading.panels(figures["8"])
     dots = [point for line in eighth[4].lines if line.get_marker() == "o" for point in reading.points(line)]
+    (tick,) = [line for line in eighth[4].lines if line.get_marker() == "|"]
+    assert reading.points(tick) == [(pytest.approx(corrected["ceiling x-on-x parallelism"][0]), 0)]
     assert [x for x, _ in dots] == pytest.approx([plain["x-on-x parallelism"][0], corrected["x-on-x parallelism"][0]])
     for axes, kind in zip(reading.panels(figures["noise"]), ("plain", "corrected"), strict=False):
         course = axes.lines[0]

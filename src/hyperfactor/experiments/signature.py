@@ -155,7 +155,7 @@ class Geometry:
         return {
             "noise": np.nan if found.noise is None else found.noise,
             **means,
-            **{f"ceiling {test}": found.ceiling.get(f"x-on-x {test}", np.nan) for test in TESTS},
+            **{f"ceiling {name}": found.ceiling.get(name, np.nan) for name in names},
             "interaction": parts.interaction,
             "dimension": participation_ratio(self.representation),
             "signature": (of_test[0] / HALF + 1 - of_test[1]) / 2,
@@ -251,8 +251,11 @@ def as_row(role: str, drawn: Drawn, layer: str, kind: str, count: int, geometry:
     try:
         return about | geometry.row()
     except RequestError:
-        names = ("noise", *(f"{kind} {test}" for test in TESTS for kind in KINDS), *(f"ceiling {t}" for t in TESTS))
-        return about | dict.fromkeys((*names, "interaction", "dimension", "signature"), float("nan"))
+        names = [f"{kind} {test}" for test in TESTS for kind in KINDS]
+        ceilings = (f"ceiling {name}" for name in names)
+        return about | dict.fromkeys(
+            ("noise", *names, *ceilings, "interaction", "dimension", "signature"), float("nan")
+        )
 
 
 def one_by_one(

@@ -14,6 +14,7 @@ from hyperfactor.figures import style
 from hyperfactor.figures.style import PAGE
 
 SHAPES = {"3D torus": PURPLE, "Clifford torus": ORANGE}
+SHARED = "x-on-y parallelism"  # in one drawing both steps have the noise of their common point: no ceiling
 LEVELS = 201  # points of a curve
 READ = {"plain": (SKY, "one drawing a point"), "corrected": (BLUE, "without noise")}
 PREDICTIONS = {"sample": GREEN, "v": ORANGE, "epsilon": BLUE}
@@ -24,8 +25,8 @@ def figure_3(result: Result) -> Figure:
     """Figure 3 of the paper, with and without noise: how orthogonal (left) and how parallel (right) curves of the same
     factor and of different factors are, for the last recipe and the first seed. Each line is the share of pairs below a
     value, for an ideal 3D torus, an ideal Clifford torus, the model read from one drawing a point, and the model
-    corrected for noise. The dashed grey line is the noise ceiling: the value that one drawing a point shows for equal
-    curves and equal steps.
+    corrected for noise. The dashed grey line is the panel's noise ceiling: the value that one drawing a point shows for
+    equal curves and equal steps. Steps of x and y from one point share its noise, so (b) has none.
     """
     role = _recipes(result)[-1]
     size = int(result.arrays[f"{role}.size"])
@@ -45,8 +46,8 @@ def figure_3(result: Result) -> Figure:
             for name, (colour, label) in READ.items():
                 values = result.arrays.get(f"{role}.{name}.{kind} {test}", np.zeros(0))
                 _below(axes, values, colour, label, "-" if name == "corrected" else "--")
-            ceiling = corrected[f"ceiling {test}"]
-            if kind[0] == kind[-1] and ceiling is not None and np.isfinite(ceiling):
+            ceiling = corrected.get(f"ceiling {kind} {test}") if f"{kind} {test}" != SHARED else None
+            if ceiling is not None and np.isfinite(ceiling):
                 axes.axvline(ceiling, color=GREY, linewidth=0.7, linestyle=(0, (4, 2)))
             axes.set_title(kind)
             style.letter(axes, "abcdef"[2 * row + column])
@@ -60,8 +61,9 @@ def figure_3(result: Result) -> Figure:
 def figure_8(result: Result) -> Figure:
     """Figure 3's statistics for every recipe: their means at the end of training from one drawing a point (open) and
     without noise (filled), one mark for each seed. The vertical lines are the ideal 3D torus's x-on-y, which is the
-    paper's signature, and the Clifford torus of the recipe's size. Last column: effective dimension, with the 4 of a
-    flat torus.
+    paper's signature, and the Clifford torus of the recipe's size. A short grey line is the noise ceiling, the value
+    that one drawing a point shows for equal curves and equal steps, mean over seeds. Last column: effective dimension,
+    with the 4 of a flat torus.
     """
     table, recipes = _end(result), _recipes(result)
     n = style.spread(table["drawings"].to_list())
@@ -79,6 +81,7 @@ def figure_8(result: Result) -> Figure:
         else:
             axes.axvline(4, color=SHAPES["Clifford torus"], linewidth=0.8)
         for place, role in enumerate(recipes):
+            _ceiling(axes, _of(table.filter(pl.col("recipe") == role), "corrected"), name, place)
             for kind, (colour, _) in READ.items():
                 rows = _of(table.filter(pl.col("recipe") == role), kind)
                 axes.plot(
@@ -94,9 +97,18 @@ def figure_8(result: Result) -> Figure:
         *(Line2D([], [], color=colour, linewidth=1, label=shape) for shape, colour in SHAPES.items()),
         *(Line2D([], [], linestyle="", marker="o", markersize=3, color=colour, label=label,
                  markerfacecolor=colour if kind == "corrected" else "none") for kind, (colour, label) in READ.items()),
+        Line2D([], [], linestyle="", marker="|", color=GREY, label="noise ceiling"),
     ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    figure.legend(handles=handles, loc="outside upper center", ncols=5)
     return figure
+
+
+def _ceiling(axes: Axes, rows: pl.DataFrame, name: str, place: float) -> None:
+    """Mark the mean noise ceiling of a statistic, which the dimension does not have."""
+    has = (column := f"ceiling {name}") in rows.columns and name != SHARED
+    values = rows[column] if has else pl.Series(dtype=pl.Float64)
+    if len(known := values.fill_nan(None).drop_nulls().to_numpy()):
+        axes.plot([known.mean()], [place], "|", color=GREY, markersize=7, markeredgewidth=0.9)
 
 
 def figure_noise(result: Result) -> Figure:
