@@ -458,6 +458,14 @@ DrawingsOption = Annotated[
         "drawing."
     ),
 ]
+ReadingsOption = Annotated[
+    int,
+    typer.Option(
+        "--drawings",
+        help="Number of readings of each layer of a model, with seeds SEED, SEED + 1, ... With 2 or more, geometry and "
+        "participation ratio are corrected for noise.",
+    ),
+]
 KindsOption = Annotated[
     str | None,
     typer.Option(
@@ -643,6 +651,7 @@ def study_(
         list[str] | None, typer.Option(help="Layer of a model; give the option again for more layers.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
+    drawings: ReadingsOption = 1,
     landmarks: LandmarksOption = 300,
     max_dim: DimensionOption = 2,
     json_file: NumbersOption = None,
@@ -662,7 +671,8 @@ def study_(
     else:
         subject = _model_subject(what, store, _device(gpu))
         points = _points(factors or [], subject.space.names) if factors else None
-    found = study(subject, layers=layer or None, factors=points, seed=seed, landmarks=landmarks, max_dim=max_dim)
+    options: dict[str, Any] = {"seed": seed, "drawings": drawings, "landmarks": landmarks, "max_dim": max_dim}
+    found = study(subject, layers=layer or None, factors=points, **options)
     _print_table(found.printed(), found.subject)
     if json_file:
         write_whole(json_file, dump_json(found.to_json(), indent=1).encode())

@@ -90,6 +90,34 @@ def test_the_seed_is_that_of_the_layers_too():
     assert once != other
 
 
+class NoisyTorus(nn.Module):
+    """A Clifford torus with noise of a known share of the variance."""
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        codes = Codes()(points)
+        return torch.cat([codes, torch.zeros(len(codes), 60)], dim=1) + torch.randn(len(codes), 64) * (0.5 / 64) ** 0.5
+
+
+def test_several_drawings_correct_the_layers_for_noise():
+    """The torus has variance 2, and the noise 0.5: a share of 0.2."""
+
+    def call(module: nn.Module, points: np.ndarray) -> torch.Tensor:
+        module.get_submodule("codes")(torch.from_numpy(points).float())
+        return torch.zeros(len(points), *FAMILY.shape)
+
+    model = TorchSubject(nn.ModuleDict({"codes": NoisyTorus()}), FAMILY.space(), call)
+    plain, corrected = (study(model, layers="codes", drawings=k, **SMALL).layers["codes"] for k in (1, 8))
+    assert plain.noise is None
+    assert plain.rows == (1, 1)
+    assert corrected.rows == (8, 8)
+    assert corrected.noise == pytest.approx(0.2, abs=0.02)
+    assert plain.additivity.interaction > 0.1
+    assert corrected.additivity.interaction == pytest.approx(0, abs=0.01)
+    assert corrected.participation_ratio == pytest.approx(4, abs=0.1)
+    again = study(model, layers="codes", drawings=2, seed=1, **SMALL).layers["codes"]
+    assert again.additivity.interaction != corrected.additivity.interaction
+
+
 def test_a_model_whose_layers_take_no_seed_is_studied():
     class Plain:
         def __init__(self):
@@ -101,11 +129,15 @@ def test_a_model_whose_layers_take_no_seed_is_studied():
             return self._inner.activations(layers, timestep, factors, step)
 
     assert study(Plain(), layers="codes", seed=3, **SMALL).layers["codes"].comparison.nearest == "Clifford torus"
+    with pytest.raises(RequestError, match=r"drawings: got 2 of .*, needs a model whose layers take a seed"):
+        study(Plain(), layers="codes", drawings=2, **SMALL)
 
 
 @pytest.mark.parametrize(("wrong", "words"), [
     ({"seed": -1}, "seed: got -1"),
     ({"landmarks": 0}, "landmarks: got 0, needs an integer of at least 2"),
+    ({"drawings": 0}, "drawings: got 0, needs an integer of at least 1"),
+    ({"drawings": 2}, "drawings: got 2 for an array, needs 1"),
     ({"max_dim": -1}, "max_dim: got -1, needs an integer of at least 0"),
 ])  # fmt: skip
 def test_wrong_settings_are_no_missing_measures(wrong: dict, words: str):

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from hyperfactor import rng
+from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import FactorSpace
 from hyperfactor.measures.accuracy import Accuracy
@@ -141,6 +141,7 @@ def study(
     layers: str | Sequence[str] | None = None,
     factors: Any = None,
     seed: int = 0,
+    drawings: int = 1,
     landmarks: int = 300,
     max_dim: int = 2,
 ) -> Study:
@@ -160,6 +161,9 @@ def study(
         For an array, the factors that `ArraySubject` takes: axes of a lattice, or a table of factor values.
     seed : int
         Seed of everything that is drawn; of the layers' noise if `activations` of the model takes a seed.
+    drawings : int
+        Number of readings of each layer of a model, with seeds `seed`, `seed` + 1, ... With 2 or more, geometry and
+        participation ratio are corrected for noise (see `subjects.layout`).
     landmarks : int
         Number of points for persistent homology.
     max_dim : int
@@ -168,29 +172,31 @@ def study(
     Raises
     ------
     RequestError
-        For an object that is not a subject, points outside its space, layers that it does not have, and factors or
-        layers of an `ArraySubject`, which has its own.
+        For an object that is not a subject, points outside its space, layers that it does not have, factors or layers
+        of an `ArraySubject`, which has its own, and several drawings of a subject whose layers take no seed.
     """
     began, missing = time.perf_counter(), {}
-    drawings = None
+    judged = None
 
     def look(given: Representation | Sampled, width: float = 1.0) -> Layout:
         return laid_out(given, seed=seed, landmarks=landmarks, max_dim=max_dim, width=width)
 
-    seed = rng.check_seed(seed)
+    seeds = [rng.check_seed(seed) + k for k in range(arrays.whole(drawings, "drawings", 1))]
     if isinstance(subject, Model):
         points = _points(subject, factors)
         assessed = attempt(missing, "drawings", lambda: subject.assess(subject.sample(points, seed), points))
         if assessed:
-            drawings = Drawings.of(assessed, subject.space.names, subject.reading_errors())
-        given, width = _representations(subject, layers, points, seed, missing), tuning_width(subject, points)
+            judged = Drawings.of(assessed, subject.space.names, subject.reading_errors())
+        given, width = _representations(subject, layers, points, seeds, missing), tuning_width(subject, points)
         looked = {name: attempt(missing, name, lambda of=of: look(of, width)) for name, of in given.items()}
         found = {name: got for name, got in looked.items() if got}
     else:
+        if drawings > 1:
+            raise RequestError(f"drawings: got {drawings} for an array, needs 1: an array is what it is")
         subject = _array(subject, layers, factors)
         found = {LAYER: look(subject.given)}
     seconds = time.perf_counter() - began
-    return Study(repr(subject), subject.space.names, drawings, found, missing, seconds)
+    return Study(repr(subject), subject.space.names, judged, found, missing, seconds)
 
 
 def _array(given: Any, layers: Any, factors: Any) -> ArraySubject:
@@ -221,11 +227,18 @@ def _representations(
     subject: Model,
     layers: str | Sequence[str] | None,
     points: Float[np.ndarray, "n k"],
-    seed: int,
+    seeds: Sequence[int],
     missing: dict[str, str],
 ) -> dict[str, Sampled]:
-    """Return the output of each layer at the points; if no layers were asked for, of those that can be recorded."""
-    seeded = {"seed": seed} if "seed" in signature(subject.activations).parameters else {}
+    """Return the output of each layer at the points, one reading a seed.
+
+    If no layers were asked for, these are the layers that can be recorded.
+    """
+    seeded: list[dict[str, Any]] = [{"seed": seed} for seed in seeds]
+    if "seed" not in signature(subject.activations).parameters:
+        if len(seeds) > 1:
+            raise RequestError(f"drawings: got {len(seeds)} of {subject!r}, needs a model whose layers take a seed")
+        seeded = [{}]
     if layers is None:
         names = [name for name in subject.default_layers() if _can_be_seen(subject, name, points[:1], missing)]
     else:
@@ -236,11 +249,13 @@ def _representations(
     if not varied:
         raise RequestError(f"factors: got {len(points)} points that are all equal, needs some that differ")
     space = FactorSpace(tuple(subject.space.factors[k] for k in varied))
-    put_out = subject.activations(names, factors=points, **seeded)
-    found = {
-        name: attempt(missing, name, lambda of=of: Sampled.of(of, points[:, varied], space))
-        for name, of in put_out.items()
-    }
+    readings = [subject.activations(names, factors=points, **one) for one in seeded]
+    table = np.tile(points[:, varied], (len(readings), 1))
+
+    def sampled(name: str) -> Sampled:
+        return Sampled.of(np.concatenate([of[name] for of in readings]), table, space)
+
+    found = {name: attempt(missing, name, lambda name=name: sampled(name)) for name in readings[0]}
     return {name: of for name, of in found.items() if of is not None}
 
 
