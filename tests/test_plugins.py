@@ -54,6 +54,14 @@ def ring(tmp_path: Path) -> Path:
     return tmp_path / "my_ring.py"
 
 
+def test_a_file_that_imports_torch_first_is_loaded_from_its_own_folder(tmp_path: Path):
+    """torch.ops and torch.classes name their files without a folder, as if these were in the current one."""
+    (tmp_path / "mine.py").write_text("import torch\n")
+    program = "from hyperfactor import plugins; plugins.load('mine.py'); print(*(p.module for p in plugins.loaded()))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("mine\n", "")
+
+
 def test_the_kind_of_a_file_works_in_specs(ring: Path):
     module = plugins.load(ring)
     assert plugins.load(str(ring)) is module

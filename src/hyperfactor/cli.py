@@ -433,7 +433,7 @@ def sample(
     from hyperfactor.runs.run import Run
     from hyperfactor.store.named import check_writable, write_whole
 
-    check_writable(out)
+    check_writable(out, inputs=[factors])
     opened = Run.open(store, run, _device(gpu))
     points = _read_factors(factors, opened.spec.data.picture.space().names)
     images = opened.sample(points, seed)
@@ -505,7 +505,7 @@ def analyse(
     drawings = arrays.whole(drawings, "drawings", 1)
     if figure_file is not None and figure_file.suffix not in (".svg", ".pdf"):
         raise RequestError(f"figure: got {figure_file}, needs a name that ends with .svg or .pdf")
-    check_writable(json_file, figure_file)
+    check_writable(json_file, figure_file, inputs=[what])
     _check_analysed(what, factors, drawings, layer=layer, timestep=timestep, step=step, source=source, gpu=gpu)
     if _is_array(what):
         R, width, title = _read_lattice(Path(what), factors), 1.0, what
@@ -578,7 +578,7 @@ def _representation(
             f"drawings: got {drawings} of the true pictures at timestep 0, where they have no noise, needs 1"
         )
     run = Run.open(store, prefix, _device(gpu))
-    data, layer = run.spec.data, layer or run.model.default_layer
+    data, layer = run.spec.data, run.model.default_layer if layer is None else layer
     truth = run.spec.task.render(data.test_lattice()) if source == "truth" else None
     seed = range(drawings) if drawings > 1 else 0
     found = cast(Any, run.activations(layer, timestep, step=step, pictures=truth, seed=cast(Any, seed))[layer])
@@ -663,7 +663,7 @@ def study_(
     from hyperfactor.strict import dump_json
     from hyperfactor.subjects.study import study
 
-    check_writable(json_file)
+    check_writable(json_file, inputs=[what.rpartition(":")[0] or what, *(factors or ())])
     if what.lower().endswith(".npy"):
         if layer:
             raise RequestError(f"layer: got {', '.join(layer)} for an array, needs none")

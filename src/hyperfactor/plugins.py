@@ -135,9 +135,12 @@ def _in_file(given: str) -> Plugin:
 def _beside(module: str, folder: str) -> Plugin | None:
     """An imported module as a plug-in, if its file is in this folder."""
     file = getattr(sys.modules[module], "__file__", None)
-    if module in _LOADED or not file or Path(file).resolve().parent != Path(folder) or Path(file).suffix != ".py":
+    if module in _LOADED or not file or not Path(file).is_absolute():  # torch.ops says "_ops.py", wherever torch is
         return None
-    return Plugin(module, str(Path(file).resolve()), Path(file).read_bytes())
+    path = Path(file).resolve()
+    if path.parent != Path(folder) or path.suffix != ".py" or not path.is_file():
+        return None
+    return Plugin(module, str(path), path.read_bytes())
 
 
 def _imported(plugin: Plugin, needs: str = "a file that can be run") -> ModuleType:

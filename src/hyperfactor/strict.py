@@ -259,7 +259,7 @@ def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def finite(data: Any) -> Any:
-    """Plain data with None in place of NaN and infinities, which JSON cannot express."""
+    """Plain data with None in place of NaN and infinities, which JSON cannot express. Scalars of numpy become plain."""
     match data:
         case float():
             return data if math.isfinite(data) else None
@@ -268,7 +268,7 @@ def finite(data: Any) -> Any:
         case list() | tuple():
             return [finite(value) for value in data]
         case _:
-            return data
+            return finite(data.item()) if getattr(data, "ndim", None) == 0 else data
 
 
 def dump_json(data: Any, indent: int | None = None, sort_keys: bool = False) -> str:

@@ -87,6 +87,8 @@ def test_in_the_bump_family_the_canvas_holds_whole_stripes():
         {"canvas": 45, "boundary": "periodic"},
         {"size": 30},
         {"sigma": 0},
+        {"sigma": 1e200},
+        {"sigma": 1e-200},
         {"sigma": [1, 2]},
         {"sigma": {"x": 1}},
         {"sigma": {"x": 1, "y": 1, "z": 1}},

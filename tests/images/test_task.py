@@ -1,9 +1,11 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 
 from hyperfactor import RequestError
 from hyperfactor.factors.encoding import ByFactor, OneHot, Sinusoidal
-from hyperfactor.factors.regions import Corner, Cross, Everything, Strip
+from hyperfactor.factors.regions import Corner, Cross, Everything, Region, Strip
 from hyperfactor.factors.space import Factor, FactorSpace
 from hyperfactor.images.gaussian import Bump, Sos
 from hyperfactor.images.task import DataSpec, Task
@@ -132,3 +134,34 @@ def test_a_factor_must_not_have_the_name_of_a_column(name: str, monkeypatch: pyt
     monkeypatch.setattr(Bump, "space", lambda _self: space)
     with pytest.raises(RequestError, match=f"data.picture: got a factor called '{name}', needs another name"):
         task_of(DataSpec())
+
+
+@pytest.mark.parametrize(("found", "words"), [
+    (lambda points: (points[:, 0] > 15).astype(int), r"contains: got int64 of shape \(1024,\) for 1024 points"),
+    (lambda points: points[:5, 0] > 15, r"contains: got bool of shape \(5,\) for 1024 points"),
+])  # fmt: skip
+def test_a_region_of_a_user_is_checked(found, words: str):
+    class Half(Region):
+        kind: Literal["half"] = "half"
+
+        def contains(self, points, space):
+            return found(points)
+
+    for region in (Half(), Everything() - Half(), Half() | Half()):
+        with pytest.raises(RequestError, match=words):
+            _ = task_of(DataSpec(train=region)).points
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda images: images * 255, r"render: got values from .* to 255, needs 0 to 1"),
+    (lambda images: images[:, :, 1:], r"render: got shape \(4, 1, 31, 32\), needs \(4, 1, 32, 32\)"),
+])  # fmt: skip
+def test_pictures_of_a_user_are_checked(change, words: str):
+    class Mine(Bump):
+        family: Literal["mine"] = "mine"  # pyright: ignore[reportIncompatibleVariableOverride]
+
+        def render(self, points):
+            return change(super().render(points))
+
+    with pytest.raises(RequestError, match=words):
+        task_of(DataSpec(picture=Mine())).render(Mine().space().lattice()[:4])

@@ -170,5 +170,10 @@ def test_references_of_the_users_own():
     assert found.nearest == "mine"
     with pytest.raises(RequestError, match=r"^mine: got a lattice of \(7, 7\), needs that of R, \(6, 6\)"):
         compare(R, against={"mine": clifford_torus(7)})
-    with pytest.raises(RequestError, match="^width: got -1.0, needs a number of at least 0"):
+    for width, given in ((None, "None"), ("abc", "'abc'"), (np.inf, "inf")):
+        with pytest.raises(RequestError, match=f"^width: got {given}, needs a number of at least 0"):
+            hyper_factorized_torus(6, width)  # pyright: ignore[reportArgumentType]
+    assert (hyper_factorized_torus(6, 1e-200) == hyper_factorized_torus(6, 0)).all()
+    assert (hyper_factorized_torus(6, 1e200) == 1).all()
+    with pytest.raises(RequestError, match="^width: got -1, needs a number of at least 0"):
         compare(R, width=-1)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -346,6 +347,36 @@ def test_the_same_request_gives_the_same_bits_in_this_process_and_in_its_child(r
     for dim in range(3):
         assert np.array_equal(a.diagrams[dim], b.diagrams[dim])
         assert np.array_equal(a.null[dim], b.null[dim])
+
+
+@pytest.mark.usefixtures("child")
+def test_files_of_the_current_folder_are_no_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "random.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path)
+    assert persistence(circle(np.random.default_rng(0), 30), max_dim=1, landmarks=30).betti() == (1, 1)
+
+
+def test_a_shape_with_an_outlier_can_be_written():
+    """Whether its pieces are known is a truth value of Python, and not one of numpy, which JSON does not know."""
+    ring = circle(np.random.default_rng(0), 99)
+    shape = persistence(np.concatenate([ring, np.full((1, ring.shape[1]), 50.0)]), max_dim=1, landmarks=100)
+    assert all(type(told) is bool for told in shape.told)
+    assert json.loads(json.dumps(shape.to_json()))["told"] == list(shape.told)
+
+
+@pytest.mark.parametrize(("limits", "words"), [
+    ({"seconds": 0}, "seconds: got 0, needs"), ({"memory": "2G"}, "memory: got '2G', needs a number of bytes"),
+])  # fmt: skip
+def test_wrong_limits(limits: dict, words: str):
+    with pytest.raises(RequestError, match=words):
+        persistence(circle(np.random.default_rng(0), 30), max_dim=1, landmarks=30, **limits)
+
+
+@pytest.mark.usefixtures("child")
+def test_a_limit_may_be_infinite():
+    points = circle(np.random.default_rng(0), 30)
+    shape = persistence(points, max_dim=1, landmarks=30, seconds=float("inf"), memory=float("inf"))  # pyright: ignore[reportArgumentType]
+    assert shape.betti() == (1, 1)
 
 
 @pytest.mark.usefixtures("child")

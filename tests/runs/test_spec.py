@@ -142,6 +142,8 @@ def test_values_of_numpy_are_those_of_python():
     ("values", "message"),
     [
         ({"seed": -1}, "seed: got -1, needs an integer of at least 0"),
+        ({"data": {"spacing": -1}}, "data.spacing: got -1, needs a number above 0"),
+        ({"diffusion": {"timesteps": 10**30}}, "needs an integer of at most 1e"),
         ({"sed": 1}, "spec: got an unknown key 'sed'"),
         ({"seed": np.array([1, 2])}, r"seed: got \[1, 2\], needs an integer"),
         ({"seed": np.bool_(True)}, "seed: got True, needs an integer"),

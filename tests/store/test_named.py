@@ -14,7 +14,7 @@ import pytest
 
 from hyperfactor import MachineError, RequestError, Run, RunSpec, Store
 from hyperfactor.store.files import Bucket, Folder, files_at
-from hyperfactor.store.named import named_path, write_together, write_whole
+from hyperfactor.store.named import check_writable, named_path, write_together, write_whole
 from hyperfactor.store.verify import verify
 
 
@@ -249,3 +249,17 @@ def test_files_are_replaced_together_or_not_at_all(tmp_path: Path, monkeypatch: 
     with pytest.raises(RequestError, match="folder: Is a directory"):
         write_together({names[0]: b"new", tmp_path / "folder": b"new"})
     assert names[0].read_bytes() == b"old"
+
+
+def test_an_output_replaces_no_input_no_other_output_and_no_file_of_a_run(run: Run, tmp_path: Path):
+    given = tmp_path / "r.npy"
+    given.write_bytes(b"1")
+    (tmp_path / "same.npy").symlink_to(given)
+    for output in (given, tmp_path / "same.npy"):
+        with pytest.raises(RequestError, match="got the file of an input for an output"):
+            check_writable(output, inputs=[given])
+    with pytest.raises(RequestError, match="got one name for two outputs"):
+        check_writable(tmp_path / "new", tmp_path / "new")
+    with pytest.raises(RequestError, match="got a file of a run for an output"):
+        check_writable(run._store.folder(run.id) / "weights.safetensors")
+    check_writable("/dev/null", "/dev/null", given, inputs=[tmp_path / "none"])

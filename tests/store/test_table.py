@@ -78,6 +78,18 @@ def odd(tiny: RunSpec, tmp_path: Path) -> Store:
     return store
 
 
+def test_numbers_are_compared_as_numbers_beside_values_by_name(tiny: RunSpec, tmp_path: Path):
+    store = Store(tmp_path)
+    for sigma in (2.0, {"x": 1.0, "y": 2.0}):
+        spec = RunSpec.parse({"data": {"picture": {"sigma": sigma}}})
+        with store.lease(spec.id):
+            store.start(spec.id, spec.model_dump(mode="json"))
+    name = "data.picture.sigma"
+    assert table(store.entries(), [name], f"{name} > 10.5").height == 0
+    assert table(store.entries(), [name], f"{name} > 1.5")[name].to_list() == ["2"]
+    assert table(store.entries(), ["id"]).height == 2
+
+
 def test_columns_with_odd_names_are_found(odd: Store):
     names = [f"accuracy.{name}.right" for name in ODD]
     assert table(odd.entries(), names).row(0) == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)

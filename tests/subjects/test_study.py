@@ -219,6 +219,23 @@ def test_equal_repeats_are_readings():
     assert layout.additivity.noise == pytest.approx(0.36 / 2.36, abs=0.03)
 
 
+def test_readings_do_not_depend_on_the_order_of_rows():
+    """Rows of one condition differ in y, which is not told. In a sorted table y would be the same within a reading."""
+    values = clifford_torus(6).reshape(-1, 4)
+    table = np.repeat(np.arange(6.0), 6)[:, None]
+    order = np.random.default_rng(0).permutation(36)
+    one, other = (Sampled.of(values[of], table[of], ["x"]).complete() for of in (np.arange(36), order))
+    np.testing.assert_array_equal(one.readings, other.readings)
+    assert additivity(one).noise == pytest.approx(0.5, abs=0.2)  # the variance of y
+
+
+def test_a_lattice_that_is_too_large_is_refused():
+    space = FactorSpace(tuple(Factor(name, 0, 255) for name in "abcd"))
+    model = TorchSubject(nn.Linear(4, 4), space, lambda module, points: torch.zeros(len(points), 1, 2, 2))
+    with pytest.raises(RequestError, match="lattice: got 256 x 256 x 256 x 256 = .* needs at most 1,048,576"):
+        study(model, **SMALL)
+
+
 def test_least_squares_says_what_is_not_estimable():
     values, factors = table()
     diagonal = factors[:, 0] == factors[:, 1]

@@ -86,3 +86,20 @@ def test_layers_that_are_refused(about: dict[str, Any], words: str):
 def test_no_reading_is_said():
     with pytest.raises(RequestError, match="read: got none"):
         subject().assess(np.zeros((1, 1, 2, 2)), np.zeros((1, 2)))
+
+
+class Tokens(nn.Module):
+    """64 tokens, along the first axis, for each point."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Identity()
+
+    def forward(self, points: np.ndarray) -> torch.Tensor:
+        self.mix(torch.from_numpy(points).expand(64, *points.shape))
+        return torch.zeros(len(points), 1, 2, 2)
+
+
+def test_rows_that_are_not_points_are_refused_also_where_there_are_as_many():
+    with pytest.raises(RequestError, match="layer mix: got 64 rows for 1 point, needs one row for each point"):
+        subject(module=Tokens()).activations("mix", factors=SPACE.lattice()[:64])

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from pydantic import Field, field_validator, model_validator
 
 from hyperfactor.errors import RequestError
-from hyperfactor.factors.space import Factor, FactorSpace
+from hyperfactor.factors.space import Factor, FactorSpace, Width
 from hyperfactor.strict import Integer, Number, Open
 
 
@@ -141,8 +141,8 @@ class Sinusoidal(Encoding):
 
     kind: Literal["sinusoidal"] = "sinusoidal"
     dimensions: Integer = Field(default=16, ge=2, multiple_of=2)
-    shortest: Number = Field(default=3.0, gt=0)
-    longest: Number = Field(default=30.0, gt=0)
+    shortest: Number = Field(default=3.0, gt=0.0)
+    longest: Number = Field(default=30.0, gt=0.0)
 
     @model_validator(mode="after")
     def _in_order(self):
@@ -186,7 +186,7 @@ class OneHot(Encoding):
     """
 
     kind: Literal["one-hot"] = "one-hot"
-    spacing: Number = Field(default=1.0, gt=0)
+    spacing: Number = Field(default=1.0, gt=0.0)
 
     def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
         count, spacing = factor.count(self.spacing), 1.0 if factor.kind == "categorical" else self.spacing
@@ -221,8 +221,8 @@ class Bump(Encoding):
     """
 
     kind: Literal["bump"] = "bump"
-    spacing: Number = Field(default=1.0, gt=0)
-    sigma: Number = Field(default=2.0, gt=0)
+    spacing: Number = Field(default=1.0, gt=0.0)
+    sigma: Width = 2.0
 
     def code(self, values: np.ndarray, factor: Factor) -> np.ndarray:
         distance = factor.difference(values[:, None], factor.lattice(self.spacing))

@@ -65,6 +65,23 @@ class Region(Open):
         return Difference(of=self, without=other)
 
 
+def inside(region: Region, points: Points, space: FactorSpace) -> Mask:
+    """`region.contains`, whose result is checked, because the region may be a user's.
+
+    Raises
+    ------
+    RequestError
+        If the region raises one, or returns anything but a truth value for each point.
+    """
+    found = np.asarray(region.contains(points, space))
+    if found.dtype != bool or found.shape != (len(points),):
+        raise RequestError(
+            f"{type(region).__name__}.contains: got {found.dtype} of shape {found.shape} for {len(points)} points, "
+            "needs a truth value for each"
+        )
+    return found
+
+
 def _inside(points: Points, space: FactorSpace, bounds: Mapping[int, Range]) -> Bool[np.ndarray, "n bounded"]:
     """Which points have a value within the bounds of each bounded factor. Keys of `bounds` are positions of factors."""
     return np.stack([space.factors[k].between(points[:, k], low, high) for k, (low, high) in bounds.items()], axis=1)
@@ -216,7 +233,7 @@ class Rim(_Boxed):
 
 
 class _Box(_Boxed):
-    width: Annotated[Number, Field(ge=1)]
+    width: Annotated[Number, Field(ge=1.0)]
 
     def unfit(self, low: float, high: float) -> str:
         fits = self.width <= (1 + ROUNDING) * (high - low + 1)
@@ -277,7 +294,7 @@ class Random(Region):
     """
 
     kind: Literal["random"] = "random"
-    share: Annotated[Number, Field(gt=0, lt=1)]
+    share: Annotated[Number, Field(gt=0.0, lt=1.0)]
     seed: Annotated[Integer, Field(ge=0, lt=2**32)] = 0
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
@@ -302,7 +319,7 @@ class Union(Region):
     of: tuple[Region, ...] = Field(min_length=1)
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
-        return np.any([region.contains(points, space) for region in self.of], axis=0)
+        return np.any([inside(region, points, space) for region in self.of], axis=0)
 
 
 class Difference(Region):
@@ -321,4 +338,4 @@ class Difference(Region):
     without: Region
 
     def contains(self, points: Points, space: FactorSpace) -> Mask:
-        return self.of.contains(points, space) & ~self.without.contains(points, space)
+        return inside(self.of, points, space) & ~inside(self.without, points, space)

@@ -1,7 +1,7 @@
 """Factors, factor spaces and lattices: what varies, and over which values."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 
 from hyperfactor import arrays
-from hyperfactor.errors import RequestError
+from hyperfactor.errors import RequestError, quoted
 from hyperfactor.strict import BY_NAME, EACH, NAMED, Number
 
 MOST = 2**20  # points of a lattice, as many as MPI3D has; all are in memory at once
@@ -20,11 +20,13 @@ ASIDE = math.pi / 10  # of a cell: the ends of cells lie beside the values that 
 
 T = TypeVar("T")
 Kind = Literal["open", "periodic", "categorical"]
-Positive = Annotated[Number, Field(gt=0)]
+Width = Annotated[Number, Field(ge=1e-6, le=1e6)]  # its square stays in the range of float64
+Positive = Annotated[Number, Field(gt=0.0)]
 # One positive number for all factors, or a number for each factor by name.
 PositiveByFactor = Annotated[
     Annotated[Positive, EACH] | Annotated[dict[str, Positive], Field(min_length=1), NAMED], BY_NAME
 ]
+WidthByFactor = Annotated[Annotated[Width, EACH] | Annotated[dict[str, Width], Field(min_length=1), NAMED], BY_NAME]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class Factor:
     def __post_init__(self):
         if self.kind not in get_args(Kind):
             raise RequestError(f"factor {self.name}: got kind {self.kind!r}, needs one of {', '.join(get_args(Kind))}")
+        for value in (self.low, self.high, self.tolerance):
+            if math.isnan(arrays.real(value)):
+                raise RequestError(f"factor {self.name}: got {quoted(value)} in its range or tolerance, needs numbers")
         if not (self.tolerance >= 0 and math.isfinite(self.tolerance)):
             raise RequestError(f"factor {self.name}: got tolerance {self.tolerance}, needs a number of at least 0")
         ordered = self.low < self.high or (self.kind == "categorical" and self.low == self.high)
@@ -114,8 +119,8 @@ class Factor:
             If the spacing is not a positive number, does not divide the period of a periodic factor, or makes more than
             `MOST` values.
         """
-        if not 0 < spacing < math.inf:
-            raise RequestError(f"factor {self.name}: got spacing {spacing}, needs a number above 0")
+        if not 0 < arrays.real(spacing) < math.inf:
+            raise RequestError(f"factor {self.name}: got spacing {quoted(spacing)}, needs a number above 0")
         extent, step = self.high - self.low, 1.0 if self.kind == "categorical" else spacing
         if extent / step > MOST:
             raise RequestError(
@@ -368,14 +373,7 @@ class FactorSpace:
         """
         if not self.factors:
             raise RequestError("lattice: got a space without factors, needs at least one")
-        axes = self.axes(spacing, fixed)
-        counts = [len(axis) for axis in axes]
-        if (points := math.prod(counts)) > MOST:
-            raise RequestError(
-                f"lattice: got {' x '.join(f'{count:,}' for count in counts)} = {points:,} points, needs at most "
-                f"{MOST:,}; a larger spacing, or fixed factors, leave fewer"
-            )
-        return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
+        return product(self.axes(spacing, fixed))
 
     def check(self, points: Any) -> Float[np.ndarray, "n k"]:
         """Validate points, and move values that lie outside a range by rounding onto its end.
@@ -491,3 +489,20 @@ class FactorSpace:
             True for each correct value.
         """
         return np.stack([f.close(difference[:, k], resolution) for k, f in enumerate(self.factors)], axis=1)
+
+
+def product(axes: Sequence[Float[np.ndarray, " n_k"]]) -> Float[np.ndarray, "n k"]:
+    """Return all combinations of the values of axes, (n, k). The last axis varies fastest.
+
+    Raises
+    ------
+    RequestError
+        If there are more than `MOST`.
+    """
+    counts = [len(axis) for axis in axes]
+    if (points := math.prod(counts)) > MOST:
+        raise RequestError(
+            f"lattice: got {' x '.join(f'{count:,}' for count in counts)} = {points:,} points, needs at most "
+            f"{MOST:,}; a larger spacing, or fixed factors, leave fewer"
+        )
+    return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)

@@ -31,7 +31,7 @@ from hyperfactor import rng
 from hyperfactor.arrays import real, whole
 from hyperfactor.errors import RequestError, quoted
 from hyperfactor.factors.copying import copied
-from hyperfactor.factors.regions import AtLeast, Everything, Random, Region, Strip, Union
+from hyperfactor.factors.regions import AtLeast, Everything, Random, Region, Strip, Union, inside
 from hyperfactor.factors.space import Factor, FactorSpace
 
 Kind = Literal["random", "composition", "orthotopic", "extrapolation", "interpolation"]
@@ -122,6 +122,9 @@ def splits(
         raise RequestError(f"kind: got {quoted(kind)}, needs one of {', '.join(get_args(Kind))}")
     if not 0 < real(share) < 1:
         raise RequestError(f"share: got {quoted(share)}, needs a number between 0 and 1")
+    seed = rng.check_seed(seed)
+    if isinstance(factors, str):
+        raise RequestError(f"factors: got {quoted(factors)}, needs a list of names")
     if kind != "orthotopic" and most != 1:
         raise RequestError(f"most: got {quoted(most)} with the kind {kind}, needs the kind orthotopic")
     if kind == "random" and factors is not None:
@@ -196,7 +199,7 @@ def _measured(
 ) -> Split:
     """The split with this test region, with its sizes and its copying baseline."""
     train = Everything() - test
-    asked, trained = lattice[test.contains(lattice, space)], lattice[train.contains(lattice, space)]
+    asked, trained = lattice[inside(test, lattice, space)], lattice[inside(train, lattice, space)]
     if not len(asked) or not len(trained):
         raise RequestError(
             f"share: got one that leaves {len(trained)} of {len(lattice)} points to train on and {len(asked)} to test, "

@@ -36,7 +36,7 @@ class DecoderSpec(ModelSpec):
     kind: Literal["decoder"] = "decoder"
     width: Integer = Field(default=8, ge=1)
     hidden: Integer | None = Field(default=None, ge=1)
-    signal_weight: Number = Field(default=20.0, ge=0)
+    signal_weight: Number = Field(default=20.0, ge=0.0)
 
     def check(self, shape: Shape, diffusion: DiffusionSpec, sampling: SamplingSpec) -> None:
         super().check(shape, diffusion, sampling)
@@ -66,7 +66,7 @@ class PerceptronSpec(ModelSpec):
     kind: Literal["mlp"] = "mlp"
     width: Integer = Field(default=240, ge=1)
     depth: Integer = Field(default=3, ge=1)
-    signal_weight: Number = Field(default=20.0, ge=0)
+    signal_weight: Number = Field(default=20.0, ge=0.0)
 
     def build(self, shape: Shape, condition: int, *, background: float, **_sections: Any) -> "Decoder":
         network = perceptron(shape, condition, self.width, self.depth)

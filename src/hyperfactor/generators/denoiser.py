@@ -43,7 +43,7 @@ class UNetSpec(ModelSpec):
     kind: Literal["unet"] = "unet"
     width: Integer = Field(default=8, ge=4, multiple_of=4)
     attention: tuple[Block, ...] = ("down2", "down3", "up1")
-    condition_gain: Number = Field(default=1.0, gt=0)
+    condition_gain: Number = Field(default=1.0, gt=0.0)
 
     @field_validator("attention")
     @classmethod

@@ -53,7 +53,7 @@ class GANSpec(ModelSpec):
     hidden: Integer = Field(default=192, ge=1)
     latent: Integer = Field(default=16, ge=1)
     judge_width: Integer = Field(default=8, ge=1)
-    penalty: Number = Field(default=1.0, ge=0)
+    penalty: Number = Field(default=1.0, ge=0.0)
 
     def check(self, shape: Shape, diffusion: DiffusionSpec, sampling: SamplingSpec) -> None:
         super().check(shape, diffusion, sampling)

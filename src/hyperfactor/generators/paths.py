@@ -49,12 +49,12 @@ class DiffusionSpec(Strict):
     """
 
     prediction: Prediction = "sample"
-    timesteps: Integer = Field(default=1000, ge=2)
+    timesteps: Integer = Field(default=1000, ge=2, le=1_000_000)
     schedule: Literal["linear", "squaredcos_cap_v2", "straight"] = "linear"
-    beta_start: Number = Field(default=1e-4, gt=0, lt=1)
-    beta_end: Number = Field(default=0.02, gt=0, lt=1)
-    time_bias: Number = Field(default=2.0, ge=1)
-    signal_weight: Number = Field(default=20.0, ge=0)
+    beta_start: Number = Field(default=1e-4, gt=0.0, lt=1.0)
+    beta_end: Number = Field(default=0.02, gt=0.0, lt=1.0)
+    time_bias: Number = Field(default=2.0, ge=1.0)
+    signal_weight: Number = Field(default=20.0, ge=0.0)
 
     @model_validator(mode="after")
     def _v_is_an_angle(self):

@@ -49,8 +49,8 @@ class VAESpec(ModelSpec):
     hidden: Integer = Field(default=192, ge=1)
     latent: Integer = Field(default=16, ge=0)
     encoder_width: Integer = Field(default=8, ge=1)
-    kl_weight: Number = Field(default=1.0, ge=0)
-    signal_weight: Number = Field(default=20.0, ge=0)
+    kl_weight: Number = Field(default=1.0, ge=0.0)
+    signal_weight: Number = Field(default=20.0, ge=0.0)
 
     def check(self, shape: Shape, diffusion: DiffusionSpec, sampling: SamplingSpec) -> None:
         super().check(shape, diffusion, sampling)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from hyperfactor.factors.space import Factor, FactorSpace, Positive
+from hyperfactor.factors.space import Factor, FactorSpace, Width
 from hyperfactor.images.family import Family, Reading, correlation
 from hyperfactor.images.gaussian import Bump
 from hyperfactor.strict import Integer
@@ -38,7 +38,7 @@ class Bumps(Family):
 
     count: Integer = Field(default=2, ge=2)
     size: Integer = Field(default=32, ge=8, multiple_of=8)
-    sigma: Positive = 1.0
+    sigma: Width = 1.0
     boundary: Literal["open", "periodic"] = "open"
 
     @cached_property

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 
 from hyperfactor.factors.regions import Cross, Difference, Rectangle
-from hyperfactor.factors.space import Factor, FactorSpace, PositiveByFactor
+from hyperfactor.factors.space import Factor, FactorSpace, WidthByFactor
 from hyperfactor.images.family import Family, Reading, correlation, unit
 from hyperfactor.strict import Integer
 
@@ -49,7 +49,7 @@ class Gaussian(Family):
 
     size: Integer = Field(default=32, ge=8, multiple_of=8)
     canvas: Integer | None = None
-    sigma: PositiveByFactor = 1.0
+    sigma: WidthByFactor = 1.0
     boundary: Literal["open", "periodic"] = "open"
     polarity: Literal["bright", "dark"] = "bright"
 

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from hyperfactor import rng
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.encoding import Encoding
-from hyperfactor.factors.regions import Everything, Region
+from hyperfactor.factors.regions import Everything, Region, inside
 from hyperfactor.factors.space import FactorSpace, PositiveByFactor
 from hyperfactor.images import bumps, digits, dsprites, mpi3d, shapes, shapes3d  # noqa: F401  specs know them by name
 from hyperfactor.images.family import Family
@@ -28,6 +28,7 @@ NAME = re.compile(r"[\w+-]+( [\w+-]+)*")  # names of test regions, which also na
 COLUMNS = ("region", "n", "all", "valid", "right", "error")
 PARTS = ("_read", "_correct", "_copied")
 KEPT = 2**28  # size of the largest set of training pictures that a task keeps, in bytes
+ROUNDED = 1e-5  # by which a picture may leave [0, 1], because numbers are rounded
 AT_ONCE = 2**20  # pixel values rendered at a time, in float64
 
 
@@ -61,7 +62,7 @@ class DataSpec(Strict):
     spacing: PositiveByFactor = 1.0
     fixed: dict[str, Number] = {}
     train: Region = Everything()
-    fraction: Number = Field(default=1.0, gt=0, le=1)
+    fraction: Number = Field(default=1.0, gt=0.0, le=1.0)
     test: dict[str, Region] = {}
     test_spacing: PositiveByFactor | None = None
     test_fixed: dict[str, Number] = {}
@@ -128,7 +129,7 @@ class Task:
     def points(self) -> Float[np.ndarray, "n k"]:
         """The lattice points to train on, (n, k). Raises `RequestError` if there are none."""
         lattice = self.data.lattice()
-        points = lattice[self.data.train.contains(lattice, self.space)]
+        points = lattice[inside(self.data.train, lattice, self.space)]
         keep = round(round(self.data.fraction * len(points), 6))  # 0.575 of 100 is 57.5, but less in floating point
         if keep == 0:
             raise RequestError(
@@ -160,7 +161,7 @@ class Task:
             If the name is unknown, or the region has no lattice point.
         """
         lattice = self.data.test_lattice()
-        points = lattice[self._region(region).contains(lattice, self.space)]
+        points = lattice[inside(self._region(region), lattice, self.space)]
         if len(points) == 0:
             raise RequestError(f"region: got none of the {len(lattice)} lattice points, needs at least one")
         most = most or self.data.test_points
@@ -239,7 +240,7 @@ class Task:
         images = np.empty((len(points), *self.family.shape), dtype=np.float32)
         some = max(1, AT_ONCE // math.prod(self.family.shape))
         for i in range(0, len(points), some):
-            images[i : i + some] = self.family.render(points[i : i + some])
+            images[i : i + some] = _pictures(self.family, points[i : i + some])
         return images
 
     @cached_property
@@ -269,3 +270,14 @@ class Task:
             return images[indices], conditions[indices]
         points = self.points[indices]
         return self.render(points), self.encode(points)
+
+
+def _pictures(family: Family, points: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n c h w"]:
+    """Render points. Raises `RequestError` for pictures of another shape, or with values outside [0, 1]."""
+    images, shape = np.asarray(family.render(points)), (len(points), *family.shape)
+    name = type(family).__name__
+    if images.shape != shape:
+        raise RequestError(f"{name}.render: got shape {images.shape}, needs {shape}, that of `shape`")
+    if images.size and (images.min() < -ROUNDED or images.max() > 1 + ROUNDED):
+        raise RequestError(f"{name}.render: got values from {images.min():g} to {images.max():g}, needs 0 to 1")
+    return images

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from hyperfactor.errors import RequestError
+from hyperfactor import arrays
+from hyperfactor.errors import RequestError, quoted
 from hyperfactor.measures.additivity import Additivity, additivity
 from hyperfactor.measures.comparison import Comparison, compare
 from hyperfactor.measures.normalised import normalised
@@ -164,7 +165,7 @@ def subspace_overlap(A: Float[np.ndarray, "n d"], B: Float[np.ndarray, "m d"], v
     A, B = checked_points(A, "A"), checked_points(B, "B")
     if A.shape[1] != B.shape[1]:
         raise RequestError(f"A and B: got {A.shape[1]} and {B.shape[1]} dimensions, needs the same")
-    if not 0 < variance <= 1:
-        raise RequestError(f"variance: got {variance}, needs a number above 0 and at most 1")
+    if not 0 < arrays.real(variance) <= 1:
+        raise RequestError(f"variance: got {quoted(variance)}, needs a number above 0 and at most 1")
     A, B = normalised(A).values, normalised(B).values
     return float(overlaps(A[None], B[None], variance)[0, 0])

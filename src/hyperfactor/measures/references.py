@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hyperfactor import arrays
-from hyperfactor.errors import RequestError
+from hyperfactor.errors import RequestError, quoted
 from hyperfactor.measures.representation import Axis, Lattice
 
 Code = Float[np.ndarray, "n c"]
@@ -57,10 +57,12 @@ def _gaussian_ring(at: Float[np.ndarray, " n"], width: float) -> Code:
 
 def _tuned(distance: Float[np.ndarray, "n n"], width: float) -> Code:
     """exp(-distance^2 / 2 width^2); one-hot for a width of 0."""
-    width = float(width)
-    if not 0 <= width < math.inf:
-        raise RequestError(f"width: got {width}, needs a number of at least 0")
-    return np.exp(-(distance**2) / (2 * width**2)) if width**2 else np.eye(len(distance))
+    number = arrays.real(width)
+    if not 0 <= number < math.inf:
+        raise RequestError(f"width: got {quoted(width)}, needs a number of at least 0")
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        codes = np.exp(-((distance / number) ** 2) / 2) if number else np.eye(len(distance))
+    return np.where(distance == 0, 1.0, codes)
 
 
 CODES: dict[str, dict[str, Callable[[np.ndarray, float], Code]]] = {

@@ -33,7 +33,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import cdist, pdist, squareform
 
 from hyperfactor import arrays, notebook, rng
-from hyperfactor.errors import RequestError
+from hyperfactor.errors import RequestError, quoted
 from hyperfactor.measures.normalised import distinct, normalised
 from hyperfactor.measures.representation import Given, checked_points
 
@@ -188,7 +188,7 @@ class Persistence:
             return False
         cut = self._pieces()[0] - 1
         if cut:
-            return (
+            return bool(
                 lifetimes[cut - 1] >= 2 * GAP * lifetimes[cut]
                 and self.joined[:cut].min() >= PIECE
                 and _gap_p_value(lifetimes, cut) <= SIGNIFICANCE
@@ -555,8 +555,10 @@ def over_landmarks(
             raise RequestError(f"field: got {order}, needs a prime number of at most {LARGEST_FIELD}")
     if not fields or not seeds:
         raise RequestError(f"{'seeds' if fields else 'fields'}: got none, needs at least one")
-    if not seconds > 0:
-        raise RequestError(f"seconds: got {seconds}, needs a number above 0")
+    if not arrays.real(seconds) > 0:
+        raise RequestError(f"seconds: got {quoted(seconds)}, needs a number above 0")
+    if not arrays.real(memory) > 0:
+        raise RequestError(f"memory: got {quoted(memory)}, needs a number of bytes above 0")
     cloud = _Cloud.of(points)
     choices = [_Choice.of(cloud, landmarks, seed) for seed in seeds]
     for one in choices:
@@ -667,12 +669,17 @@ def _in_child(
     """Run `rips.diagrams` in a process of its own."""
     buffer = io.BytesIO()
     np.savez(buffer, **clouds)  # pyright: ignore[reportArgumentType]
-    command = [sys.executable, "-m", "hyperfactor.measures.rips", str(max_dim), str(int(memory)), *map(str, fields)]
+    module = ["-P", "-m", "hyperfactor.measures.rips"]  # -P: files of the current folder are no modules
+    command = [sys.executable, *module, str(max_dim), str(int(min(memory, sys.maxsize))), *map(str, fields)]
     what = _request(len(next(iter(clouds.values()))), max_dim)
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     try:
         done = subprocess.run(
-            command, input=buffer.getvalue(), capture_output=True, timeout=seconds, env={**os.environ, **threads}
+            command,
+            input=buffer.getvalue(),
+            capture_output=True,
+            env={**os.environ, **threads},
+            timeout=None if seconds == math.inf else seconds,
         )
     except subprocess.TimeoutExpired:
         raise RequestError(f"{what}: got to the limit of {seconds:g} s, {NEEDS}") from None

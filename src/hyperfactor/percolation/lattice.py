@@ -185,6 +185,8 @@ def site_percolation(
         memory, which takes 8 bytes a site.
     """
     shape = _sides(shape)
+    if not isinstance(periodic, bool | np.bool_):
+        raise RequestError(f"periodic: got {quoted(periodic)}, needs True or False, for all sides")
     steps = neighbours(len(shape), reach, metric)
     if periodic and len(steps) and (np.abs(steps).max(axis=0) >= np.array(shape)).any():
         raise RequestError(f"reach: got {reach} for a periodic lattice {shape}, needs less than each side")

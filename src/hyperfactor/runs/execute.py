@@ -12,7 +12,7 @@ import polars as pl
 import torch
 
 from hyperfactor import arrays
-from hyperfactor.errors import CheckpointError, DamagedError, DivergedError, RequestError
+from hyperfactor.errors import CheckpointError, DamagedError, DivergedError, RequestError, quoted
 from hyperfactor.generators.base import Generator
 from hyperfactor.process import room
 from hyperfactor.runs.aside import aside
@@ -94,6 +94,8 @@ def train(
     """
     if not 1 <= (arrays.integer(threads) or 0) <= MOST_THREADS:
         raise RequestError(f"threads: got {threads!r}, needs an integer in 1..{MOST_THREADS}")
+    if not isinstance(spec, RunSpec):
+        raise RequestError(f"spec: got {quoted(spec)}, needs a RunSpec, such as RunSpec.load(path)")
     opened, device = Store(store), str(device_of(device or default_device()))
     if is_finished(opened, spec):
         opened.clear_up([spec.id])

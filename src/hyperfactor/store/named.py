@@ -5,7 +5,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from hyperfactor.store.disk import discard, make_folder, refused, rename, tempor
 
 _STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"(?:/dev|/proc/self|/proc/thread-self)/fd/(\d+)")
+RUN = ("spec.json", "manifest.json")  # files that the folder of a finished run has
 _LINKS = 40  # number of links that Linux follows
 
 
@@ -91,19 +92,30 @@ def write_together(contents: Mapping[str | Path, bytes]) -> None:
                 finish()
 
 
-def check_writable(*paths: str | Path | None) -> None:
+def check_writable(*paths: str | Path | None, inputs: Sequence[str | Path] = ()) -> None:
     """Raise the error that `write_together` would raise for these names, before any work is done.
 
     Parameters
     ----------
     *paths : str, Path or None
         Names; None is ignored.
+    inputs : sequence of str or Path
+        Files that are read, and may not be written.
 
     Raises
     ------
     RequestError
-        If a name is that of a folder, or may not be written.
+        If a name is that of a folder, of an input, of a file of a run, or of another output, or may not be written.
     """
+    outputs = [os.path.realpath(path) for path in paths if path is not None]
+    for output in outputs:
+        regular = os.path.isfile(output)
+        if regular and any(os.path.exists(one) and os.path.samefile(one, output) for one in inputs):
+            raise RequestError(f"{output}: got the file of an input for an output, needs another name")
+        if regular and all((Path(output).parent / name).is_file() for name in RUN):
+            raise RequestError(f"{output}: got a file of a run for an output, needs another name")
+        if outputs.count(output) > 1 and (regular or not os.path.exists(output)):
+            raise RequestError(f"{output}: got one name for two outputs, needs two")
     with ExitStack() as stack:
         for path in paths:
             if path is not None:

@@ -59,8 +59,23 @@ def table(entries: Iterable[Entry], columns: Sequence[str] | None = None, where:
             raise RequestError(f"columns: got {unknown[0]!r}, needs one of {', '.join(sorted(known))}")
         needed = dict.fromkeys([*wanted, *(name for name in _names(where or "") if name in known)])
     rows = [[_value(document, name) for name in needed] for document in documents]
-    frame = pl.DataFrame(rows, schema=list(needed), orient="row", strict=False, infer_schema_length=None)
-    return (_filter(frame, where) if where and rows else frame).select(wanted)
+    frame = _frame(rows, list(needed))
+    if not where or not rows:
+        return frame.select(wanted)
+    compared = zip(*(_comparable(column) for column in zip(*rows, strict=True)), strict=True)
+    return frame.filter(_met(_frame(list(compared), list(needed)), where)).select(wanted)
+
+
+def _frame(rows: Sequence[Sequence[Any]], names: list[str]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=names, orient="row", strict=False, infer_schema_length=None)
+
+
+def _comparable(values: Sequence[Any]) -> Sequence[Any]:
+    """The values of a column for a condition: of a column with numbers, only these. Beside text they would be text."""
+    numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in values]
+    if not any(numbers):
+        return values
+    return [value if number else None for value, number in zip(values, numbers, strict=True)]
 
 
 def _document(entry: Entry) -> dict[str, Any]:
@@ -135,13 +150,16 @@ def _names(where: str) -> list[str]:
     ]
 
 
-def _filter(frame: pl.DataFrame, where: str) -> pl.DataFrame:
+def _met(frame: pl.DataFrame, where: str) -> pl.Series:
+    """Which rows meet a condition."""
+
     def quoted(match: re.Match[str]) -> str:
         word = match.group()
         return f'"{word}"' if "." in word and word[0] not in "'\"" else word
 
     try:
-        return frame.filter(pl.sql_expr(_WORD.sub(quoted, where)))
+        there = frame.with_row_index("").filter(pl.sql_expr(_WORD.sub(quoted, where)))[""]
+        return pl.int_range(len(frame), eager=True).is_in(there.implode())
     except (pl.exceptions.PolarsError, TypeError) as error:
         said = str(error).splitlines()[0]
         raise RequestError(f"where: got {where!r}, needs a condition on columns of the runs ({said})") from None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from hyperfactor import arrays
+from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
 from hyperfactor.factors.space import ROUNDING, FactorSpace
 from hyperfactor.measures.normalised import varied
@@ -129,7 +129,8 @@ class Sampled:
         """Return the lattice.
 
         If all conditions have the same number of rows, each row is a reading; otherwise each condition is the mean of
-        its rows.
+        its rows. Which rows of different conditions are one reading is drawn at random, whatever their order: in a
+        sorted table they may share the value of a factor that is not told.
 
         Raises
         ------
@@ -145,7 +146,9 @@ class Sampled:
         shape, repeats = (*self.sizes, -1), int(self.counts[0])
         if repeats == 1 or (self.counts != repeats).any():
             return Representation.of(self.means.reshape(shape), self.axes, name="array")
-        rows = np.argsort(self._cells[1], kind="stable").reshape(-1, repeats)
+        along = self.values @ rng.stream(0, "sampled.order").normal(size=self.values.shape[1])
+        rows = np.lexsort((along, self._cells[1])).reshape(-1, repeats)
+        rows = rng.stream(0, "sampled.readings").permuted(rows, axis=1)
         return Representation.of([self.values[of].reshape(shape) for of in rows.T], self.axes, name="array")
 
     def _absent(self) -> list[float]:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from hyperfactor import arrays, rng
 from hyperfactor.errors import RequestError
-from hyperfactor.factors.space import FactorSpace
+from hyperfactor.factors.space import FactorSpace, product
 from hyperfactor.measures.accuracy import Accuracy
 from hyperfactor.measures.representation import Representation
 from hyperfactor.subjects.array import LAYER, ArraySubject
@@ -219,7 +219,7 @@ def _points(subject: Model, factors: Any) -> Float[np.ndarray, "n k"]:
         named = subject.space.by_factor(factors or {})
         steps = subject.space.axes(factors or {})
         axes = [steps[k] if k in named else axis for k, axis in enumerate(subject.axes())]
-        return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
+        return product(axes)
     return checked_points(subject.space, factors)
 
 

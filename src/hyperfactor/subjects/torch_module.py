@@ -151,6 +151,10 @@ class TorchSubject:
     def _check_memory(self, names: Sequence[str], points: Float[np.ndarray, "n k"], seed: int) -> None:
         with watch(self.module, names) as seen:
             next(self._drawn(points[:1], seed))
+        for name, output in seen.items():
+            if output.ndim == 0 or len(output) != 1:  # of many points, other rows may be taken for points
+                rows = 0 if output.ndim == 0 else len(output)
+                raise RequestError(f"layer {name}: got {rows} rows for 1 point, needs one row for each point")
         needed = 4 * len(points) * sum(output[:1].numel() for output in seen.values())
         if needed > CAPTURE:
             raise RequestError(
