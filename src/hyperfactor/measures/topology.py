@@ -670,7 +670,7 @@ def _in_child(
     buffer = io.BytesIO()
     np.savez(buffer, **clouds)  # pyright: ignore[reportArgumentType]
     module = ["-P", "-m", "hyperfactor.measures.rips"]  # -P: files of the current folder are no modules
-    command = [sys.executable, *module, str(max_dim), str(int(min(memory, sys.maxsize))), *map(str, fields)]
+    command = [sys.executable, *module, str(max_dim), str(int(min(memory, 2**60))), *map(str, fields)]
     what = _request(len(next(iter(clouds.values()))), max_dim)
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     try:
