@@ -211,6 +211,7 @@ def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path
         (["reproduce", "composition", "--preset", "smoke", "--workers", "-1", "--dry-run"], ["workers: got -1"]),
         (["reproduce", "composition", "--out", "SPEC"], ["/report.html: Not a directory, needs a file that can be"]),
         (["runs", "list", "--store", "SPEC"], ["Not a directory, needs a folder that can be read"]),
+        (["reproduce", "torus", "--dry-run", "--json", "x.json"], ["json: got x.json with --dry-run"]),
         (["reproduce", "torus", "--json", "--quiet"], ["--json: got the option --quiet, needs a value"]),
         (["train", "none.yaml"], ["none.yaml: No such file or directory"]),
         (["train", "SPEC", "--set", "training.steps=-5"], ["training.steps: got -5, needs an integer of at least 1"]),

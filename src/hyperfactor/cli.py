@@ -162,6 +162,8 @@ def reproduce(
     _check_plan(dry_run, rate, workers, seeds)
     agenda = Agenda(chosen, preset, seeds)
     if dry_run:
+        if json_file:
+            raise RequestError(f"json: got {json_file} with --dry-run, which has no results, needs none")
         return _plan(agenda, store, workers, rate)
     check_writable(out / "report.html", json_file)
     wanted, files = agenda.missing(), files_at(store)

@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, strategies as st
 
@@ -172,3 +173,11 @@ def test_a_factor_with_the_single_value_0_is_compared_with_itself():
     points = space.lattice()
     assert space.among(points, points).all()
     assert space.among(points + np.array([0, 0.5]), points).tolist() == [False] * len(points)
+
+
+def test_the_columns_of_a_frame_are_found_by_name():
+    space = FactorSpace((Factor("x", 0, 9), Factor("y", 0, 9)))
+    assert space.check(pl.DataFrame({"y": [1, 2], "x": [3.5, 4]})).tolist() == [[3.5, 1], [4, 2]]
+    for wrong in ({"x": [1], "z": [2]}, {"x": [1]}, {"x": [1], "y": [2], "z": [3]}):
+        with pytest.raises(RequestError, match="factors: got columns x.*, needs x, y"):
+            space.check(pl.DataFrame(wrong))

@@ -380,8 +380,9 @@ class FactorSpace:
 
         Parameters
         ----------
-        points : array of shape (n, k)
-            Numbers of any type that numpy or torch knows, in the factors' units.
+        points : array of shape (n, k), or data frame
+            Numbers of any type that numpy or torch knows, in the factors' units. A frame of polars or pandas has one
+            column for each factor, by name, in any order.
 
         Returns
         -------
@@ -391,8 +392,13 @@ class FactorSpace:
         Raises
         ------
         RequestError
-            If this is not an array of numbers of this shape, or a value is outside its factor's range.
+            If this is not an array of numbers of this shape, a frame has other columns, or a value is outside its
+            factor's range.
         """
+        if (columns := [*getattr(points, "columns", ())]) and all(isinstance(name, str) for name in columns):
+            if sorted(columns) != sorted(self.names):
+                raise RequestError(f"factors: got columns {', '.join(columns)}, needs {', '.join(self.names)}")
+            points = points[list(self.names)]
         given = arrays.numbers(points, "factors")
         if given.ndim != 2 or given.shape[1] != len(self):
             raise RequestError(
