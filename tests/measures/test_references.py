@@ -170,6 +170,10 @@ def test_references_of_the_users_own():
     assert found.nearest == "mine"
     with pytest.raises(RequestError, match=r"^mine: got a lattice of \(7, 7\), needs that of R, \(6, 6\)"):
         compare(R, against={"mine": clifford_torus(7)})
+    with pytest.raises(RequestError, match="n: got no sizes"):
+        clifford_torus([])
+    with pytest.raises(RequestError, match="torus_3d: got radii '2' and 1"):
+        torus_3d(6, "2", 1)  # pyright: ignore[reportArgumentType]
     for width, given in ((None, "None"), ("abc", "'abc'"), (np.inf, "inf")):
         with pytest.raises(RequestError, match=f"^width: got {given}, needs a number of at least 0"):
             hyper_factorized_torus(6, width)  # pyright: ignore[reportArgumentType]

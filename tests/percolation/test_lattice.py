@@ -141,6 +141,7 @@ def test_a_large_lattice_keeps_some_occupations():
         (lambda: neighbours(2, "far"), "reach: got 'far', needs a number in"),  # pyright: ignore
         (lambda: critical_fraction(8.0, sizes=(16, 64)), "reach of 8, needs sides of more than 16"),
         (lambda: site_percolation((4, 4)).canonical(np.array([0.5, -2.0])), "fractions: got -2, needs probabilities"),
+        (lambda: site_percolation((4, 4)).canonical(0.5), r"fractions: got an array of shape \(\), needs"),  # pyright: ignore
         (lambda: site_percolation((4, 4)).canonical(np.array([np.nan])), "fractions: got nan, needs probabilities"),
     ],
 )

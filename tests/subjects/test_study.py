@@ -229,6 +229,11 @@ def test_readings_do_not_depend_on_the_order_of_rows():
     assert additivity(one).noise == pytest.approx(0.5, abs=0.2)  # the variance of y
 
 
+def test_layers_that_are_no_names_are_refused():
+    with pytest.raises(RequestError, match="layers: got 5, needs the name of a layer"):
+        study(subject(), layers=5, **SMALL)
+
+
 def test_a_lattice_that_is_too_large_is_refused():
     space = FactorSpace(tuple(Factor(name, 0, 255) for name in "abcd"))
     model = TorchSubject(nn.Linear(4, 4), space, lambda module, points: torch.zeros(len(points), 1, 2, 2))

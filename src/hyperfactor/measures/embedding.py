@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float
 
-from hyperfactor import rng
-from hyperfactor.errors import RequestError
+from hyperfactor import arrays, rng
+from hyperfactor.errors import RequestError, quoted
 from hyperfactor.measures.normalised import normalised
 from hyperfactor.measures.representation import Given, checked_points
 
@@ -51,8 +51,8 @@ def pca(points: Given, components: int = 3) -> Principal:
     """
     found = normalised(checked_points(points))
     most = min(found.values.shape)
-    if not 1 <= components <= most:
-        raise RequestError(f"components: got {components}, needs an integer in 1..{most}")
+    if not 1 <= (arrays.integer(components) or 0) <= most:
+        raise RequestError(f"components: got {quoted(components)}, needs an integer in 1..{most}")
     _, size, axes = np.linalg.svd(found.values, full_matrices=False)
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1, keepdims=True), axis=1)
     axes = (axes * np.where(largest < 0, -1, 1))[:components]

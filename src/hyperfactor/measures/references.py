@@ -135,8 +135,8 @@ def torus_3d(n: int, major: float = 2.0, minor: float = 1.0) -> Float[np.ndarray
     RequestError
         For a number of values below 2, or other radii.
     """
-    if not 0 < minor <= major:
-        raise RequestError(f"torus_3d: got radii {major} and {minor}, needs 0 < minor <= major")
+    if not 0 < arrays.real(minor) <= arrays.real(major) < math.inf:
+        raise RequestError(f"torus_3d: got radii {quoted(major)} and {quoted(minor)}, needs 0 < minor <= major")
     angles = 2 * np.pi * np.arange(arrays.whole(n, "n", 2)) / n
     a, b = np.meshgrid(angles, angles, indexing="ij")
     ring = major + minor * np.cos(b)
@@ -180,7 +180,10 @@ def hyper_factorized_torus(n: int | Sequence[int], width: float = 1.0) -> Lattic
 
 
 def _sizes(n: int | Sequence[int]) -> tuple[int, ...]:
-    return tuple(arrays.whole(size, "n", 2) for size in (n if isinstance(n, Sequence) else (n, n)))
+    sizes = tuple(arrays.whole(size, "n", 2) for size in (n if isinstance(n, Sequence) else (n, n)))
+    if not sizes:
+        raise RequestError("n: got no sizes, needs at least one")
+    return sizes
 
 
 def _product(codes: list[Code]) -> Lattice:

@@ -86,7 +86,9 @@ class PercolationCurve:
         ----------
         Newman and Ziff, Phys. Rev. E 64 (2001) 016706, equation 2.
         """
-        fractions = np.asarray(fractions, dtype=float)
+        fractions = arrays.numbers(fractions, "fractions")
+        if fractions.ndim != 1:
+            raise RequestError(f"fractions: got an array of shape {fractions.shape}, needs (k,)")
         if (bad := ~((fractions >= 0) & (fractions <= 1))).any():
             raise RequestError(f"fractions: got {fractions[bad][0]:g}, needs probabilities in 0..1")
         expected = np.empty(len(fractions))

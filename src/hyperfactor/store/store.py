@@ -507,7 +507,8 @@ class Store:
 
     def resolve(self, prefix: str) -> str:
         """The only id that begins with `prefix`. Raises `RequestError` if none or several do."""
-        found = [run for run in self.ids() if prefix and run.startswith(prefix)]
+        known = self.ids() if isinstance(prefix, str) and prefix else []
+        found = [run for run in known if run.startswith(prefix)]
         if len(found) != 1:
             what = "no run" if not found else f"{len(found)} runs"
             raise RequestError(

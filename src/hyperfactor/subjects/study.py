@@ -4,7 +4,7 @@ Every measure that the subject allows is taken. A measure that it does not allow
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
@@ -242,6 +242,8 @@ def _representations(
     if layers is None:
         names = [name for name in subject.default_layers() if _can_be_seen(subject, name, points[:1], missing)]
     else:
+        if not isinstance(layers, Iterable):
+            raise RequestError(f"layers: got {layers!r}, needs the name of a layer, or several")
         names = [layers] if isinstance(layers, str) else list(layers)
     if not names:
         return {}
