@@ -468,6 +468,14 @@ ReadingsOption = Annotated[
         "participation ratio are corrected for noise.",
     ),
 ]
+PointsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A CSV file with a column for each factor: the points to draw at, or the factor values of each row of an "
+        "array. For a model, steps of its lattice instead: x:2,y:4. For an array, the kinds of its factors: "
+        "x:periodic,size:open; give the option twice for a CSV file and kinds."
+    ),
+]
 KindsOption = Annotated[
     str | None,
     typer.Option(
@@ -641,14 +649,7 @@ def study_(
             "finished run.",
         ),
     ],
-    factors: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A CSV file with a column for each factor: the points to draw at, or the factor values of each row of "
-            "an array. For a model, steps of its lattice instead: x:2,y:4. For an array, the kinds of its factors: "
-            "x:periodic,size:open; give the option twice for a CSV file and kinds."
-        ),
-    ] = None,
+    factors: PointsOption = None,
     layer: Annotated[
         list[str] | None, typer.Option(help="Layer of a model; give the option again for more layers.")
     ] = None,
