@@ -259,7 +259,7 @@ def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def finite(data: Any) -> Any:
-    """Plain data with None in place of NaN and infinities, which JSON cannot express. Scalars of numpy become plain."""
+    """Return plain data with None for NaN and infinities, which JSON cannot express, and plain numbers for numpy's."""
     match data:
         case float():
             return data if math.isfinite(data) else None

@@ -71,7 +71,7 @@ def _frame(rows: Sequence[Sequence[Any]], names: list[str]) -> pl.DataFrame:
 
 
 def _comparable(values: Sequence[Any]) -> Sequence[Any]:
-    """The values of a column for a condition: of a column with numbers, only these. Beside text they would be text."""
+    """Return a column as a condition compares it. A column with numbers keeps only these; others become None."""
     numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in values]
     if not any(numbers):
         return values
