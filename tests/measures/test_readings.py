@@ -75,7 +75,7 @@ def test_corrected_measures_are_those_of_the_signal(name, share):
 
 def test_where_the_correction_has_a_bias():
     """Noise in the few directions of the signal turns them by more than the correction knows, and noise hides the short
-    steps of a curve: the limits that docs/hyperfactorization.md states."""
+    steps of a curve: the limits that docs/noise.md states."""
     angles = 2 * np.pi * np.arange(N) / N
     warped = angles + 0.6 * np.sin(angles)
     ring = np.stack([np.cos(warped), np.sin(warped)], axis=-1)

@@ -23,7 +23,7 @@ from hyperfactor.measures.readings import inner, noise_share, noise_variance, pr
 from hyperfactor.measures.references import references
 from hyperfactor.measures.representation import Given, Lattice, Periodic, Representation
 from hyperfactor.measures.steps import matched, part, same_steps, some, unit_steps
-from hyperfactor.measures.subspaces import VARIANCE, Subspaces, overlaps, overlaps_of_pairs
+from hyperfactor.measures.subspaces import VARIANCE, Shares, overlaps_of_pairs
 
 GROUPS = 8  # groups of curves of the jackknife
 CURVES = 256  # largest number of a factor's curves whose subspaces are compared
@@ -242,8 +242,8 @@ def statistics(R: Given, periodic: Periodic | None = None, seed: int = 0) -> Sta
     """
     given = Representation.of(R, periodic=periodic)
     whole = given.normalised
-    steps, curves = _parts(whole, given, seed)
-    paired = _paired(whole, steps, curves, given, seed)
+    steps, curves = unit_steps(whole, given.wraps, 1, given.name), Curves.of(whole, seed)
+    paired = _paired(steps, curves, given, seed)
     _measured(paired, {})
     ceiling = _ceiling(steps, curves, given) if given.several else {}
     return Statistics(given, seed, paired, noise_share(whole.values), ceiling)
@@ -370,10 +370,12 @@ def _jackknifed(
     groups = min(GROUPS, *count)
     whole = {name: _quantiles(of.values) for name, of in paired.items()}
     moved = {name: np.zeros((groups, len(LEVELS))) for name in paired}
+    curves = Curves.of(given.normalised, seed)
     for g in range(groups):
         kept = [np.flatnonzero(np.arange(n) % groups != g) for n in count]
         try:
-            found = _of(given.normalised, given, seed, given.name, kept)
+            steps = unit_steps(given.normalised, given.wraps, 1, given.name, kept)
+            found = _paired(steps, curves.part(kept), given, seed)
         except RequestError:  # the other curves have no steps
             continue
         for name, quantiles in whole.items():
@@ -390,59 +392,67 @@ def _wider(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> di
     return {name: max(one[name], other[name], key=lambda rows: float(np.std(rows.mean(axis=1)))) for name in one}
 
 
-Parts = list[np.ndarray]  # one a factor
+@dataclass(frozen=True)
+class Curves:
+    """The curves of each factor along which a representation varies, CURVES of them at most.
 
-
-def _parts(
-    whole: Normalised, given: Representation, seed: int, name: str | None = None,
-    kept: Sequence[Int[np.ndarray, " c"]] | None = None,
-) -> tuple[Parts, Parts]:  # fmt: skip
-    """Return the unit steps of each factor, and its curves.
-
-    Parameters
+    Attributes
     ----------
-    whole : Normalised
-        R, or a reference.
-    given : Representation
-        R: its axes are the factors.
-    seed : int
-        Seed of the choice of curves.
-    name : str, optional
-        What error messages call `whole`.
-    kept : sequence of (c,), optional
-        For each factor the curves that are used. Default: all.
+    numbers : sequence of (c,)
+        For each factor the numbers of its curves.
+    values : sequence of (m, c, n, d)
+        For each factor the readings of its curves.
+    shares : mapping of (int, int) to Shares
+        For two factors the shares of the first one's curves inside the subspaces of the second one's.
     """
-    steps = unit_steps(whole, given.wraps, 1, name or given.name, kept)
-    curves = [_varied_curves(whole, k, seed, None if kept is None else kept[k]) for k in range(len(given.names))]
-    return steps, curves
+
+    numbers: Sequence[Int[np.ndarray, " c"]]
+    values: Sequence[Float[np.ndarray, "m c n d"]]
+    shares: Mapping[tuple[int, int], Shares]
+
+    @classmethod
+    def of(cls, R: Normalised, seed: int) -> Self:
+        """Take the curves of R. The seed chooses among too many."""
+        numbers, values = zip(*(_varied_curves(R, k, seed) for k in range(R.values.ndim - 2)), strict=True)
+        return cls(numbers, values, Shares.between(values))
+
+    def part(self, kept: Sequence[Int[np.ndarray, " c"]]) -> Self:
+        """Return those curves of each factor whose numbers are kept."""
+        of = [np.isin(numbers, wanted) for numbers, wanted in zip(self.numbers, kept, strict=True)]
+        return replace(
+            self,
+            numbers=[numbers[wanted] for numbers, wanted in zip(self.numbers, of, strict=True)],
+            values=[values[:, wanted] for values, wanted in zip(self.values, of, strict=True)],
+            shares={(p, q): share.part(of[p], of[q]) for (p, q), share in self.shares.items()},
+        )
 
 
-def _of(
-    whole: Normalised, given: Representation, seed: int, name: str | None = None,
-    kept: Sequence[Int[np.ndarray, " c"]] | None = None,
-) -> dict[str, Paired]:  # fmt: skip
-    """Return `_paired` of R or of a reference. The parameters are those of `_parts`."""
-    return _paired(whole, *_parts(whole, given, seed, name, kept), given, seed)
+def _of(whole: Normalised, given: Representation, seed: int, name: str | None = None) -> dict[str, Paired]:
+    """Return `_paired` of R or of a reference, which error messages call by its name."""
+    return _paired(unit_steps(whole, given.wraps, 1, name or given.name), Curves.of(whole, seed), given, seed)
 
 
-def _paired(whole: Normalised, steps: Parts, curves: Parts, given: Representation, seed: int) -> dict[str, Paired]:
+def _paired(steps: list[np.ndarray], curves: Curves, given: Representation, seed: int) -> dict[str, Paired]:
     """Collect the values of each statistic of `compare`, each with the curves or the steps that it belongs to.
 
     With several readings cosines are means; those of a reference are the same means.
 
     Parameters
     ----------
-    whole, given, seed
-        As for `_parts`.
-    steps, curves
-        What `_parts` returns.
+    steps : list of (m, n, ..., d)
+        Unit steps of each factor.
+    curves : Curves
+        The curves.
+    given : Representation
+        R: its axes are the factors.
+    seed : int
+        Seed of the choice of steps.
     """
     names, every = given.names, tuple(range(len(given.names)))
     others = [tuple(k for k in every if k != p) for p in every]  # curves of a factor differ in the values of the others
     found: dict[str, Paired] = {}
-    spaces = [Subspaces(of, VARIANCE) for of in curves] if len(whole.values) > 1 else []
     for p, q in combinations_with_replacement(every, 2):
-        apart = 1 - (spaces[q].overlaps(curves[p]) if spaces else overlaps(curves[p][0], curves[q][0], VARIANCE))
+        apart = 1 - curves.shares[p, q].without_noise()
         found[f"{names[p]}-on-{names[q]} orthogonality"] = Paired.of(apart, *dict.fromkeys((others[p], others[q])))
     for p, q in combinations(every, 2):
         cosines = matched(steps, p, q)
@@ -477,14 +487,14 @@ def _shuffled(given: Representation, measured: Sequence[str], seed: int) -> dict
     return {SHUFFLED: found} if all(found[name].values.size for name in measured) else {}
 
 
-def _ceiling(steps: Parts, curves: Parts, given: Representation) -> dict[str, float]:
+def _ceiling(steps: list[np.ndarray], curves: Curves, given: Representation) -> dict[str, float]:
     """By statistic of `compare`, the value that one reading shows of equal steps, or of equal curves.
 
     For two factors it is the geometric mean for steps, and the mean for curves.
     """
     names = given.names
     alike = [same_steps(u) for u in steps]
-    apart = [_same_curves(of) for of in curves]
+    apart = [_same_curves(of) for of in curves.values]
     found = {f"{name} within": alike[k] for k, name in enumerate(names)}
     for p, q in combinations_with_replacement(range(len(names)), 2):
         found[f"{names[p]}-on-{names[q]} orthogonality"] = (apart[p] + apart[q]) / 2
@@ -506,10 +516,8 @@ def _mean(cosines: Float[np.ndarray, "n *c"]) -> Float[np.ndarray, "*c"]:
     return np.where(counts, np.where(defined, cosines, 0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
-def _varied_curves(
-    R: Normalised, factor: int, seed: int, kept: Int[np.ndarray, " c"] | None = None
-) -> Float[np.ndarray, "m c n d"]:
-    """Return the curves of a factor along which R varies, CURVES of them at most, and of these those that are `kept`.
+def _varied_curves(R: Normalised, factor: int, seed: int) -> tuple[Int[np.ndarray, " c"], Float[np.ndarray, "m c n d"]]:
+    """Return the numbers and the values of the curves of a factor along which R varies, CURVES of them at most.
 
     With several readings it varies if the variance of the signal is more than twice its standard error due to noise.
     """
@@ -521,7 +529,7 @@ def _varied_curves(
         error = math.sqrt(centred.shape[2] * noise_variance(centred))
         varied &= inner(centred, centred).sum(axis=1) > 2 * error
     chosen = some(np.flatnonzero(varied), CURVES, rng.stream(seed, "geometry.curves", factor))
-    return curves[:, chosen if kept is None else np.intersect1d(chosen, kept)]
+    return chosen, curves[:, chosen]
 
 
 def _spread(drawn: Float[np.ndarray, "samples *n"]) -> Float[np.ndarray, "2 *n"]:

@@ -3,6 +3,11 @@
 With several readings, the share is corrected for noise (see `readings`).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Self
+
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -124,12 +129,49 @@ class Subspaces:
         power[:, varied:] = 0
         self.leading = _leading(power, whole, variance)
 
-    def overlaps(self, A: Float[np.ndarray, "m a n d"]) -> Float[np.ndarray, "a b"]:
-        """Return the share of the variance of each curve of A inside, without bias to the first order of the noise."""
+    def shares(self, A: Float[np.ndarray, "m a n d"]) -> tuple[Float[np.ndarray, "a b"], Float[np.ndarray, "a b"]]:
+        """Return the shares of the variance of each curve of A inside, from all readings and from all but one."""
         A = A - A.mean(axis=2, keepdims=True)
-        m, whole = len(A), inner(A, A).sum(axis=1)[:, None]
+        whole = inner(A, A).sum(axis=1)[:, None]
         every = _inside(A, self.all, self.leading) / whole
         fewer = np.mean([_inside(A, directions, self.leading) for directions in self.fewer], axis=0) / whole
+        return every, fewer
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of the variance of curves inside subspaces of `Subspaces`.
+
+    Attributes
+    ----------
+    every, fewer : (a, b)
+        The shares where the subspaces are those of all readings, and the mean of those of all readings but one. Equal
+        for a single reading.
+    readings : int
+        Number of readings.
+    """
+
+    every: Float[np.ndarray, "a b"]
+    fewer: Float[np.ndarray, "a b"]
+    readings: int = 1
+
+    @classmethod
+    def between(cls, curves: Sequence[Float[np.ndarray, "m a n d"]]) -> dict[tuple[int, int], Self]:
+        """Return for every two factors the shares of the first one's curves inside those of the second one."""
+        pairs = [*combinations_with_replacement(range(len(curves)), 2)]
+        if len(curves[0]) == 1:
+            found = {(p, q): overlaps(curves[p][0], curves[q][0], VARIANCE) for p, q in pairs}
+            return {pair: cls(share, share) for pair, share in found.items()}
+        spaces = [Subspaces(of, VARIANCE) for of in curves]
+        return {(p, q): cls(*spaces[q].shares(curves[p]), len(curves[p])) for p, q in pairs}
+
+    def part(self, rows: Bool[np.ndarray, " a"], columns: Bool[np.ndarray, " b"]) -> "Shares":
+        """Return the shares of some curves inside the subspaces of some."""
+        return Shares(self.every[rows][:, columns], self.fewer[rows][:, columns], self.readings)
+
+    def without_noise(self) -> Float[np.ndarray, "a b"]:
+        """Return the shares without bias to the first order of the noise."""
+        m, every, fewer = self.readings, self.every, self.fewer
         if 0 < fewer.mean() < every.mean():
             return every / max(LEAST, m - (m - 1) * every.mean() / fewer.mean())
         return m * every - (m - 1) * fewer
