@@ -3,9 +3,9 @@
     python -m benchmarks [NAME ...] [--out FOLDER] [--resume] [--quick] [--repeats N] [--list] [--accept]
 
 Prints a table of ratios and writes bench.json and bench.md. A NAME selects the pairs whose names begin with it. Ends
-with status 1 if a ratio is worse than accepted (benchmarks/accepted.json) by more than its noise. `--quick` measures
-each pair once on the smallest size, shows that it runs, and is compared with nothing. `--resume` keeps what an
-interrupted command has measured in the same folder.
+with status 1 if a ratio is worse, by more than its noise, than the one accepted on this kind of processor
+(benchmarks/accepted.json). `--quick` measures each pair once on the smallest size, shows that it runs, and is compared
+with nothing. `--resume` keeps what an interrupted command has measured in the same folder.
 """
 
 from hyperfactor import process
@@ -23,7 +23,7 @@ import torch  # noqa: E402
 
 from benchmarks import learning, networks, tools  # noqa: E402
 from benchmarks.machine import alike, describe  # noqa: E402
-from benchmarks.ratios import Pair, Row, accept, load, markdown, measure, read, worse  # noqa: E402
+from benchmarks.ratios import Pair, Row, accept, load, markdown, measure, read, save, unguarded, worse  # noqa: E402
 from hyperfactor.store.named import write_whole  # noqa: E402
 
 ACCEPTED = Path(__file__).parent / "accepted.json"
@@ -87,10 +87,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"\n{markdown(rows)}")
     if given.quick:
         return 0
-    accepted = load(ACCEPTED)
-    if given.accept:
-        ACCEPTED.write_text(json.dumps(accept(rows, accepted), indent=1) + "\n")
+    return guard(rows, machine["kind"], given.accept)
+
+
+def guard(rows: Sequence[Row], kind: str, accepts: bool) -> int:
+    """Accept the ratios, or compare them with those that were accepted on this kind of processor; return the status."""
+    every = load(ACCEPTED)
+    accepted = every.get(kind, {})
+    if accepts:
+        save(ACCEPTED, every | {kind: accept(rows, accepted)})
         return 0
+    if others := unguarded(rows, accepted):
+        print(f"no ratio is accepted on {kind} of: {', '.join(others)}")
     found = worse(rows, accepted)
     print("\n".join(found) or "no ratio is worse than accepted")
     return 1 if found else 0

@@ -27,12 +27,21 @@ def product_rate(seconds: float = 1.0, clock: Callable[[], float] = time.perf_co
     return 2 * SIDE**3 / best / 1e9
 
 
-def _processor() -> str:
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the first processor; nothing elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+        return {}
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def kind() -> str:
+    """Maker of the processor and its vectors, such as "GenuineIntel, AVX-512": ratios differ between kinds."""
+    about = _cpuinfo()
+    flags = about.get("flags", "").split()
+    vectors = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), None)
+    return ", ".join(part for part in (about.get("vendor_id", platform.machine()), vectors) if part)
 
 
 def _version(name: str) -> str | None:
@@ -50,7 +59,8 @@ def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def describe() -> dict[str, Any]:
     """The machine as plain data. `load` is the number of busy processes when the measurement began."""
     return {
-        "processor": _processor(),
+        "processor": _cpuinfo().get("model name") or platform.processor() or platform.machine(),
+        "kind": kind(),
         "cores": os.cpu_count(),
         "system": platform.platform(terse=True),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,

@@ -140,13 +140,25 @@ class Accepted:
     noise: float
 
 
-def load(path: Path) -> dict[str, Accepted]:
-    """The accepted ratios of a file, by the name of the pair."""
-    return {name: Accepted(**entry) for name, entry in json.loads(path.read_text()).items()}
+def load(path: Path) -> dict[str, dict[str, Accepted]]:
+    """The accepted ratios of a file, by the kind of the processor and the name of the pair."""
+    return {
+        kind: {name: Accepted(**entry) for name, entry in of_kind.items()}
+        for kind, of_kind in json.loads(path.read_text()).items()
+    }
 
 
-def accept(rows: Sequence[Row], before: Mapping[str, Accepted], least: float = 0.1) -> dict[str, Any]:
-    """Accept the ratios of rows, as plain data. Pairs without figures keep what was accepted before.
+def save(path: Path, accepted: Mapping[str, Mapping[str, Accepted]]) -> None:
+    """Write what `load` reads."""
+    table = {
+        kind: {name: asdict(entry) for name, entry in sorted(of_kind.items())}
+        for kind, of_kind in sorted(accepted.items())
+    }
+    path.write_text(json.dumps(table, indent=1) + "\n")
+
+
+def accept(rows: Sequence[Row], before: Mapping[str, Accepted], least: float = 0.1) -> dict[str, Accepted]:
+    """Accept the ratios of rows. Pairs without figures keep what was accepted before.
 
     The noise is three times the median distance of a ratio from their median, so that one disturbed repeat does not
     widen it, and at least `least`.
@@ -157,7 +169,12 @@ def accept(rows: Sequence[Row], before: Mapping[str, Accepted], least: float = 0
             ratios, middle = row.ratios, median(row.ratios)
             spread = 3 * median(abs(ratio - middle) for ratio in ratios) / middle
             found[row.name] = Accepted(round(middle, 3), round(max(spread, least), 3))
-    return {name: asdict(entry) for name, entry in sorted(found.items())}
+    return found
+
+
+def unguarded(rows: Sequence[Row], accepted: Mapping[str, Accepted]) -> list[str]:
+    """The measured pairs of which no ratio is accepted."""
+    return [row.name for row in rows if not row.missing and row.name not in accepted]
 
 
 def worse(rows: Sequence[Row], accepted: Mapping[str, Accepted]) -> list[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import earlier
+from benchmarks.__main__ import earlier, guard
 from benchmarks.machine import alike
-from benchmarks.ratios import Accepted, AtLeast, MissingError, Pair, Row, accept, load, markdown, measure, worse
+from benchmarks.ratios import Accepted, AtLeast, MissingError, Pair, Row, accept, load, markdown, measure, save, worse
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,14 +75,28 @@ def test_one_low_repeat_is_not_worse():
 def test_accepted_ratios_are_read_back(tmp_path: Path):
     path = tmp_path / "accepted.json"
     rows = [row(9.0, 8.0, 10.0, 11.0, 500.0), Row("b", "s", "peer", missing="no")]
-    path.write_text(json.dumps(accept(rows, {"b": Accepted(2, 0.3)})))
-    assert load(path) == {"b": Accepted(2, 0.3), "pair": Accepted(10.0, 0.3)}
+    save(path, {"Intel": accept(rows, {"b": Accepted(2, 0.3)}), "AMD": {"b": Accepted(3, 0.1)}})
+    assert load(path) == {"Intel": {"b": Accepted(2, 0.3), "pair": Accepted(10.0, 0.3)}, "AMD": {"b": Accepted(3, 0.1)}}
+
+
+def test_ratios_are_guarded_on_their_own_kind_of_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("benchmarks.__main__.ACCEPTED", tmp_path / "accepted.json")
+    save(tmp_path / "accepted.json", {"Intel": {"pair": Accepted(10.0, 0.2)}})
+    low = [row(5.0, 5.0, 5.0)]
+    assert guard(low, "Intel", accepts=False) == 1
+    assert "pair: got a ratio of 5, needs 8" in capsys.readouterr().out
+    assert guard(low, "AMD", accepts=False) == 0
+    assert "no ratio is accepted on AMD of: pair" in capsys.readouterr().out
+    assert guard(low, "AMD", accepts=True) == 0
+    assert guard([row(4.0, 4.0, 4.0)], "AMD", accepts=False) == 1
+    assert load(tmp_path / "accepted.json")["Intel"] == {"pair": Accepted(10.0, 0.2)}
 
 
 def test_the_committed_ratios_can_be_read():
-    assert all(
-        0 < entry.noise < 1 and entry.ratio > 0 for entry in load(ROOT / "benchmarks" / "accepted.json").values()
-    )
+    accepted = load(ROOT / "benchmarks" / "accepted.json")
+    assert all(0 < entry.noise < 1 and entry.ratio > 0 for of_kind in accepted.values() for entry in of_kind.values())
 
 
 def run(*words: str) -> subprocess.CompletedProcess:
