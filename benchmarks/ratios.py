@@ -25,7 +25,7 @@ class Pair:
     name : str
         What `make bench` calls it.
     unit : str
-        Unit of both figures. In "s" less is better; in any other unit more is better.
+        Unit of both figures. In "s" and "MB" less is better; in any other unit more is better.
     other_name : str
         What we are compared with.
     ours : callable
@@ -72,7 +72,7 @@ class Row:
     def ratios(self) -> list[float]:
         """How many times better our figure is than the other, for each repeat."""
         pairs = zip(self.ours, self.other, strict=True)
-        return [other / ours if self.unit == "s" else ours / other for ours, other in pairs]
+        return [other / ours if self.unit in ("s", "MB") else ours / other for ours, other in pairs]
 
 
 def read(table: Sequence[Mapping[str, Any]]) -> list[Row]:

@@ -2,8 +2,11 @@
 
 import json
 import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks import revisions
@@ -37,8 +40,10 @@ def test_revisions_run_alternately_with_their_own_sources(repository: Path, tmp_
     arguments = ["HEAD~1", "--command", f"{said} 0", "--repeats", "2", "--out", str(tmp_path)]
     assert revisions.main(arguments) == 0
     assert said.read_text() == "2121"
-    (row,) = json.loads((tmp_path / "revisions.json").read_text())["rows"]
-    assert (len(row["ours"]), len(row["other"]), row["other_name"]) == (2, 2, "HEAD~1")
+    rows = json.loads((tmp_path / "revisions.json").read_text())["rows"]
+    assert [(row["unit"], len(row["ours"]), len(row["other"]), row["other_name"]) for row in rows] == [
+        ("s", 2, 2, "HEAD~1"), ("MB", 2, 2, "HEAD~1"),
+    ]  # fmt: skip
     assert str(said) in capsys.readouterr().out
     trees = subprocess.run(["git", "-C", repository, "worktree", "list"], capture_output=True, text=True).stdout
     assert len(trees.splitlines()) == 1
@@ -49,3 +54,24 @@ def test_an_unknown_revision_and_a_failing_command_end_the_measurement(repositor
         revisions.main(["no-such", "--command", "list", "--out", str(tmp_path)])
     with pytest.raises(SystemExit, match="status 3"):
         revisions.main(["HEAD", "--command", f"{tmp_path / 'said'} 3", "--out", str(tmp_path)])
+
+
+def test_memory_is_that_of_all_processes_at_the_peak():
+    """A process of 100 MB that starts another of 100 MB."""
+    held = "import time; held = b'1' * 100_000_000; "
+    child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {held + 'time.sleep(60)'!r}]); "
+    with subprocess.Popen([sys.executable, "-c", f"{child}{held}print(1, flush=True); time.sleep(60)"],
+                          stdout=subprocess.PIPE) as process:  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        watched = psutil.Process(process.pid)
+        others = watched.children()
+        try:
+            deadline = time.monotonic() + 60
+            while revisions.memory(watched) < 200 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert 200 <= revisions.memory(watched) < 300
+        finally:
+            for one in (watched, *others):
+                one.kill()
+    assert revisions.memory(watched) == 0
