@@ -444,6 +444,22 @@ def test_a_dry_run_says_how_long_it_takes_here_and_on_a_gpu(tmp_path: Path, monk
     assert asked == [1, 4]
 
 
+def test_a_dry_run_of_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: RunSpec):
+    measured(monkeypatch, 1000.0)
+    (tmp_path / "tiny.yaml").write_text(tiny.model_dump_json())
+    words = ("train", "tiny.yaml", "--dry-run", "--store", "store")
+    longer = hyperfactor(*words, "--set", "training.steps=90000", "--rate", 200, cwd=tmp_path)
+    pictures = cost.pictures(RunSpec.load(tmp_path / "tiny.yaml", ["training.steps=90000"]))
+    assert "1 run, 1 to train" in longer.stdout
+    assert f"about {pictures / 1000 / 60:.0f} minutes with 1 worker on this machine's CPU. Each" in longer.stdout
+    assert f"{pictures / 200 / 3600:.3g} GPU hours" in longer.stdout
+    assert not (tmp_path / "store").exists()
+    train(tiny, tmp_path / "store")
+    assert "Everything is finished." in hyperfactor(*words, cwd=tmp_path).stdout
+    refused = hyperfactor("train", "tiny.yaml", "--rate", 5, cwd=tmp_path)
+    one_line(refused, "rate: got 5, needs a number above 0, and --dry-run")
+
+
 @pytest.mark.parametrize("words", [("--rate", 5), ("--rate", 0, "--dry-run"), ("--rate", "nan", "--dry-run")])
 def test_a_stated_rate_is_positive_and_for_a_dry_run(words: tuple, tmp_path: Path):
     one_line(hyperfactor("reproduce", "composition", *words, cwd=tmp_path), "rate: got")

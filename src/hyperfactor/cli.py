@@ -251,7 +251,7 @@ def _print_kept(store: str) -> None:
     _print_table(pl.DataFrame(rows), f"results that {store} keeps")
 
 
-def _check_plan(dry_run: bool, rate: float | None, workers: int | None, seeds: int = 1) -> None:
+def _check_plan(dry_run: bool, rate: float | None, workers: int | None = None, seeds: int = 1) -> None:
     if seeds < 1:
         raise RequestError(f"seeds: got {seeds}, needs an integer of at least 1")
     if workers is not None and workers < 1:
@@ -295,7 +295,7 @@ def _print_runs(specs: "list[RunSpec]", missing: "list[RunSpec]", titles: dict[s
             "TFLOP": [(cost.training(spec) + cost.judging(spec)) / 1e12 for spec in specs],
         }
     )
-    _print_table(table, f"{len(specs)} runs, {len(missing)} to train{preset}")
+    _print_table(table, f"{len(specs)} run{'s' * (len(specs) > 1)}, {len(missing)} to train{preset}")
 
 
 def _print_estimate(
@@ -315,8 +315,9 @@ def _print_estimate(
     left = cost.seconds(missing, here, workers, searched, analyses)
     examining = cost.seconds((), here, workers, analyses=analyses)
     _say(
-        f"{duration(left)} with {workers} worker{'s' * (workers > 1)} on this machine's CPU; analyses take "
-        f"{duration(examining)} of it. Each worker trains on {slowest:,.0f} pictures/s"
+        f"{duration(left)} with {workers} worker{'s' * (workers > 1)} on this machine's CPU"
+        f"{f'; analyses take {duration(examining)} of it' if analyses else ''}. "
+        f"Each worker trains on {slowest:,.0f} pictures/s"
         f"{f' to {fastest:,.0f} pictures/s, by network' if len(set(here.values())) > 1 else ''}, measured now"
         f"{' with all of them at work' if workers > 1 else ''}."
     )
@@ -404,14 +405,23 @@ def train(
         int, typer.Option(help="Number of threads. Results differ in their last bits between numbers of threads.")
     ] = 1,
     track: TrackOption = None,
+    dry_run: DryRunOption = False,
+    rate: RateOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Train the run of a spec, or continue it, and print its id and accuracy."""
     from hyperfactor.runs.execute import train as train_run
     from hyperfactor.runs.progress import Progress
+    from hyperfactor.runs.recorded import is_finished
     from hyperfactor.runs.spec import RunSpec
+    from hyperfactor.store.store import Store
 
+    _check_plan(dry_run, rate)
     spec = RunSpec.load(spec_file, overrides or [])
+    if dry_run:
+        missing = [] if is_finished(Store(store), spec) else [spec]
+        _print_runs([spec], missing, {spec.id: spec_file.name})
+        return _print_estimate([spec], missing, 1, rate)
     with Progress([spec], lambda: {spec.id: spec_file.name}, quiet) as progress:
         run = train_run(
             spec, store, threads=threads, track=track,
