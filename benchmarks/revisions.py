@@ -30,7 +30,7 @@ from benchmarks.machine import describe  # noqa: E402
 from benchmarks.ratios import Row, markdown  # noqa: E402
 
 REPOSITORY = Path(__file__).parent.parent
-EVERY = 0.1  # seconds between looks at the memory
+EVERY = 0.5  # seconds between looks at the memory
 ENTRY = "import sys; from hyperfactor.cli import main; sys.exit(main())"
 
 

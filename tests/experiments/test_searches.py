@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from hyperfactor.experiments import data_efficiency, exterior, interpolation, percolation_onset
+from hyperfactor.experiments.claims import over_seeds
 from hyperfactor.experiments.data_efficiency import exponent, following, needed, steeper
 from hyperfactor.experiments.percolation_onset import onset, predicted, resampled, steepness
 from hyperfactor.images.gaussian import Bump
@@ -47,6 +48,22 @@ def test_the_exponent_of_a_power_law():
     assert found.low < 1 < found.high
 
 
+def test_intervals_of_exponents_contain_the_truth_where_seeds_share_what_a_line_does_not_fit():
+    """Sizes deviate from a power by 20 % each, alike for three seeds, whose own scatter is 3 %. The slope through these
+    sizes is the truth over seeds; the power itself is that over sizes, of which the means over seeds are a sample."""
+    generator, sizes, within = np.random.default_rng(0), np.array([8.0, 16, 24, 32]), np.zeros(2)
+    for _ in range(300):
+        shared = sizes**1.5 * np.exp(0.2 * generator.normal(size=4))
+        counts = shared * np.exp(0.03 * generator.normal(size=(3, 4)))
+        of_seeds = over_seeds([exponent(sizes, of_seed) for of_seed in counts])
+        of_means = exponent(sizes, np.exp(np.log(counts).mean(axis=0)))
+        assert of_seeds.value == pytest.approx(of_means.value)
+        slope = np.polyfit(np.log(sizes), np.log(shared), 1)[0]
+        within += (of_seeds.low <= slope <= of_seeds.high, of_means.low <= 1.5 <= of_means.high)
+    assert within[0] / 300 > 0.93
+    assert within[1] / 300 == pytest.approx(0.95, abs=0.04)
+
+
 def test_a_difference_of_exponents_has_welchs_interval():
     """The same scatter about two powers: the error grows by the root of 2 and the degrees of freedom add up. Beside a
     power without scatter it is the interval of the other exponent."""
@@ -76,6 +93,15 @@ def test_the_steepness_of_known_curves_does_not_depend_on_how_densely_they_are_s
         assert steepness(at, 1 / (1 + (0.05 / at) ** 4)) == pytest.approx(2, rel=0.05)
     assert steepness(np.array([0.01, 0.1, 1.0]), np.array([0.0, 0.0, 0.1])) == pytest.approx(np.log(3) / np.log(100))
     assert steepness(np.array([0.1, 0.2, 1.0]), np.array([0.0, 0.25, 0.5])) == pytest.approx(np.log(3) / np.log(5))
+
+
+def test_a_crossing_between_distant_fractions_is_told():
+    """A share of 5 lambda, 1 at most, reaches 3/4 between 0.1 and 1. The slope would be 0.46 in place of 1."""
+    at = np.array(percolation_onset.LAMBDAS)
+    assert percolation_onset._bracket(at, np.minimum(1, 5 * at), 0.75) == (0.1, 1.0)
+    assert percolation_onset._bracket(at, np.minimum(1, 12 * at), 0.25) == (0.02, 0.03)
+    assert percolation_onset._bracket(at, np.ones(6), 0.75) is None
+    assert percolation_onset._bracket(at, np.zeros(6), 0.75) is None
 
 
 def test_resampling_finds_the_interval_of_a_share():

@@ -115,6 +115,10 @@ def test_intrinsic_dimension(points, truth):
         assert measure(wide) == pytest.approx(measure(points), rel=1e-4)
 
 
+def test_numbers_at_random_have_one_dimension():
+    assert two_nn(np.random.default_rng(0).random((500, 1))) == pytest.approx(1, abs=0.15)
+
+
 def test_two_nn_says_that_a_lattice_is_none_of_its_business():
     with pytest.raises(RequestError, match="levina_bickel"):
         two_nn(flat(clifford_torus(16)))

@@ -47,5 +47,10 @@ def test_mistakes():
         pca(POINTS, 9)
     with pytest.raises(RequestError, match="neighbours: got 60"):
         umap(POINTS, neighbours=60)
+    for wrong in ({"neighbours": 3.5}, {"neighbours": "a"}, {"components": 0}, {"components": 2.5},
+                  {"minimum_distance": 5}, {"minimum_distance": "a"}):  # fmt: skip
+        (name,) = wrong
+        with pytest.raises(RequestError, match=f"{name}: got"):
+            umap(POINTS, **wrong)  # pyright: ignore
     with pytest.raises(RequestError, match="needs finite"):
         umap(POINTS * np.nan)

@@ -30,6 +30,13 @@ def test_the_published_threshold_of_discs():
     assert found.error < 0.002
 
 
+def test_few_discs_have_the_published_threshold_too():
+    for sizes in ((18,), (64,), (256,)):
+        found = critical_filling(sizes, seeds=300)
+        assert abs(found.value - 1.12809) < 3 * found.error
+        assert found.error < 0.04
+
+
 def test_bad_requests():
     with pytest.raises(RequestError, match="n: got 0"):
         boolean_model(0)

@@ -86,6 +86,14 @@ def test_published_thresholds(reach: float, dimensions: int, sizes, known: float
     assert found.error < within
 
 
+@pytest.mark.parametrize("sizes", [(3,), (4,), (6,), (4, 64, 128)])
+def test_small_lattices_have_the_published_threshold_too(sizes: tuple[int, ...]):
+    """The numbers of sites of a small lattice lie on a coarse grid; the estimate does not, and has an error."""
+    found = critical_fraction(1.0, sizes, seeds=200)
+    assert abs(found.value - 0.592746) < 3 * found.error
+    assert 1e-4 < found.error < 0.02
+
+
 def test_a_line_percolates_only_when_full():
     curve = site_percolation((1000,), periodic=False)
     assert curve.largest[-1] == 1000

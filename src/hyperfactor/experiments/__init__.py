@@ -15,6 +15,7 @@ from hyperfactor.experiments.many_factors import EXPERIMENT as MANY_FACTORS
 from hyperfactor.experiments.percolation_families import EXPERIMENT as PERCOLATION_FAMILIES
 from hyperfactor.experiments.percolation_onset import EXPERIMENT as PERCOLATION_ONSET
 from hyperfactor.experiments.recipes import EXPERIMENT as RECIPES
+from hyperfactor.experiments.richer_pictures import EXPERIMENT as RICHER_PICTURES
 from hyperfactor.experiments.torus import EXPERIMENT as TORUS
 
 __all__ = [
@@ -46,6 +47,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         ANCESTRAL,
         ARCHITECTURES,
         MANY_FACTORS,
+        RICHER_PICTURES,
         PERCOLATION_FAMILIES,
         EMERGENCE,
         RECIPES,

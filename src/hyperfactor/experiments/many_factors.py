@@ -31,7 +31,7 @@ import polars as pl
 from hyperfactor import rng
 from hyperfactor.experiments.base import Analysis, Experiment, Runs, few, is_smoke, preset_spec, share, unmet
 from hyperfactor.experiments.claims import Bound, Claim, Estimate, claim
-from hyperfactor.experiments.data_efficiency import exponent, following, needed
+from hyperfactor.experiments.data_efficiency import by_seed, exponent, following, needed
 from hyperfactor.experiments.lattice import every, over_lines, read
 from hyperfactor.factors.regions import AtLeast, Everything, Random, Region
 from hyperfactor.factors.split import Split, splits
@@ -256,23 +256,24 @@ def _of_growth(runs: Runs, counts: pl.DataFrame, clusters: pl.DataFrame) -> list
     roles = [role for role in runs if role.startswith("whole")]
     claims = []
     for of in SETS:
-        of_set = known.filter(pl.col("set") == of)
-        factors, pictures = (of_set[name].to_numpy().astype(float) for name in ("factors", "needed"))
+        of_set = by_seed(known.filter(pl.col("set") == of), "factors", counts["seed"].unique())
         least = len(FACTORS) - 1
-        unless: list[str | None] = [*unmet(runs, roles)]
-        if (several := of_set["factors"].n_unique()) < least:
-            unless.append(f"{of}: got the pictures needed for {several} numbers of factors, needs {least}")
+        unless: list[str | None] = [
+            *unmet(runs, roles),
+            *(f"{of}: got the pictures needed for {len(factors)} numbers of factors with seed {seed}, needs {least}"
+              for seed, (factors, _) in of_set.items() if len(factors) < least),
+        ]  # fmt: skip
         about = [role for role in runs if role in roles or search(role).startswith(f"{of} | ")]
         claims += [
             claim(f"many.share.{of}", "many_factors",
                   f"{of}: exponent of the pictures needed in the number of combinations (1: a constant share of them)",
-                  Bound("<=", 0.5), lambda k=factors, n=pictures: [exponent(VALUES**k, n)],
-                  roles=about, unless=unless, of_all=True),
+                  Bound("<=", 0.5), lambda of=of_set: [exponent(VALUES**k, n) for k, n in of.values()],
+                  roles=about, unless=unless),
             claim(f"many.power.{of}", "many_factors",
                   f"{of}: exponent of the pictures needed in the number of factors "
                   "(1: as many for each value of a factor)",
-                  Bound("<=", 2), lambda k=factors, n=pictures: [exponent(k, n)],
-                  roles=about, unless=unless, of_all=True),
+                  Bound("<=", 2), lambda of=of_set: [exponent(k, n) for k, n in of.values()],
+                  roles=about, unless=unless),
         ]  # fmt: skip
     claims.append(_of_percolation(known, clusters, unmet(runs, roles)))
     return claims
@@ -285,18 +286,20 @@ def _of_percolation(known: pl.DataFrame, clusters: pl.DataFrame, unless: list[st
         for row in clusters.filter(pl.col("threshold") == PREDICTED).to_dicts()
         if row["pictures"]
     }
-    of_seed = known.filter((pl.col("set") == SETS[0]) & pl.col("factors").is_in(list(predicted)))
-    if of_seed["factors"].n_unique() < len(FACTORS) - 1:
-        unless = [*unless, f"got both numbers for {of_seed['factors'].n_unique()} numbers of factors, needs 3"]
-
-    def slope() -> list[Estimate]:
-        at = np.array([predicted[count] for count in of_seed["factors"]])
-        return [exponent(at, of_seed["needed"].to_numpy().astype(float))]
+    means = (
+        known.filter((pl.col("set") == SETS[0]) & pl.col("factors").is_in(list(predicted)))
+        .group_by("factors", maintain_order=True)
+        .agg(pl.col("needed").log().mean().exp())
+    )
+    at = np.array([predicted[count] for count in means["factors"]])
+    if len(at) < len(FACTORS) - 1 or len(set(at)) < 2:
+        unless = [*unless, f"got both numbers for {len(at)} numbers of factors, needs 3, of which two differ"]
 
     return claim(
         "many.percolation", "many_factors",
         "exponent of the pictures needed in the pictures that hang together at an overlap of "
-        f"{PREDICTED:g} (1 if learning follows percolation)", Bound(">", 0), slope, unless=unless, of_all=True,
+        f"{PREDICTED:g} (1 if learning follows percolation)", Bound(">", 0),
+        lambda: [exponent(at, means["needed"].to_numpy())], unless=unless, of_all=True,
     )  # fmt: skip
 
 

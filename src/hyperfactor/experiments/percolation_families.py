@@ -116,7 +116,7 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
 
     def power() -> list[Estimate]:
         found = [_onsets([curve[:2] for curve in curves(accuracy, seed, "kind")]) for seed in seeds]
-        return [exponent(np.tile(expected, len(seeds)), np.concatenate(found))]
+        return [exponent(expected, np.exp(np.mean(np.log(found), axis=0)))]
 
     figure = "percolation_families"
     return [

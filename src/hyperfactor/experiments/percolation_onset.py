@@ -7,7 +7,8 @@ grows with sigma. Above a critical lambda most of them are connected.
 Models of each sigma are trained on each lambda and asked for the whole lattice. The onset is the lambda at which a
 share HALF of the requests is right, by a line between the two nearest lambdas; for the claims it is 1 if that share is
 never reached. The steepness is the exponent of lambda with which the share grows from QUARTER to 1 - QUARTER: 1 if it
-grows in proportion to the pictures, more if learning sets in more suddenly.
+grows in proportion to the pictures, more if learning sets in more suddenly. It is not measured where one of these two
+shares is reached between lambdas that lie more than a factor of WIDE apart, because a line between them is too flat.
 """
 
 import math
@@ -37,6 +38,7 @@ LATTICES, FEW_LATTICES = (64, 20), (16, 2)  # side and number, for the simulated
 OVERLAPPED = (0.3, 0.5, 1.0, 1.5, 2.0)  # sigmas of figures 6 (a, b)
 TINY = 0.1  # the sigma of figure 6 (d)
 HALF, QUARTER = 0.5, 0.25
+WIDE = 2.5  # largest ratio of two lambdas between which a crossing is taken for exact
 RESAMPLED = 1000
 LOOKED = 256  # points from which a loss is measured
 SHOWN = (0.02, 0.1, 1.0)  # lambdas whose representation is shown
@@ -122,10 +124,17 @@ def onset(fractions: np.ndarray, shares: np.ndarray, level: float = HALF) -> flo
     return float(fractions[k - 1] + (level - shares[k - 1]) / (shares[k] - shares[k - 1]) * np.diff(fractions)[k - 1])
 
 
+def _bracket(fractions: np.ndarray, shares: np.ndarray, level: float) -> tuple[float, float] | None:
+    """Return the two fractions between which a curve first reaches a level; None if it does at the first or never."""
+    above = np.flatnonzero(shares >= level)
+    return (float(fractions[above[0] - 1]), float(fractions[above[0]])) if len(above) and above[0] > 0 else None
+
+
 def steepness(fractions: np.ndarray, shares: np.ndarray) -> float:
     """Return the slope of ln share against ln fraction, from the fraction that reaches QUARTER to that of 1 - QUARTER.
 
-    If the curve does not reach one of them, the first or the last of all fractions stands for it.
+    If the curve does not reach one of them, the first or the last of all fractions stands for it. Both are found by
+    lines between neighbouring fractions, which makes the slope too small where these lie far apart.
 
     Parameters
     ----------
@@ -253,6 +262,15 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
     def correlation(curves: list[Curve]) -> float:
         return float(np.corrcoef([onset(*curve) or 1.0 for curve in curves], thresholds)[0, 1])
 
+    def flat(k: int) -> list[str]:
+        return [
+            f"sigma {SIGMAS[k]:g}: seed {seed} reaches {level:g} between lambda {between[0]:g} and {between[1]:g}, "
+            "needs it between nearer ones"
+            for seed in seeds
+            for level in (QUARTER, 1 - QUARTER)
+            if (between := _bracket(*curves(accuracy, seed)[k][:2], level)) and between[1] > WIDE * between[0]
+        ]
+
     first, *_, last = SIGMAS
     return [
         claim("onset.earlier", "6", f"onset of sigma {first:g} less that of sigma {last:g} (lambda)",
@@ -263,7 +281,8 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
         *(
             claim(f"onset.sharp.{sigma:g}", "6",
                   f"sigma {sigma:g}: exponent of lambda from a quarter to three quarters right", Bound(">", 1),
-                  lambda k=k: measure(lambda curves: steepness(*curves[k])), unless=unless)
+                  lambda k=k: measure(lambda curves: steepness(*curves[k])),
+                  unless=unless or flat(k))
             for k, sigma in enumerate(SIGMAS)
         ),
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from hyperfactor.figures import (
     matrix,
     percolation_families,
     percolation_onset,
+    richer_pictures,
     style,
     torus,
 )
@@ -42,6 +43,7 @@ FIGURES: dict[str, dict[str, Callable[[Result], Figure]]] = {
     "interpolation": {"11": interpolation.figure_11},
     "emergence": {"emergence": emergence.figure_emergence},
     "many_factors": {"many_factors": many_factors.figure_many_factors},
+    "richer_pictures": {"richer_pictures": richer_pictures.figure_richer_pictures},
     "percolation_families": {"percolation_families": percolation_families.figure_percolation_families},
     "architectures": {"architectures": matrix.figure_architectures},
     "recipes": {"recipes": matrix.figure_recipes},

@@ -79,7 +79,8 @@ class LeastSquares:
         Share that each factor explains beside the others. None: not estimable.
     shared : float
         Share that sums of functions of single factors explain but that belongs to no single factor, because the
-        factors' values go together in the table. It is 0 if all conditions are there.
+        factors' values go together in the table. It is 0 if all conditions are there. It is negative where the effects
+        of factors that go together cancel, so that each explains more beside the others than alone.
     interaction : float or None
         Share that no sum of functions of single factors explains. None: not estimable.
     inestimable : tuple of str

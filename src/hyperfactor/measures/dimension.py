@@ -240,7 +240,8 @@ def two_nn(points: Given) -> float:
     from skdim.id import TwoNN  # 2 s to import
 
     distinct = _distinct(points, 10)
-    found = float(TwoNN().fit(distinct).dimension_)
+    padded = np.pad(distinct, ((0, 0), (0, max(0, 2 - distinct.shape[1]))))  # TwoNN takes two numbers a point or more
+    found = float(TwoNN().fit(padded).dimension_)
     if not found <= 2 * distinct.shape[1]:
         raise RequestError(
             f"two_nn: got {found:.3g} dimensions for points of {distinct.shape[1]} numbers, as on a lattice, "

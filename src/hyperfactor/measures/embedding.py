@@ -75,19 +75,21 @@ def umap(
     neighbours : int
         Number of neighbours of a point whose distances are kept; at least 2 and less than n.
     minimum_distance : float
-        Distance between points that lie close together, in the new coordinates.
+        Distance between points that lie close together, in the new coordinates; in 0..1.
     seed : int
         Seed of the optimisation.
 
     Raises
     ------
     RequestError
-        For fewer than components + 3 points, and for a number of neighbours out of range.
+        For fewer than components + 3 points, and for a number that is out of range.
     """
-    seed = rng.check_seed(seed)
+    seed, components = rng.check_seed(seed), arrays.whole(components, "components", 1)
     cloud = normalised(checked_points(points, least=components + 3)).values
-    if not 2 <= neighbours < len(cloud):
-        raise RequestError(f"neighbours: got {neighbours}, needs an integer in 2..{len(cloud) - 1}")
+    if not 2 <= (arrays.integer(neighbours) or 0) < len(cloud):
+        raise RequestError(f"neighbours: got {quoted(neighbours)}, needs an integer in 2..{len(cloud) - 1}")
+    if not 0 <= arrays.real(minimum_distance) <= 1:
+        raise RequestError(f"minimum_distance: got {quoted(minimum_distance)}, needs a number in 0..1")
     from umap import UMAP  # 4 s to import, and up to 20 s to compile the first time
 
     _keep_compiled()

@@ -94,16 +94,19 @@ def critical_filling(sizes: Sequence[int] = (2**12, 2**14, 2**16), seeds: int = 
 
     Notes
     -----
-    The method is that of `lattice.critical_fraction`.
+    The method is that of `lattice.critical_fraction`. In the plane the number of discs in a square is a Poisson number:
+    where a cluster wraps at the k-th disc, the filling is that of the k-th arrival, a draw from Gamma(k).
     """
     sizes, seeds = check_samples(sizes, seeds)
     found = []
     for n in sizes:
         fillings = np.empty((seeds, 2))
         for seed in range(seeds):
-            centres, side = _discs(n, rng.stream(seed, "percolation.critical discs", n))
+            stream = rng.stream(seed, "percolation.critical discs", n)
+            centres, side = _discs(n, stream)
             for axis in range(2):
-                fillings[seed, axis] = DENSEST * _add(centres, side, np.zeros(1, np.int64), axis)[2] / n
+                wrapped = _add(centres, side, np.zeros(1, np.int64), axis)[2]
+                fillings[seed, axis] = DENSEST * stream.gamma(wrapped) / n
         found.append(quantile(fillings, WRAPPING[2], n))
     return combined(found)
 

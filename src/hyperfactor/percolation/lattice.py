@@ -446,11 +446,13 @@ def critical_fraction(
 
     Notes
     -----
-    Each lattice is filled until a cluster wraps round along one axis; this is done for each axis. At the threshold, the
-    share of lattices that have wrapped is a constant (WRAPPING). The estimate of a size is therefore this quantile of
-    the fractions. Its bias falls so fast with size that no practical number of seeds resolves it. The result is
-    the mean over sizes, weighted by 1 / error^2. Its error is a bootstrap over seeds, widened if the sizes disagree by
-    more than chance explains.
+    Each lattice is filled until a cluster wraps round along one axis; this is done for each axis. If each site is
+    occupied with the probability of the threshold, the share of lattices that have wrapped is a constant (WRAPPING).
+    Where a cluster wraps at the k-th of N sites, the lattice wraps at a probability that is the k-th smallest of N
+    uniform numbers, a draw from Beta(k, N + 1 - k). The estimate of a size is the quantile of these at the constant.
+    Its bias falls so fast with size that no practical number of seeds resolves it. The result is the mean over sizes,
+    weighted by 1 / error^2. Its error is a bootstrap over seeds, widened if the sizes disagree by more than chance
+    explains.
     """
     given, dimensions = dimensions, arrays.integer(dimensions) or 0
     if dimensions not in WRAPPING:
@@ -470,9 +472,11 @@ def critical_fraction(
         fractions = np.empty((seeds, dimensions))
         for seed in range(seeds):
             order = np.arange(size**dimensions, dtype=np.int32)
-            rng.stream(seed, "percolation.critical", size).shuffle(order)
+            stream = rng.stream(seed, "percolation.critical", size)
+            stream.shuffle(order)
             for axis in range(dimensions):
-                fractions[seed, axis] = _wrap(order, sides, padded, 3 - dimensions + axis) / len(order)
+                wrapped = _wrap(order, sides, padded, 3 - dimensions + axis)
+                fractions[seed, axis] = stream.beta(wrapped, len(order) + 1 - wrapped)
         found.append(quantile(fractions, WRAPPING[dimensions], size))
     return combined(found)
 
@@ -505,7 +509,7 @@ def combined(found: Sequence[Estimate]) -> Estimate:
     Its error is widened if the estimates differ by more than chance explains.
     """
     values = np.array([estimate.value for estimate in found])
-    weights = np.array([1 / max(estimate.error, 1e-12) ** 2 for estimate in found])
+    weights = np.array([1 / estimate.error**2 for estimate in found])
     mean = float(weights @ values / weights.sum())
     chance = float(weights @ (values - mean) ** 2) / max(1, len(found) - 1)
     return Estimate(mean, float(math.sqrt(max(1.0, chance) / weights.sum())))
