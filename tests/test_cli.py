@@ -213,6 +213,7 @@ def test_set_changes_the_spec_and_remove_removes(spec_file: Path, tmp_path: Path
         (["runs", "list", "--store", "SPEC"], ["Not a directory, needs a folder that can be read"]),
         (["reproduce", "torus", "--dry-run", "--json", "x.json"], ["json: got x.json with --dry-run"]),
         (["reproduce", "torus", "--json", "--quiet"], ["--json: got the option --quiet, needs a value"]),
+        (["reproduce", "torus", "--json", "-q"], ["--json: got the option -q, needs a value"]),
         (["train", "none.yaml"], ["none.yaml: No such file or directory"]),
         (["train", "SPEC", "--set", "training.steps=-5"], ["training.steps: got -5, needs an integer of at least 1"]),
         (["train", "SPEC", "--set", "data.train.foo=1"], ["got an unknown key 'foo'"]),
@@ -458,6 +459,45 @@ def test_a_dry_run_of_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, t
     assert "Everything is finished." in hyperfactor(*words, cwd=tmp_path).stdout
     refused = hyperfactor("train", "tiny.yaml", "--rate", 5, cwd=tmp_path)
     one_line(refused, "rate: got 5, needs a number above 0, and --dry-run")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "most"),
+    [("model.width", 4 * 10**9, "at most 1048576"), ("model.width", 2**63, "at most 1048576"),
+     ("training.matrix_rate", 1e39, "at most 1e+30")],
+)  # fmt: skip
+def test_a_number_that_no_machine_holds_is_refused(key: str, value: float, most: str, spec_file: Path, tmp_path: Path):
+    done = hyperfactor("train", spec_file, "--set", f"{key}={value}", cwd=tmp_path)
+    one_line(done, f"{key}: got", most)
+
+
+def test_a_list_of_runs_replaces_no_file_of_a_run(run: Run, store: Path, tmp_path: Path):
+    copied = shutil.copytree(store / run.id, tmp_path / run.id)
+    before = (copied / "spec.json").read_bytes()
+    done = hyperfactor("runs", "list", "--store", tmp_path, "--out", copied / "spec.json", cwd=tmp_path)
+    one_line(done, "got a file of a run")
+    assert (copied / "spec.json").read_bytes() == before
+
+
+def test_a_store_with_a_name_that_is_no_text_is_listed(tmp_path: Path):
+    done = hyperfactor("runs", "list", "--store", os.fsdecode(b"caf\xe9"), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "caf\\udce9: no runs" in done.stdout
+
+
+def test_an_interrupted_sweep_says_how_far_it_came_beside_a_damaged_run(
+    spec_file: Path, run: Run, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shutil.copytree(store / run.id, tmp_path / "store" / run.id)
+    (tmp_path / "store" / run.id / "manifest.json").write_bytes(b"")
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hyperfactor.runs.sweep.train_all", interrupted)
+    (tmp_path / "sweep.yaml").write_text(f"base: {spec_file}\nproduct: {{seed: [{run.spec.seed}, 7]}}\n")
+    done = hyperfactor("sweep", "sweep.yaml", "--store", "store", cwd=tmp_path)
+    one_line(done, "stopped; 1 of 2 runs are finished; the same command continues", status=130)
 
 
 @pytest.mark.parametrize("words", [("--rate", 5), ("--rate", 0, "--dry-run"), ("--rate", "nan", "--dry-run")])

@@ -11,7 +11,8 @@ import sys
 import textwrap
 import threading
 import time
-from contextlib import contextmanager
+from collections.abc import Collection
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 
-from hyperfactor.errors import HyperfactorError, RequestError, StoreError, machine_fault
+from hyperfactor.errors import HyperfactorError, MachineError, RequestError, StoreError, machine_fault
 from hyperfactor.process import begin_workers, end_workers, is_computing, prepare_command
 
 if TYPE_CHECKING:
@@ -375,7 +376,6 @@ def _train_all(
 ) -> tuple[dict[str, Any], dict[str, HyperfactorError]]:  # fmt: skip
     """Train with a progress bar, and print the causes of failures."""
     from hyperfactor.runs.sweep import train_all
-    from hyperfactor.store.store import Store
 
     try:
         done, failures = train_all(
@@ -383,12 +383,20 @@ def _train_all(
             report=progress.step, finished=progress.finished, following=progress.follow(following), tell=progress.say,
         )  # fmt: skip
     except KeyboardInterrupt as stop:
-        opened, titles = Store(store), progress.titles()
-        through = sum(opened.manifest(run) is not None for run in titles)
-        raise type(stop)(f"{through} of {len(titles)} runs are finished") from None
+        raise type(stop)(_so_far(store, progress.titles())) from None
     for run, error in failures.items():
         _complain(f"{progress.titles()[run]}: {error}")
     return done, failures
+
+
+def _so_far(store: str, runs: Collection[str]) -> str:
+    """How many of these runs are finished; nothing if the store cannot be read."""
+    from hyperfactor.store.store import MANIFEST, Store
+
+    with suppress(StoreError, MachineError):
+        opened = Store(store)
+        return f"{sum(opened.has(run, MANIFEST) for run in runs)} of {len(runs)} runs are finished"
+    return ""
 
 
 def _status(failures: dict[str, HyperfactorError]) -> int:
@@ -867,10 +875,11 @@ def runs_list(
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
 ) -> None:
     """List runs, one line each: spec, state and accuracy."""
-    from hyperfactor.store.named import write_whole
+    from hyperfactor.store.named import check_writable, write_whole
     from hyperfactor.store.store import Store
     from hyperfactor.store.table import encode, table
 
+    check_writable(out)
     if format not in ("table", "csv", "json", "parquet"):
         raise RequestError(f"format: got {format!r}, needs table, csv, json or parquet")
     if format == "parquet" and out is None:
@@ -884,7 +893,8 @@ def runs_list(
         raise
     if format == "table":
         room = sys.maxsize if out else _width(sys.stdout)
-        content = (f"store {store}\n{_table(frame, room)}" if len(frame) else f"store {store}: no runs").encode()
+        shown = f"store {store}\n{_table(frame, room)}" if len(frame) else f"store {store}: no runs"
+        content = shown.encode(errors="backslashreplace")
     else:
         content = encode(frame, format)
     if out:
@@ -1064,7 +1074,7 @@ def _run(arguments: list[str]) -> int:
 def _check_values(command: Any, arguments: list[str]) -> None:
     """Refuse an option whose value was forgotten. The parser would take the next option for its value."""
     options = [one for part in _commands(command) for one in part.params if one.param_type_name == "option"]
-    named = {name for one in options for name in (*one.opts, *one.secondary_opts) if name.startswith("--")}
+    named = {name for one in options for name in (*one.opts, *one.secondary_opts)}
     valued = {name for one in options if not (one.is_flag or one.count) for name in one.opts}
     for option, value in pairwise(arguments):
         if option in valued and value in named:

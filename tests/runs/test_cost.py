@@ -1,5 +1,7 @@
 """The estimated cost of a run, against counts by hand."""
 
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import cast
@@ -190,3 +192,25 @@ def test_a_loss_that_looks_at_numbers_is_counted(monkeypatch: pytest.MonkeyPatch
     cost._COUNTED.clear()
     monkeypatch.setattr(Decoder, "loss", loss)
     assert cost.training(spec) == expected
+
+
+def test_a_thread_may_report_while_another_asks(tiny: RunSpec):
+    """Without a lock the dictionaries change while they are read."""
+    specs = [tiny.model_copy(update={"seed": seed}) for seed in range(300)]
+    outlook = cost.Outlook(specs)
+    switches = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def report() -> None:
+        for k, spec in enumerate(specs):
+            outlook.step(spec.id, 1, float(k))
+
+    thread = threading.Thread(target=report)
+    try:
+        thread.start()
+        while thread.is_alive():
+            _ = outlook.share, outlook.seconds()
+    finally:
+        sys.setswitchinterval(switches)
+        thread.join()
+    assert 0 < outlook.share < 1

@@ -113,14 +113,20 @@ def test_who_is_told_that_a_lease_is_dead_takes_it_at_once(place: str, clock: Cl
     """A worker that has just started learns this from the sweep, which has watched the lease for long."""
     abandon(place, "another machine")
     watching = watcher(place)
-    assert watching.dead("run") == 0
+    assert watching.dead("run") == ""
     clock.pass_(DEAD)
-    assert watching.dead("run") == 1
+    dead = watching.dead("run")
     fresh = watcher(place)
     assert fresh.take("run") is None
-    lease = fresh.take("run", dead=1)
+    lease = fresh.take("run", dead=dead)
     assert lease is not None
-    assert Leases(files_at(place)).take("run", dead=1) is None  # it is number 2 that holds the run now
+    assert Leases(files_at(place)).take("run", dead=dead) is None  # it is number 2 that holds the run now
+    lease.release()
+    alive = watcher(place).take("run")
+    assert alive is not None
+    assert files_at(place).children(FOLDER) == ["run.1"]  # a new lease has the number of the dead one
+    assert Leases(files_at(place)).take("run", dead=dead) is None
+    alive.release()
 
 
 def test_a_holder_that_only_hides_is_alive(monkeypatch: pytest.MonkeyPatch):

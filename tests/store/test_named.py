@@ -263,3 +263,18 @@ def test_an_output_replaces_no_input_no_other_output_and_no_file_of_a_run(run: R
     with pytest.raises(RequestError, match="got a file of a run for an output"):
         check_writable(run._store.folder(run.id) / "weights.safetensors")
     check_writable("/dev/null", "/dev/null", given, inputs=[tmp_path / "none"])
+
+
+def test_a_home_folder_hides_no_input_and_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "points.csv").write_text("x,y")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "spec.json").write_text("{}")
+    for output, given in (("~/points.csv", "~/points.csv"), (tmp_path / "points.csv", "~/points.csv"),
+                          ("~/points.csv", tmp_path / "points.csv")):  # fmt: skip
+        with pytest.raises(RequestError, match="got the file of an input for an output"):
+            check_writable(output, inputs=[given])
+    with pytest.raises(RequestError, match="got a file of a run for an output"):
+        check_writable("~/run/spec.json")
+    with pytest.raises(RequestError, match="got one name for two outputs"):
+        check_writable("~/a", tmp_path / "a")

@@ -1,6 +1,8 @@
 """Results are kept bit for bit and can be listed. A damaged result is reported."""
 
+import json
 import random
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -76,7 +78,47 @@ def test_another_version_of_what_computes_it_makes_it_another(monkeypatch: pytes
     assert after != before
 
 
-def test_a_flipped_byte_is_found_and_the_result_deleted(tmp_path: Path):
+def test_two_that_keep_the_same_result_do_not_mix_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The other one writes both of its files between the two of this one."""
+    files, other = Folder(tmp_path), replace(CONTENT, documents={"other": 1})
+    write, names = files.write, []
+
+    def interrupted(name: str, content: bytes) -> None:
+        names.append(name)
+        if len(names) == 2:
+            results.save(Folder(tmp_path), QUESTION, other)
+            assert list(verify(Store(tmp_path))) == []  # what this one has written is young
+        write(name, content)
+
+    monkeypatch.setattr(files, "write", interrupted)
+    results.save(files, QUESTION, CONTENT)
+    assert results.load(files, QUESTION.key()).documents == CONTENT.documents
+    assert list(verify(Store(tmp_path))) == []
+    monkeypatch.setattr(results, "OLD", -1)
+    (remains,) = verify(Store(tmp_path))
+    assert repair(Store(tmp_path), remains) == "deleted"
+    assert results.load(files, QUESTION.key()).documents == CONTENT.documents
+
+
+def test_one_result_that_cannot_be_read_hides_no_damage(tmp_path: Path):
+    store = Store(tmp_path)
+    questions = [Question(name, "smoke", (0,), {}) for name in "abc"]
+    for question in questions:
+        results.save(store.files, question, CONTENT)
+    keys = sorted(question.key() for question in questions)
+    first = tmp_path / FOLDER / f"{keys[0]}.json"
+    about = json.loads(first.read_text()) | {"schema": 99}
+    del about["checksum"]
+    first.write_text(json.dumps({**about, "checksum": results._checksum(about)}))
+    (last,) = (tmp_path / FOLDER).glob(f"{keys[2]}.*.npz")
+    last.write_bytes(b"")
+    assert [(problem.file, problem.remedy) for problem in verify(store)] == [
+        (first.name, "leave"), (f"{keys[2]}.json", "delete"),
+    ]  # fmt: skip
+
+
+def test_a_flipped_byte_is_found_and_the_result_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(results, "OLD", -1)
     store, moments = Store(tmp_path), random.Random(0)
     results.save(store.files, QUESTION, CONTENT)
     assert list(verify(store)) == []
@@ -90,7 +132,7 @@ def test_a_flipped_byte_is_found_and_the_result_deleted(tmp_path: Path):
                 with pytest.raises(DamagedError, match=r"needs the result that was written"):
                     results.load(store.files, QUESTION.key())
         path.write_bytes(content)
-    (tmp_path / FOLDER / f"{QUESTION.key()}.npz").write_bytes(b"")
+    next((tmp_path / FOLDER).glob("*.npz")).write_bytes(b"")
     (tmp_path / FOLDER / "notes.txt").write_text("somebody else's")
     for _ in range(2):
         for problem in list(verify(store)):

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -154,3 +155,12 @@ def test_a_lease_excludes_others_and_dies_with_its_holder(tmp_path: Path):
     assert entered.wait(600)
     thread.join()
     holder.join()
+
+
+def test_removing_a_linked_run_removes_the_link(tiny: RunSpec, run: Run, store: Path, tmp_path: Path):
+    original = shutil.copytree(store / run.id, tmp_path / "original")
+    (tmp_path / "st").mkdir()
+    (tmp_path / "st" / run.id).symlink_to("../original")
+    Store(tmp_path / "st").remove(run.id)
+    assert not (tmp_path / "st" / run.id).is_symlink()
+    assert (original / MANIFEST).exists()

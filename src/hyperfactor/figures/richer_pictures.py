@@ -23,7 +23,7 @@ def figure_richer_pictures(result: Result) -> Figure:
     with a dot for each.
     """
     held_out = result.tables["accuracy"].filter((pl.col("region") == "held out") & (pl.col("factor") == "all"))
-    figure = style.new(style.PAGE, 4.2, f"{style.about(result, held_out['n'])}; dot: a seed")
+    figure = style.new(style.PAGE, 4.2, f"{style.about(result, held_out['n'], 'a set and seed')}; dot: a seed")
     above, below = figure.add_gridspec(2, 1, height_ratios=[1, 1.6])
     _pictures(figure, above, result)
     sides = below.subgridspec(1, 2, width_ratios=[1.2, 1])
@@ -56,7 +56,7 @@ def _held_out(axes: Axes, table: pl.DataFrame) -> None:
             x = at + (k - (len(KINDS) - 1) / 2) * APART * 1.5
             name = kind if at == 0 else None
             axes.bar(x, rows["correct"].mean(), APART * 1.3, color=COLOURS[kind], label=name)  # pyright: ignore
-            axes.plot(x + np.linspace(-0.06, 0.06, len(rows)), rows["correct"], "k.", markersize=2.5)
+            axes.plot(x + 0.06 * (np.arange(len(rows)) - (len(rows) - 1) / 2), rows["correct"], "k.", markersize=2.5)
             axes.plot(x, rows["copied"].mean(), "x", color=GREY, markersize=4)  # pyright: ignore
     axes.set_xticks(np.arange(len(sets)), sets, fontsize=6)
     axes.set(ylabel="held out: right in all factors", ylim=(-0.03, 1.05))

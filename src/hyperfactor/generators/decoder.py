@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hyperfactor.errors import RequestError
-from hyperfactor.generators.base import Generator, ModelSpec, Shape, emphasis, finite
+from hyperfactor.generators.base import WIDEST, Generator, ModelSpec, Shape, emphasis, finite
 from hyperfactor.generators.noise import Noise
 from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
 from hyperfactor.networks.decoder import decoder, perceptron
@@ -34,7 +34,7 @@ class DecoderSpec(ModelSpec):
     """
 
     kind: Literal["decoder"] = "decoder"
-    width: Integer = Field(default=8, ge=1)
+    width: Integer = Field(default=8, ge=1, le=WIDEST)
     hidden: Integer | None = Field(default=None, ge=1)
     signal_weight: Number = Field(default=20.0, ge=0.0)
 
@@ -64,7 +64,7 @@ class PerceptronSpec(ModelSpec):
     """
 
     kind: Literal["mlp"] = "mlp"
-    width: Integer = Field(default=240, ge=1)
+    width: Integer = Field(default=240, ge=1, le=WIDEST)
     depth: Integer = Field(default=3, ge=1)
     signal_weight: Number = Field(default=20.0, ge=0.0)
 

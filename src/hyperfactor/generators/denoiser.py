@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from hyperfactor.generators.base import Generator, ModelSpec, Shape, emphasis, finite
+from hyperfactor.generators.base import WIDEST, Generator, ModelSpec, Shape, emphasis, finite
 from hyperfactor.generators.noise import Noise
 from hyperfactor.generators.paths import CLEAN, DiffusionSpec, Path, SamplingSpec
 from hyperfactor.networks.unet import BLOCKS, UNet, check_sides
@@ -41,7 +41,7 @@ class UNetSpec(ModelSpec):
     """
 
     kind: Literal["unet"] = "unet"
-    width: Integer = Field(default=8, ge=4, multiple_of=4)
+    width: Integer = Field(default=8, ge=4, le=WIDEST, multiple_of=4)
     attention: tuple[Block, ...] = ("down2", "down3", "up1")
     condition_gain: Number = Field(default=1.0, gt=0.0)
 

@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from hyperfactor.generators.base import ModelSpec, Shape
+from hyperfactor.generators.base import WIDEST, ModelSpec, Shape
 from hyperfactor.generators.decoder import Decoder
 from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
 from hyperfactor.networks.decoder import decoder
@@ -49,10 +49,10 @@ class GANSpec(ModelSpec):
     """
 
     kind: Literal["gan"] = "gan"
-    width: Integer = Field(default=8, ge=1)
+    width: Integer = Field(default=8, ge=1, le=WIDEST)
     hidden: Integer = Field(default=192, ge=1)
     latent: Integer = Field(default=16, ge=1)
-    judge_width: Integer = Field(default=8, ge=1)
+    judge_width: Integer = Field(default=8, ge=1, le=WIDEST)
     penalty: Number = Field(default=1.0, ge=0.0)
 
     def check(self, shape: Shape, diffusion: DiffusionSpec, sampling: SamplingSpec) -> None:

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from hyperfactor.generators.base import ModelSpec, Shape
+from hyperfactor.generators.base import WIDEST, ModelSpec, Shape
 from hyperfactor.generators.denoiser import TIME_CODE, Denoiser
 from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
 from hyperfactor.networks.transformer import Transformer, check_patches
@@ -27,7 +27,7 @@ class TransformerSpec(ModelSpec):
     """
 
     kind: Literal["transformer"] = "transformer"
-    width: Integer = Field(default=64, ge=4, multiple_of=4)
+    width: Integer = Field(default=64, ge=4, le=WIDEST, multiple_of=4)
     depth: Integer = Field(default=5, ge=1)
     heads: Integer = Field(default=4, ge=1)
     patch: Integer = Field(default=4, ge=1)

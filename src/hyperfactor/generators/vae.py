@@ -16,7 +16,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from hyperfactor.generators.base import ModelSpec, Shape
+from hyperfactor.generators.base import WIDEST, ModelSpec, Shape
 from hyperfactor.generators.decoder import Decoder
 from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
 from hyperfactor.networks.decoder import decoder
@@ -45,10 +45,10 @@ class VAESpec(ModelSpec):
     """
 
     kind: Literal["vae"] = "vae"
-    width: Integer = Field(default=8, ge=1)
+    width: Integer = Field(default=8, ge=1, le=WIDEST)
     hidden: Integer = Field(default=192, ge=1)
     latent: Integer = Field(default=16, ge=0)
-    encoder_width: Integer = Field(default=8, ge=1)
+    encoder_width: Integer = Field(default=8, ge=1, le=WIDEST)
     kl_weight: Number = Field(default=1.0, ge=0.0)
     signal_weight: Number = Field(default=20.0, ge=0.0)
 

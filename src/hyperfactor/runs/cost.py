@@ -9,6 +9,7 @@ import heapq
 import json
 import math
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -348,7 +349,8 @@ def rates_of_other_machine(specs: Sequence[RunSpec], stated: float) -> dict[str,
 class Outlook:
     """The time that a sweep still takes, by the pace of its runs so far.
 
-    The pace of a worker is measured from the first report of each run, so the start of workers does not count.
+    The pace of a worker is measured from the first report of each run, so the start of workers does not count. Threads
+    may report while others ask.
 
     Parameters
     ----------
@@ -366,24 +368,28 @@ class Outlook:
         self._first: dict[str, tuple[float, float]] = {}  # run -> time and effort at its first report
         self._last: dict[str, tuple[float, float]] = {}
         self._active: set[str] = set()
+        self._lock = threading.RLock()
         self.expect(specs)
 
     def expect(self, specs: Sequence[RunSpec]) -> None:
         """Add runs to train."""
         for spec in specs:
-            self._efforts[spec.id] = effort(spec)
-            self._steps[spec.id] = self._efforts[spec.id] * spec.training.batch / pictures(spec)
+            run, whole = spec.id, effort(spec)
+            with self._lock:
+                self._efforts[run], self._steps[run] = whole, whole * spec.training.batch / pictures(spec)
 
     def step(self, run: str, step: int, now: float) -> None:
         """Take the report of a run by id: the number of steps done, at a time in seconds."""
-        self._active.add(run)
-        self.workers = max(self.workers, len(self._active))
-        self._reach(run, step * self._steps[run], now)
+        with self._lock:
+            self._active.add(run)
+            self.workers = max(self.workers, len(self._active))
+            self._reach(run, step * self._steps[run], now)
 
     def finish(self, run: str, now: float) -> None:
         """Take the end of a run by id, at a time in seconds."""
-        self._active.discard(run)
-        self._reach(run, self._efforts[run], now)
+        with self._lock:
+            self._active.discard(run)
+            self._reach(run, self._efforts[run], now)
 
     def _reach(self, run: str, done: float, now: float) -> None:
         self._last[run] = now, done
@@ -392,16 +398,18 @@ class Outlook:
     @property
     def share(self) -> float:
         """The share of all effort that is done."""
-        done = sum(done for _, done in self._last.values())
-        return done / (sum(self._efforts.values()) + self.later())
+        with self._lock:
+            done, whole = sum(done for _, done in self._last.values()), sum(self._efforts.values())
+        return done / (whole + self.later())
 
     def seconds(self) -> float | None:
         """Return the seconds left after the last report; None before a run has reported twice."""
-        spans = [(self._last[run][0] - now, self._last[run][1] - done) for run, (now, done) in self._first.items()]
+        with self._lock:
+            spans = [(self._last[run][0] - now, self._last[run][1] - done) for run, (now, done) in self._first.items()]
+            left = [whole - self._last.get(run, (0.0, 0.0))[1] for run, whole in self._efforts.items()]
         time_spent, done = (sum(parts) for parts in zip(*spans, strict=True)) if spans else (0.0, 0.0)
         if not (time_spent > 0 and done > 0):
             return None
-        left = [whole - self._last.get(run, (0.0, 0.0))[1] for run, whole in self._efforts.items()]
         return (makespan(left, self.workers) + self.later() / self.workers) * time_spent / done
 
 

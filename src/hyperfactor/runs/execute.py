@@ -41,7 +41,7 @@ def train(
     threads: int = 1,
     device: str | None = None,
     wait: bool = True,
-    dead: int = 0,
+    dead: str = "",
     track: str | None = None,
     report: Callable[[int], None] | None = None,
     tell: Callable[[str], None] | None = None,
@@ -61,8 +61,8 @@ def train(
         operations give equal bits, and torch refuses operations for which it has no such form.
     wait : bool
         Whether to wait while another process trains the run.
-    dead : int
-        The number of a lease that the caller has found dead (see `store.lease`); 0 for none.
+    dead : str
+        The mark of a lease that the caller has found dead (see `store.lease`); "" for none.
     track : str, optional
         A tracker that follows the run (see `track.tracker`).
     report : callable, optional

@@ -54,7 +54,7 @@ class Progress:
         later: Callable[[], float] = lambda: 0.0,
     ):  # fmt: skip
         self.titles = titles or self._numbers
-        self._quiet, self._specs = quiet, list(specs)
+        self._quiet, self._runs = quiet, [spec.id for spec in specs]
         self._outlook = Outlook(specs, later)
         self._in_notebook = notebook.running()
         self._due: float | None = None  # when the time left is to be printed; None before the first report
@@ -87,14 +87,14 @@ class Progress:
             self._bar.stop()
 
     def _numbers(self) -> dict[str, str]:
-        return {spec.id: f"run {k} of {len(self._specs)}" for k, spec in enumerate(self._specs, 1)}
+        return {run: f"run {k} of {len(self._runs)}" for k, run in enumerate(self._runs, 1)}
 
     def follow(self, following: Callable[[Run], Sequence[RunSpec]]) -> Callable[[Run], Sequence[RunSpec]]:
         """Let the progress know of each finished run, and of the specs that `following` returns for it."""
 
         def known(run: Run) -> Sequence[RunSpec]:
             further = following(run)
-            self._specs += further
+            self._runs += [spec.id for spec in further]
             self._outlook.expect(further)
             self._outlook.finish(run.id, time.monotonic())
             self._draw()

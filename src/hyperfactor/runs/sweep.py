@@ -9,6 +9,7 @@ continues its task. If everything dies, the same call continues the sweep. The l
 trains a run, not Dask. A run that another process is training is left to it, and is checked again later.
 """
 
+import bisect
 import hashlib
 import json
 import math
@@ -248,6 +249,7 @@ class _Sweep:
         self.plugins = plugins.loaded()
         # tasks for the same run with another store, device, tracker or plug-in are other tasks
         self.way = hashlib.sha256(repr((self.store.url, gpu, track, self.plugins)).encode()).hexdigest()[:8]
+        self.efforts: dict[str, float] = {}  # by run
         self.attempts: dict[str, int] = {}  # by run
         self.steps: dict[str, int] = {}  # run -> steps done
         self.given_up: dict[str, int] = {}  # run -> steps done when Dask gave it up, after several workers died
@@ -284,16 +286,22 @@ class _Sweep:
 
     def _want(self, runs: Iterable[str]) -> None:
         """Add runs to those that wait, and submit as many as workers can begin."""
-        self.waiting = sorted([*self.waiting, *runs], key=lambda run: effort(self.wanted.specs[run]))
+        for run in runs:
+            bisect.insort(self.waiting, run, key=self._effort)
         while self.waiting and len(self.tasks) < self.most:
             self._submit(self.waiting.pop())
+
+    def _effort(self, run: str) -> float:
+        if run not in self.efforts:
+            self.efforts[run] = effort(self.wanted.specs[run])
+        return self.efforts[run]
 
     def _submit(self, run: str) -> None:
         spec, attempt = self.wanted.specs[run], self.attempts.get(run, 0)
         task = self.client.submit(
             _train_one, spec.model_dump_json(), self.store.url, "cuda" if self.gpu else "cpu", self.track,
             self.store.leases.dead(run), self.plugins,
-            key=f"train-{run}-{self.way}-{attempt}", priority=effort(spec),
+            key=f"train-{run}-{self.way}-{attempt}", priority=self._effort(run),
             resources={"GPU": 1} if self.gpu else None, pure=False,
         )  # fmt: skip
         self.attempts[run] = attempt + 1
@@ -315,6 +323,7 @@ class _Sweep:
         run = self.tasks.pop(task)
         if task.status not in ("finished", "error"):  # lost or cancelled: the connection broke
             raise RunError(GONE)
+        self._want([])  # the worker that is free goes on meanwhile
         error = _error(task, run)
         if isinstance(error, BusyError):
             self.elsewhere.add(run)
@@ -336,7 +345,6 @@ class _Sweep:
         else:
             self.wanted.failures[run] = error
         task.release()
-        self._want([])
 
 
 class _WorkersDiedError(RunError):
@@ -359,7 +367,7 @@ def _error(task: Any, run: str) -> HyperfactorError | None:
 
 
 def _train_one(
-    canonical: str, store: str, device: str, track: str | None, dead: int, plugged: Sequence[Plugin]
+    canonical: str, store: str, device: str, track: str | None, dead: str, plugged: Sequence[Plugin]
 ) -> tuple[str, str] | None:
     """The task of a worker. Returns None, or the kind of an error and its message."""
     from distributed import get_worker

@@ -7,7 +7,8 @@ Both offer the same operations on names with slashes:
     create         write the file only if it is new; of several processes that try, one succeeds
     move           rename a file, or a folder with its content
     delete         delete a file, if there is one
-    delete_folder  delete a folder with its content, if there is one
+    age            seconds since a file was written; 0 if it is not known
+    delete_folder  delete a folder with its content, if there is one; of a link only the link
     children       the names directly in a folder
     sizes          the sizes of the files directly in a folder, in bytes
 
@@ -21,9 +22,11 @@ import os
 import re
 import shlex
 import shutil
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -69,11 +72,15 @@ class Files(ABC):
     @abstractmethod
     def delete(self, name: str) -> None: ...
     @abstractmethod
+    def is_link(self, name: str) -> bool: ...
+    @abstractmethod
     def delete_folder(self, name: str) -> None: ...
     @abstractmethod
     def children(self, name: str = "") -> list[str]: ...
     @abstractmethod
     def sizes(self, name: str) -> dict[str, int]: ...
+    @abstractmethod
+    def age(self, name: str) -> float: ...
 
     def path(self, name: str) -> str:
         """The full name of a file, for messages."""
@@ -152,9 +159,13 @@ class Folder(Files):
         with self._writing(name):
             (self._path / name).unlink(missing_ok=True)
 
+    def is_link(self, name: str) -> bool:
+        return (self._path / name).is_symlink()
+
     def delete_folder(self, name: str) -> None:
         with self._writing(name), suppress(FileNotFoundError):
-            shutil.rmtree(self._path / name)
+            folder = self._path / name
+            folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
 
     @contextmanager
     def _writing(self, name: str, needs: str = "a store that can be written") -> Iterator[None]:
@@ -172,6 +183,11 @@ class Folder(Files):
             if name and isinstance(error, NotADirectoryError):
                 return []
             raise refused(self.path(name), error, "a folder that can be read", StoreError) from None
+
+    def age(self, name: str) -> float:
+        with suppress(OSError):
+            return time.time() - (self._path / name).stat().st_mtime
+        return 0.0
 
     def sizes(self, name: str) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -282,6 +298,9 @@ class Bucket(Files):
         except Exception as error:
             raise self._refused(name, error, WriteError) from None
 
+    def is_link(self, name: str) -> bool:
+        return False
+
     def delete_folder(self, name: str) -> None:
         for below in self._below(name):
             self.delete(f"{name}{below}")
@@ -313,6 +332,12 @@ class Bucket(Files):
     def children(self, name: str = "") -> list[str]:
         found = {entry["name"].strip("/") for entry in self._list(name)} - {self._at(name)}
         return sorted(path.rpartition("/")[2] for path in found)
+
+    def age(self, name: str) -> float:
+        self._system.invalidate_cache()
+        with suppress(Exception):
+            return (datetime.now(UTC) - self._system.modified(self._at(name))).total_seconds()
+        return 0.0
 
     def sizes(self, name: str) -> dict[str, int]:
         return {

@@ -15,6 +15,7 @@
 - Releasing a lease deletes its file. Taking a run over deletes the files of dead leases.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -228,10 +229,18 @@ class Leases:
         """
         return self._look(run)[1]
 
-    def dead(self, run: str) -> int:
-        """The number of a run's highest lease if that lease is dead, else 0."""
+    def dead(self, run: str) -> str:
+        """The mark of a run's highest lease if that lease is dead, else ""."""
         number, holder = self._look(run)
-        return number if holder is None else 0
+        return self._mark(run) if number and holder is None else ""
+
+    def _mark(self, run: str) -> str:
+        """What tells the lease that was last looked at from all others of the run, since its content names its holder.
+
+        Numbers begin again at 1 when a lease is released.
+        """
+        number, content, _ = self._seen.get(run, (0, b"", 0.0))
+        return f"{number} {hashlib.sha256(content).hexdigest()}" if number else ""
 
     def _look(self, run: str) -> tuple[int, dict[str, Any] | None]:
         """The number of a run's highest lease, and its holder if the lease is alive."""
@@ -254,15 +263,15 @@ class Leases:
         dead = now - since >= self._dead or _is_gone(holder)
         return numbers[-1], None if dead else holder
 
-    def take(self, run: str, dead: int = 0) -> Lease | None:
+    def take(self, run: str, dead: str = "") -> Lease | None:
         """Take the lease of a run.
 
         Parameters
         ----------
         run : str
             The run's id.
-        dead : int
-            The number of a lease that another process has found dead; 0 for none.
+        dead : str
+            The mark of a lease that another process has found dead (see `dead`); "" for none.
 
         Returns
         -------
@@ -275,7 +284,7 @@ class Leases:
             If the lease cannot be written.
         """
         number, holder = self._look(run)
-        if holder is not None and number != dead:
+        if holder is not None and not (dead and self._mark(run) == dead):
             return None
         lease = Lease(self._files, run, number + 1, self._beat)
         if not self._files.create(_file(run, number + 1), lease.content()):

@@ -15,7 +15,7 @@ from hyperfactor.store.disk import discard, make_folder, refused, rename, tempor
 
 _STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"(?:/dev|/proc/self|/proc/thread-self)/fd/(\d+)")
-RUN = ("spec.json", "manifest.json")  # files that the folder of a finished run has
+RUN = "spec.json"  # a file that the folder of a run has
 _LINKS = 40  # number of links that Linux follows
 
 
@@ -107,12 +107,13 @@ def check_writable(*paths: str | Path | None, inputs: Sequence[str | Path] = ())
     RequestError
         If a name is that of a folder, of an input, of a file of a run, or of another output, or may not be written.
     """
-    outputs = [os.path.realpath(path) for path in paths if path is not None]
+    outputs = [os.path.realpath(named_path(path, "file")) for path in paths if path is not None]
+    inputs = [named_path(path, "file") for path in inputs]
     for output in outputs:
         regular = os.path.isfile(output)
         if regular and any(os.path.exists(one) and os.path.samefile(one, output) for one in inputs):
             raise RequestError(f"{output}: got the file of an input for an output, needs another name")
-        if regular and all((Path(output).parent / name).is_file() for name in RUN):
+        if regular and (Path(output).parent / RUN).is_file():
             raise RequestError(f"{output}: got a file of a run for an output, needs another name")
         if outputs.count(output) > 1 and (regular or not os.path.exists(output)):
             raise RequestError(f"{output}: got one name for two outputs, needs two")

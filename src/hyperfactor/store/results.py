@@ -1,7 +1,9 @@
 """Results that a store keeps, so that no analysis is computed twice and each result can be read again.
 
-    STORE/.results/<key>.npz     the content: documents, tables and arrays
-    STORE/.results/<key>.json    the question, and the checksum of the content; written last
+    STORE/.results/<key>.<checksum>.npz    the content: documents, tables and arrays
+    STORE/.results/<key>.json              the question, and the checksum of the content; written last
+
+The beginning of the checksum is in the name, so that two processes that keep the same result do not mix theirs.
 
 The key is a hash of the question (see `Question`) and of the code that computes the result: the source of this package,
 except the parts that only show results, and the versions of the packages. Other runs, other code or other packages give
@@ -30,8 +32,9 @@ if TYPE_CHECKING:  # listing a store needs neither
     import polars as pl
 
 FOLDER = ".results"
-_NAME = re.compile(r"([0-9a-f]{16})\.(json|npz)")
-SCHEMA = 1
+_NAME = re.compile(r"([0-9a-f]{16})(?:\.[0-9a-f]{16})?\.(json|npz)")
+SCHEMA = 2
+OLD = 600.0  # seconds after which the remains of a write belong to a process that is gone
 COMPUTES = (
     "torch", "diffusers", "numpy", "scipy", "gudhi", "umap-learn", "pynndescent", "scikit-learn", "scikit-dimension",
     "numba", "polars",
@@ -143,11 +146,12 @@ def save(files: Files, question: Question, content: Content) -> None:
         If the store cannot be written.
     """
     key, packed = question.key(), _pack(content)
+    checksum = hashlib.sha256(packed).hexdigest()
     about = {
         "schema": SCHEMA, "key": key, "question": asdict(question), "versions": code(),
-        "made": datetime.now(UTC).isoformat(timespec="seconds"), "sha256": hashlib.sha256(packed).hexdigest(),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"), "sha256": checksum,
     }  # fmt: skip
-    files.write(f"{FOLDER}/{key}.npz", packed)
+    files.write(f"{FOLDER}/{_content(key, checksum)}", packed)
     files.write(f"{FOLDER}/{key}.json", dump_json({**about, "checksum": _checksum(about)}, indent=1).encode())
 
 
@@ -173,14 +177,18 @@ def load(files: Files, key: str) -> Content:
     StoreError, MachineError
         If it cannot be read.
     """
-    about = _about(files, key)
+    checksum = _about(files, key)["sha256"]
     try:
-        packed = files.read(f"{FOLDER}/{key}.npz")
+        packed = files.read(f"{FOLDER}/{_content(key, checksum)}")
     except FileNotFoundError:
         packed = b""
-    if hashlib.sha256(packed).hexdigest() != about["sha256"]:
-        raise _damaged(files, f"{key}.npz")
+    if hashlib.sha256(packed).hexdigest() != checksum:
+        raise _damaged(files, _content(key, checksum))
     return _unpack(packed)
+
+
+def _content(key: str, checksum: str) -> str:
+    return f"{key}.{checksum[:16]}.npz"
 
 
 def kept(files: Files) -> list[Kept]:
@@ -244,20 +252,29 @@ def choose(files: Files, keys: Sequence[str]) -> list[Kept]:
     return found
 
 
-def damaged(files: Files) -> Iterator[str]:
-    """The names of kept files that differ from what was written, and of the remains of interrupted writes."""
-    names = files.children(FOLDER)
-    for name in names:
+def damaged(files: Files) -> Iterator[tuple[str, Exception | None]]:
+    """The names of kept files that differ from what was written, and of the remains of interrupted writes.
+
+    With the error of a file that cannot be read, and may be whole. Remains that are younger than OLD may be those of a
+    process that is writing, and are not named.
+    """
+    for name in files.children(FOLDER):
         match = _NAME.fullmatch(meant_for(name) if is_temporary(name) else name)
         if match is None:
             continue
+        key, error, damage = match[1], None, is_temporary(name)
         try:
-            if is_temporary(name) or f"{match[1]}.json" not in names:
-                yield name
-            elif match[2] == "json":
-                load(files, match[1])
-        except DamagedError:
-            yield name
+            if match[2] == "json" and not damage:
+                load(files, key)
+            elif not damage:
+                damage = name != _content(key, _about(files, key)["sha256"])
+            damage = damage and files.age(f"{FOLDER}/{name}") > OLD
+        except DamagedError:  # of the content, once; of the question also its content, which nothing names then
+            damage = match[2] == "json" or files.age(f"{FOLDER}/{name}") > OLD
+        except (StoreError, MachineError) as unread:
+            error = unread if match[2] == "json" else None
+        if damage or error:
+            yield name, error
 
 
 def _kept(about: Mapping[str, Any]) -> Kept:

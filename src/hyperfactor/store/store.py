@@ -112,7 +112,7 @@ class Store:
 
     @contextmanager
     def lease(
-        self, run: str, wait: bool = True, tell: Callable[[str], None] = lambda _: None, dead: int = 0
+        self, run: str, wait: bool = True, tell: Callable[[str], None] = lambda _: None, dead: str = ""
     ) -> Iterator[None]:
         """Hold the lease of a run within the block.
 
@@ -124,8 +124,8 @@ class Store:
             Whether to wait while another process holds the run.
         tell : callable
             tell(line): called if there is something to wait for.
-        dead : int
-            The number of a lease that the caller has found dead; 0 for none.
+        dead : str
+            The mark of a lease that the caller has found dead (see `lease.Leases.dead`); "" for none.
 
         Raises
         ------
@@ -519,6 +519,8 @@ class Store:
     def remove(self, run: str) -> None:
         """Delete a run. The manifest is deleted first, so an interrupted removal leaves an unfinished run.
 
+        Where the run's folder is a symbolic link, only the link is deleted.
+
         Raises
         ------
         BusyError
@@ -527,7 +529,7 @@ class Store:
             If the store cannot be written.
         """
         with self.lease(run, wait=False):
-            if self.has(run, MANIFEST):
+            if not self.files.is_link(run) and self.has(run, MANIFEST):
                 self.files.delete(f"{run}/{MANIFEST}")
             self.files.delete_folder(run)
 

@@ -155,8 +155,11 @@ def _artifacts(store: Store, run: str, manifest: dict[str, Any], sizes: dict[str
 
 def _results(store: Store) -> Iterator[Problem]:
     try:
-        for name in results.damaged(store.files):
-            yield Problem(results.FOLDER, name, "not as it was written", "delete")
+        for name, error in results.damaged(store.files):
+            if error is None:
+                yield Problem(results.FOLDER, name, "not as it was written", "delete")
+            else:
+                yield Problem(results.FOLDER, name, unreadable(error), "leave")
     except (StoreError, MachineError) as error:
         yield Problem(results.FOLDER, "", unreadable(error), "leave")
 

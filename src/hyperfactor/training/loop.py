@@ -74,7 +74,7 @@ class TrainingSpec(Strict):
     batch: Integer = Field(default=8, ge=1)
     optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: Number = Field(default=1e-3, gt=0.0)
-    matrix_rate: Number = Field(default=1e-2, gt=0.0)
+    matrix_rate: Number = Field(default=1e-2, gt=0.0, le=1e30)
     warmup: Integer = Field(default=50, ge=0)
     final_rate: Number = Field(default=0.02, ge=0.0, le=1.0)
     betas: tuple[Number, Number] = (0.9, 0.95)
