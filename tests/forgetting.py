@@ -14,7 +14,9 @@ from hyperfactor.strict import Open
 @contextmanager
 def forgetting() -> Iterator[None]:
     """After the block, forget the plug-ins that it loaded, with their kinds, experiments and figures."""
-    tables: list[dict] = [plugins._LOADED, EXPERIMENTS, FIGURES, *(section.kinds for section in Open.__subclasses__())]
+    tables: list[dict] = [
+        plugins._LOADED, plugins._READ, EXPERIMENTS, FIGURES, *(section.kinds for section in Open.__subclasses__())
+    ]  # fmt: skip
     before, path, modules = [dict(table) for table in tables], list(sys.path), set(sys.modules)
     try:
         yield

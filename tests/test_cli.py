@@ -463,7 +463,7 @@ def test_a_dry_run_of_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, t
 
 @pytest.mark.parametrize(
     ("key", "value", "most"),
-    [("model.width", 4 * 10**9, "at most 1048576"), ("model.width", 2**63, "at most 1048576"),
+    [("model.width", 4 * 10**9, "at most 65536"), ("model.width", 2**63, "at most 65536"),
      ("training.matrix_rate", 1e39, "at most 1e+30")],
 )  # fmt: skip
 def test_a_number_that_no_machine_holds_is_refused(key: str, value: float, most: str, spec_file: Path, tmp_path: Path):

@@ -1,5 +1,6 @@
 """Files and modules of the user's run once, are reported in one line if they are wrong, and are carried to workers."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -188,6 +189,7 @@ def test_results_of_other_plugins_are_other_results(ring: Path):
     plugins._LOADED["my_ring"] = Plugin("my_ring", str(ring), RING.encode() + b"#")
     assert len({before, after, (source(), question.key())}) == 3
     plugins._LOADED.clear()
+    plugins._READ.clear()
     assert (source(), question.key()) == before
 
 
@@ -277,3 +279,31 @@ def test_the_family_of_the_example_reads_what_it_renders():
     away = (np.array([4, 0.6]) - spec.task.region("hole")) / np.array([1.5, 0.25])
     assert ((away**2).sum(axis=1) <= 1 + 1e-9).all()
     assert len(spec.task.points) + len(spec.task.region("hole")) == len(spec.data.lattice()) == 16 * 9
+
+
+@pytest.mark.parametrize("given", ["lab_a", "lab_b.py", "lab_c"])
+def test_results_depend_on_what_a_plug_in_imports_from_its_folder(given: str, tmp_path: Path):
+    """A package, a file, and a module, which import a module of a package."""
+    name = given.removesuffix(".py")
+    package = name if name == "lab_a" else f"{name}_kinds"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("from . import part\n" if package == name else "")
+    if package != name:
+        (tmp_path / f"{name}.py").write_text(f"import {package}.part\n")
+    code = (
+        "import sys\n"
+        "from hyperfactor import plugins\n"
+        "plugins.load(sys.argv[1])\n"
+        "print(plugins.digest().hex(), len(plugins._READ))\n"
+    )
+    digests = []
+    for content in ("bound = 0.9\n", "bound = 0.8\n", "bound = 0.9\n"):
+        (tmp_path / package / "part.py").write_text(content)
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", code, given], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        digests.append(done.stdout)
+    assert digests[0] == digests[2] != digests[1]
+    assert int(digests[0].split()[1]) == (2 if package == name else 3)  # and nothing of the environment

@@ -52,7 +52,7 @@ def test_a_run_has_one_thread_unless_asked_for_more(run: Run, tmp_path: Path, ti
 
 def test_a_worker_keeps_freed_memory(run: Run, store: Path, set_memory: list, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("distributed.get_worker", lambda: SimpleNamespace(log_event=None))
-    assert sweep._train_one(run.spec.model_dump_json(), str(store), "cpu", None, 0, ()) is None
+    assert sweep._train_one(run.spec.model_dump_json(), str(store), "cpu", None, "", ()) is None
     assert set_memory == KEPT
 
 

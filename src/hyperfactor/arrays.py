@@ -119,7 +119,8 @@ def finite(values: np.ndarray, name: str) -> np.ndarray:
 
 def _plain(array: Any, name: str) -> np.ndarray:
     """Convert arrays, tensors of torch, masked arrays and lists of them to a numpy array."""
-    tensors = (sys.modules["torch"].Tensor,) if "torch" in sys.modules else ()
+    tensor_type = getattr(sys.modules.get("torch"), "Tensor", None)  # None too while another thread imports torch
+    tensors = () if tensor_type is None else (tensor_type,)
     if isinstance(array, tensors):
         tensor = array.detach().cpu()
         tensor = tensor.to_dense() if str(tensor.layout) != "torch.strided" else tensor

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 import typer
 
 from hyperfactor.errors import HyperfactorError, MachineError, RequestError, StoreError, machine_fault
+from hyperfactor.notebook import shown
 from hyperfactor.process import begin_workers, end_workers, is_computing, prepare_command
 
 if TYPE_CHECKING:
@@ -1264,7 +1265,7 @@ class _Column:
     def __init__(self, values: "pl.Series", height: int):
         parts = re.findall(r"[^.]*[.]?", values.name)[:-1]
         self._heading = [""] * (height - len(parts)) + parts
-        self._texts = ["" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in values.to_list()]
+        self._texts = ["" if v is None else shown(v) if isinstance(v, float) else str(v) for v in values.to_list()]
         self._align = str.rjust if values.dtype.is_numeric() else str.ljust
         self.width = max(map(len, [*parts, *self._texts]))
         self.least = max(

@@ -102,7 +102,12 @@ def _mark(x: float, y: float, kind: int, name: str = "mark") -> str:
     return f'<path class="{name}" d="{corners}" transform="translate({x:.1f} {y:.1f})" fill="{INK[kind % 3]}"/>'
 
 
+def shown(value: float) -> str:
+    """A number for a table: three decimals, or three digits if it is below 0.01."""
+    return f"{value:.3g}" if 0 < abs(value) < 0.01 else f"{value:.3f}"
+
+
 def _text(cell: object) -> str:
     if isinstance(cell, float):
-        return f"{cell:.3f}"
+        return shown(cell)
     return "" if cell is None else str(cell)

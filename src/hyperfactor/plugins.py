@@ -7,6 +7,7 @@ workers. They run the same content, even if they cannot reach the files.
 import hashlib
 import re
 import sys
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -40,6 +41,7 @@ class Plugin:
 
 
 _LOADED: dict[str, Plugin] = {}  # by module
+_READ: dict[str, str] = {}  # hashes of the files of the modules that plug-ins imported from their folder or below
 _ONE_AT_A_TIME = RLock()  # for workers that are threads of one process
 
 
@@ -65,7 +67,12 @@ def load(name: str | Path) -> ModuleType:
     """
     given = str(name)
     if not given.endswith(".py") and "/" not in given and "\\" not in given:
-        return _imported(Plugin(given), "FILE.py, or a module that can be imported")
+        with _ONE_AT_A_TIME:
+            before = set(sys.modules)
+            module = _imported(Plugin(given), "FILE.py, or a module that can be imported")
+            if file := getattr(sys.modules[given.partition(".")[0]], "__file__", None):
+                _note([given, *(name for name in sys.modules if name not in before)], Path(file).resolve())
+        return module
     plugin = _in_file(given)
     with _ONE_AT_A_TIME:
         if plugin.module not in _LOADED and (other := _other_of_this_name(plugin)):
@@ -74,10 +81,27 @@ def load(name: str | Path) -> ModuleType:
         if folder not in sys.path:
             sys.path.append(folder)
         module = _imported(plugin)
-        for name in [name for name in sys.modules if name not in before]:
+        new = [name for name in sys.modules if name not in before]
+        for name in new:
             if (beside := _beside(name, folder)) is not None:
                 _LOADED.setdefault(name, beside)
+        _note(new, Path(str(plugin.path)))
     return module
+
+
+def _note(modules: Sequence[str], plugin: Path) -> None:
+    """Keep the hashes of imported modules whose files are in a plug-in's folder or below, as they are now."""
+    folder = plugin.parent
+    installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "purelib", "platlib")}
+    others = {place for place in installed if place == folder or not folder.is_relative_to(place)}
+    for name in modules:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if not isinstance(file, str) or not Path(file).is_absolute() or name in _READ:
+            continue
+        path = Path(file).resolve()
+        below = path.is_relative_to(folder) and not any(path.is_relative_to(place) for place in others)
+        if path.is_file() and (path == plugin or below):
+            _READ[name] = hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def loaded() -> tuple[Plugin, ...]:
@@ -111,14 +135,17 @@ def bring(plugins: Sequence[Plugin]) -> None:
 
 
 def digest() -> bytes:
-    """A hash of the plug-ins' files, independent of their order; empty if there are no plug-ins."""
-    parts = sorted(f"{plugin.module} {hashlib.sha256(_content(plugin)).hexdigest()}" for plugin in loaded())
+    """A hash of the plug-ins' files and of what they import from their folders; empty if there are no plug-ins.
+
+    The order in which they were loaded does not matter.
+    """
+    of_files = {
+        plugin.module: hashlib.sha256(plugin.content).hexdigest()
+        for plugin in loaded()
+        if plugin.content or plugin.module not in _READ
+    }
+    parts = [f"{module} {content}" for module, content in sorted((_READ | of_files).items())]
     return hashlib.sha256("\n".join(parts).encode()).digest() if parts else b""
-
-
-def _content(plugin: Plugin) -> bytes:
-    file = plugin.path or getattr(sys.modules[plugin.module], "__file__", None)
-    return plugin.content or (Path(file).read_bytes() if file else b"")
 
 
 def _in_file(given: str) -> Plugin:

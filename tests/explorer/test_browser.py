@@ -125,7 +125,7 @@ def test_a_drag_in_the_plane_draws_on_the_way_and_stays_where_it_ends(visit: Ope
     page.mouse.down()
     page.mouse.move(0, 0, steps=4)  # past the ends of both scales
     page.mouse.up()
-    page.wait_for_function("document.querySelector('#drawing img').alt.includes('x -3.00, y 18.00')")
+    page.wait_for_function("document.querySelector('#drawing img').alt.includes('x -3.00, y -3.00')")
 
 
 def test_a_finger_drags_the_ring_and_scrolls_the_page_elsewhere(visit: Open, tiny: RunSpec):
@@ -262,6 +262,15 @@ def test_runs_are_filtered_and_compared(visit: Open, shown: Path):
     page.get_by_text("Compare (2)").click()
     page.wait_for_selector("text=Keys of the spec that differ")
     page.wait_for_selector("#losses .scatterlayer .trace >> nth=1")
+    page.go_back()
+    page.get_by_text("Compare (2)").wait_for()  # the picks are in the address
+    page.get_by_role("link", name="state").click()
+    page.wait_for_url(re.compile("sort=state"))
+    assert page.locator("#runs input:checked").count() == 2
+    page.get_by_label("Condition").fill("seed >= 0")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("where=seed"))
+    assert "sort=state" in page.url
 
 
 def test_a_claim_leads_to_its_run_and_to_the_picture_behind_it(visit: Open):

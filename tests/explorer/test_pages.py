@@ -10,12 +10,14 @@ from base64 import b64decode
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 from xml.etree import ElementTree
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from dash import html
@@ -28,7 +30,7 @@ from hyperfactor.experiments.claims import VERDICTS, Bound, Estimate, claim
 from hyperfactor.explorer import claims_page, elements, percolation_page, representation_page, run_page
 from hyperfactor.explorer.app import _page
 from hyperfactor.explorer.collection import GIVEN, Collection
-from hyperfactor.explorer.elements import address, number, picture
+from hyperfactor.explorer.elements import address, number, picture, text
 from hyperfactor.explorer.server import is_loopback, open_server
 from hyperfactor.explorer.shape import POINTS, RING, VALUES, Shape, shape
 from hyperfactor.explorer.work import THREADS, WAITING, Job, Work
@@ -244,8 +246,50 @@ def test_factors_have_names_of_their_own_in_an_address(tmp_path: Path):
     assert found_in(page, "run-of").data.items() >= {"h": "s", "v": "seed", "by": "right"}.items()
 
 
+def test_a_place_with_right_and_wrong_drawings_is_neither(collection: Collection, tiny: RunSpec):
+    """Of two drawings at the same x and y, which differ in a third factor, one is right."""
+    judged = pl.DataFrame({"x": [3.0, 3.0, 4.0, 5.0], "y": 1.0, "right": [True, False, True, False]})
+    run = SimpleNamespace(
+        space=SimpleNamespace(index=("x", "y").index), evaluation=judged,
+        spec=SimpleNamespace(task=SimpleNamespace(points=np.zeros((1, 2)))),
+    )  # fmt: skip
+    shown = {dots.name: (dots.x, dots.text) for dots in run_page._trained_and_judged(run, "x", "y", "right")[1:]}
+    assert shown == {
+        "drawing right": ((4.0,), ("1 of 1 right",)),
+        "some right": ((3.0,), ("1 of 2 right",)),
+        "drawing wrong": ((5.0,), ("0 of 1 right",)),
+    }
+
+
+def test_a_computation_that_failed_by_a_fault_is_started_again():
+    work, tried = Work(), []
+
+    def compute(job: Job) -> int:
+        tried.append(job)
+        if len(tried) == 1:
+            raise AttributeError("partially initialized module")
+        if len(tried) == 2:
+            return 5
+        raise RequestError("number: got 3, needs 5")
+
+    with pytest.raises(AttributeError):
+        work.ask("key", compute).future.result()
+    assert work.ask("key", compute).future.result() == 5
+    assert work.ask("key", compute).future.result() == 5
+    for _ in range(2):  # what is said of a wrong request stays
+        with pytest.raises(RequestError):
+            work.ask("other", compute).future.result()
+    assert len(tried) == 3
+
+
+def test_numbers_below_a_hundredth_can_be_told_apart():
+    assert [text(value) for value in (1e-4, 3e-4, 5e-4, 0.0, 0.25, -0.002)] == [
+        "0.0001", "0.0003", "0.0005", "0.000", "0.250", "-0.002",
+    ]  # fmt: skip
+
+
 def test_a_recorded_drawing_leads_to_its_point(collection: Collection, tiny: RunSpec):
-    grid: Any = run_page._grid(collection.run(tiny.id))
+    grid: Any = run_page._grid(collection.run(tiny.id), {"h": "y"})
     links = [part.href for part in grid.children]
     page = _page(collection, *links[-1].split("?"))
     point = [found_in(page, {"type": "factor", "of": name}).value for name in "xy"]

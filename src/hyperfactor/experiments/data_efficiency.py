@@ -199,7 +199,9 @@ def _claims(runs: Runs, counts: pl.DataFrame) -> list[Claim]:
     points, unless = [], []
     largest = max(int(role.split(" | ")[1]) for role in runs)
     for family in FAMILIES:
-        of_family = by_seed(known.filter(pl.col("family") == family), "size", counts["seed"].unique())
+        of_family = by_seed(
+            known.filter(pl.col("family") == family), "size", counts["seed"].unique(maintain_order=True)
+        )
         points.append([*of_family.values()])
         unless += [
             f"{family}: got the pictures needed for {len(sizes)} values of N with seed {seed}, needs {FEWEST_SIZES} "

@@ -256,7 +256,7 @@ def _of_growth(runs: Runs, counts: pl.DataFrame, clusters: pl.DataFrame) -> list
     roles = [role for role in runs if role.startswith("whole")]
     claims = []
     for of in SETS:
-        of_set = by_seed(known.filter(pl.col("set") == of), "factors", counts["seed"].unique())
+        of_set = by_seed(known.filter(pl.col("set") == of), "factors", counts["seed"].unique(maintain_order=True))
         least = len(FACTORS) - 1
         unless: list[str | None] = [
             *unmet(runs, roles),

@@ -239,6 +239,17 @@ def resampled(
     return Estimate(measured, float(low), float(high), "bootstrap over drawings", span)
 
 
+def _flat(accuracy: pl.DataFrame, k: int) -> list[str]:
+    """List the crossings of the k-th sigma's curves that lie between lambdas too far apart."""
+    return [
+        f"sigma {SIGMAS[k]:g}: seed {seed} reaches {level:g} between lambda {between[0]:g} and {between[1]:g}, "
+        "needs it between nearer ones"
+        for seed in sorted(accuracy["seed"].unique())
+        for level in (QUARTER, 1 - QUARTER)
+        if (between := _bracket(*curves(accuracy, seed)[k][:2], level)) and between[1] > WIDE * between[0]
+    ]
+
+
 def _claims(accuracy: pl.DataFrame) -> list[Claim]:
     seeds = sorted(accuracy["seed"].unique())
     sigmas = sorted(accuracy["sigma"].unique())
@@ -262,15 +273,6 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
     def correlation(curves: list[Curve]) -> float:
         return float(np.corrcoef([onset(*curve) or 1.0 for curve in curves], thresholds)[0, 1])
 
-    def flat(k: int) -> list[str]:
-        return [
-            f"sigma {SIGMAS[k]:g}: seed {seed} reaches {level:g} between lambda {between[0]:g} and {between[1]:g}, "
-            "needs it between nearer ones"
-            for seed in seeds
-            for level in (QUARTER, 1 - QUARTER)
-            if (between := _bracket(*curves(accuracy, seed)[k][:2], level)) and between[1] > WIDE * between[0]
-        ]
-
     first, *_, last = SIGMAS
     return [
         claim("onset.earlier", "6", f"onset of sigma {first:g} less that of sigma {last:g} (lambda)",
@@ -282,7 +284,7 @@ def _claims(accuracy: pl.DataFrame) -> list[Claim]:
             claim(f"onset.sharp.{sigma:g}", "6",
                   f"sigma {sigma:g}: exponent of lambda from a quarter to three quarters right", Bound(">", 1),
                   lambda k=k: measure(lambda curves: steepness(*curves[k])),
-                  unless=unless or flat(k))
+                  unless=unless or _flat(accuracy, k))
             for k, sigma in enumerate(SIGMAS)
         ),
     ]  # fmt: skip

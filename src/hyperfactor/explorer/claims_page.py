@@ -7,7 +7,7 @@ from typing import Any
 from dash import Dash, dcc, html
 
 from hyperfactor.explorer.collection import Collection
-from hyperfactor.explorer.elements import Query, address, message, one_of, reported, table
+from hyperfactor.explorer.elements import Query, address, aria, message, one_of, reported, table
 
 PATH, TITLE = "/claims", "Claims"
 ALL = "all"
@@ -124,5 +124,6 @@ def _figures(collection: Collection, key: str) -> list[Any]:
     for number, caption, svg in collection.figures(key):
         picture = html.Img(src=_vector(svg), alt=f"figure {number}: {caption}")
         words = html.Figcaption(f"Figure {number}. {caption}")
-        found.append(html.Figure([picture, words], className="paper"))
+        drawing = html.Div(picture, className="wide", tabIndex=0, role="region", **aria(label=f"figure {number}"))
+        found.append(html.Figure([drawing, words], className="paper"))
     return found or [html.P("This experiment has no figures.")]

@@ -50,7 +50,7 @@ def register(_app: Dash, _collection: Collection) -> None:
     """Add no callbacks: the page does not change."""
 
 
-_MEASURES = ("region", "n", "right", "all", "valid", "error")
+_MEASURES = ("region", "n", "right", "all", "all_copied", "valid", "error")
 
 
 def _plain(value: Any) -> str:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from hyperfactor.errors import HyperfactorError, RequestError, machine_fault
+from hyperfactor.notebook import shown
 
 Query = Mapping[str, str]  # what follows the question mark of an address
 
@@ -91,9 +92,9 @@ def alignment(column: Iterable[Any]) -> str | None:
 
 
 def text(value: Any) -> Any:
-    """Return a number to three decimals, and anything else as it is."""
+    """Return a number as `notebook.shown` does, and anything else as it is."""
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.3f}"
+        return "" if math.isnan(value) else shown(value)
     return "" if value is None else value if not isinstance(value, bool | int) else str(value)
 
 

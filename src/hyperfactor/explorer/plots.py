@@ -75,6 +75,7 @@ def space(*traces: Any, names: tuple[str, str, str], height: int = 520) -> go.Fi
     found.update_layout(
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
         height=height,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         uirevision="same",

@@ -1,14 +1,16 @@
 """One run: how it learnt, and what it draws at a point that the visitor chooses, beside the truth."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+import polars as pl
 from dash import ALL, ClientsideFunction, Dash, Input, Output, Patch, State, dcc, html, no_update
 from jaxtyping import Float
 
-from hyperfactor.colours import BLUE, GREEN, GREY, VERMILION
+from hyperfactor.colours import BLUE, GREEN, GREY, ORANGE, VERMILION
 from hyperfactor.errors import RequestError
 from hyperfactor.explorer import plots
 from hyperfactor.explorer.collection import GIVEN, Collection, steps_of
@@ -60,7 +62,7 @@ def page(collection: Collection, part: str, query: Query) -> list[Any]:
         html.Section([html.H2("From noise to picture"), html.Div(id="states", className="pictures")]),
         html.Section([html.H2("Training"), plots.graph("learning", learning(run.history))]),
         html.Section([html.H2("Accuracy"), table(_MEASURES, run.accuracy().select(_MEASURES).iter_rows())]),
-        html.Section([html.H2("Recorded drawings"), _grid(run)]),
+        html.Section([html.H2("Recorded drawings"), _grid(run, query)]),
     ]
 
 
@@ -114,7 +116,7 @@ def _scale(factor: Factor, value: float) -> html.Div:
     return scale({"type": "factor", "of": factor.name}, words, factor.low, factor.high, value, step)
 
 
-_MEASURES = ("region", "n", "right", "all", "valid", "error")
+_MEASURES = ("region", "n", "right", "all", "all_copied", "valid", "error")
 
 
 def register(app: Dash, collection: Collection) -> None:
@@ -177,6 +179,8 @@ def _register_plane(app: Dash, collection: Collection) -> None:
     @app.callback(
         Output("plane", "figure", allow_duplicate=True),
         Output("run-of", "data"),
+        Output("h", "value"),
+        Output("v", "value"),
         Input("h", "value"),
         Input("v", "value"),
         Input("by", "value"),
@@ -186,9 +190,11 @@ def _register_plane(app: Dash, collection: Collection) -> None:
     )
     def turned(h: str, v: str, by: str, of: dict[str, Any], values: list[float]):
         space = collection.subject(of["run"]).space
-        if h == v or not {h, v} <= set(space.names) or by not in BY:
-            return no_update, no_update
-        return plane(collection, of["run"], h, v, values, by), {**of, "h": h, "v": v, "by": by}
+        if not {h, v} <= set(space.names) or by not in BY:
+            return no_update, no_update, no_update, no_update
+        if h == v:  # one took the other's factor: they change places
+            h, v = (of["v"], of["h"])
+        return plane(collection, of["run"], h, v, values, by), {**of, "h": h, "v": v, "by": by}, h, v
 
 
 def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[float], by: str = BY[0]) -> go.Figure:
@@ -223,6 +229,8 @@ def plane(collection: Collection, name: str, h: str, v: str, values: Sequence[fl
         hovermode="closest",
         dragmode=False,
     )
+    if re.fullmatch(r"y\d*", v):  # rows are counted from the top of a picture
+        found.update_yaxes(autorange="reversed")
     ranges = [subject.space.factors[k].high - subject.space.factors[k].low for k in (across, along)]
     if max(ranges) <= ALIKE * min(ranges):
         found.update_yaxes(scaleanchor="x", constrain="domain")
@@ -242,9 +250,18 @@ def _trained_and_judged(run: Any, h: str, v: str, by: str) -> list[go.Scatter]:
         dots.update(marker={"color": error.tolist(), "colorscale": plots.ALONG, "cmin": 0, "showscale": True})
         dots.update(text=[f"{value:.3f}" for value in error], hovertemplate="%{x:.3g}, %{y:.3g}: error %{text}")
         return [*found, dots]
-    for right, name, colour, symbol in ((True, "right", GREEN, "circle"), (False, "wrong", VERMILION, "x")):
-        of = judged.filter(judged["right"] == right)
-        found.append(_dots(of[h].to_numpy(), of[v].to_numpy(), f"drawing {name}", colour, symbol, 6))
+    places = judged.group_by(h, v, maintain_order=True).agg(pl.len().alias("n"), pl.col("right").sum().alias("k"))
+    all_right, none_right = pl.col("k") == pl.col("n"), pl.col("k") == 0
+    for condition, name, colour, symbol in (
+        (all_right, "drawing right", GREEN, "circle"),
+        (~all_right & ~none_right, "some right", ORANGE, "diamond"),
+        (none_right, "drawing wrong", VERMILION, "x"),
+    ):
+        of = places.filter(condition)
+        if len(of) or name != "some right":
+            dots = _dots(of[h].to_numpy(), of[v].to_numpy(), name, colour, symbol, 6)
+            told = [f"{k} of {n} right" for k, n in of.select("k", "n").iter_rows()]
+            found.append(dots.update(text=told, hovertemplate="%{x:.3g}, %{y:.3g}: %{text}"))
     return found
 
 
@@ -263,7 +280,8 @@ def learning(history: Any) -> go.Figure:
             named[f"right, {column.removesuffix('.right')}"] = (known["step"], known[column])
     found = plots.lines(named, x="training step", y="loss", height=340)
     found.update_traces(yaxis="y2", selector=lambda trace: trace.name != "loss")
-    found.update_traces(mode="lines", selector={"name": "loss"})
+    if len(history) > 1:
+        found.update_traces(mode="lines", selector={"name": "loss"})
     found.update_layout(
         yaxis={"type": "log", "title": "loss"},
         yaxis2={
@@ -373,8 +391,8 @@ def _steps(steps: Sequence[int], step: int) -> html.Div:
     return html.Div(moved, hidden=len(steps) == 1)
 
 
-def _grid(run: Any) -> html.Div:
-    """Return some recorded drawings with their verdicts. A click on one draws at the same point."""
+def _grid(run: Any, query: Query) -> html.Div:
+    """Return some recorded drawings with their verdicts. A click on one draws at the same point, in the same view."""
     points, images = run.pictures
     chosen = np.linspace(0, len(points) - 1, min(len(points), GRID * GRID)).astype(int)
     right = run.assess(images[chosen], points[chosen]).right
@@ -383,7 +401,8 @@ def _grid(run: Any) -> html.Div:
         at = dict(zip(run.space.names, points[k], strict=True))
         verdict = "right" if good else "wrong"
         drawn = picture(images[k], f"{verdict} drawing at {', '.join(f'{v:g}' for v in points[k])}", verdict)
-        here = address(f"/run/{run.id}", **{FACTOR + name: f"{value:.6g}" for name, value in at.items()})
+        values = {FACTOR + name: f"{value:.6g}" for name, value in at.items()}
+        here = address(f"/run/{run.id}", **{**query, **values})
         shown.append(dcc.Link(drawn, href=here))
     return html.Div(shown, className="pictures grid", id="recorded")
 

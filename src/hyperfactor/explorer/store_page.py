@@ -1,5 +1,6 @@
 """All runs of the store: filter, sort, and choose some to compare."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,7 +16,7 @@ ROWS = 50  # runs of a page
 
 
 def page(collection: Collection, _part: str, query: Query) -> list[Any]:
-    """Return the page. Its state: where, columns, sort ("-" first for a falling order), page."""
+    """Return the page. Its state: where, columns, sort ("-" first for a falling order), page, and the picked runs."""
     given = [html.P(["Your subject: ", dcc.Link(repr(collection.given), href=f"/representation/{GIVEN}")])]
     where, columns = query.get("where", ""), query.get("columns", "")
     found = reported(_table)(collection, query)
@@ -40,7 +41,7 @@ def page(collection: Collection, _part: str, query: Query) -> list[Any]:
                         ),
                     ]
                 ),
-                html.Span(dcc.Link("Compare", href="/compare", id="compare"), className="button"),
+                html.Span(_compare(query), className="button"),
             ],
             className="row",
         ),
@@ -62,17 +63,32 @@ def register(app: Dash, _collection: Collection) -> None:
         now = dict(parse_qsl((search or "").removeprefix("?")))
         if (where or "", columns or "") == (now.get("where", ""), now.get("columns", "")):
             return no_update  # Dash calls this when the page has just been shown
-        return address("", where=where, columns=columns) or "?"
+        return address("", **{**now, "where": where, "columns": columns, "page": None}) or "?"
 
     @app.callback(
-        Output("compare", "href"),
-        Output("compare", "children"),
+        Output("url", "search", allow_duplicate=True),
         Input({"type": "pick", "of": ALL}, "value"),
         State({"type": "pick", "of": ALL}, "id"),
+        State("url", "search"),
+        prevent_initial_call=True,
     )
-    def picked(values: list[list[str] | None], ids: list[dict[str, str]]) -> tuple[str, str]:
-        runs = [id["of"] for value, id in zip(values, ids, strict=True) if value]
-        return address("/compare", runs=",".join(runs)), f"Compare ({len(runs)})"
+    def picked(values: list[list[str] | None], ids: list[dict[str, str]], search: str | None) -> Any:
+        now = dict(parse_qsl((search or "").removeprefix("?")))
+        before, here = _picked(now), {id["of"]: bool(value) for value, id in zip(values, ids, strict=True)}
+        runs = [run for run in before if here.get(run, True)]  # those of other pages stay
+        runs += [run for run, chosen in here.items() if chosen and run not in runs]
+        if runs == before:
+            return no_update  # Dash calls this when the page has just been shown
+        return address("", **{**now, "picked": ",".join(runs)}) or "?"
+
+
+def _picked(query: Query) -> list[str]:
+    return [run for run in query.get("picked", "").split(",") if run]
+
+
+def _compare(query: Query) -> dcc.Link:
+    runs = _picked(query)
+    return dcc.Link(f"Compare ({len(runs)})", href=address("/compare", runs=",".join(runs)), id="compare")
 
 
 def _table(collection: Collection, query: Query) -> html.Div:
@@ -93,7 +109,7 @@ def _table(collection: Collection, query: Query) -> html.Div:
     rows = found[(at - 1) * ROWS : at * ROWS]
     aligned = {name: alignment(rows[name]) for name in shown}
     head = html.Tr([html.Th("pick", scope="col"), *(_heading(name, sort, query, aligned[name]) for name in shown)])
-    body = [html.Tr(_cells(row, aligned)) for row in rows.iter_rows(named=True)]
+    body = [html.Tr(_cells(row, aligned, _picked(query))) for row in rows.iter_rows(named=True)]
     count = f"{len(found)} run{'s' * (len(found) != 1)}"
     whole = html.Table([html.Caption(count), html.Thead(head), html.Tbody(body)], id="runs")
     return html.Div(
@@ -114,10 +130,12 @@ def _heading(name: str, sort: str, query: Query, way: str | None) -> html.Th:
     return html.Th(link, scope="col", className=way, **aria(sort=order))
 
 
-def _cells(row: dict[str, Any], aligned: dict[str, str | None]) -> list[html.Td]:
+def _cells(row: dict[str, Any], aligned: dict[str, str | None], picked: Sequence[str]) -> list[html.Td]:
     run = row["id"]
     pick = dcc.Checklist(
-        [{"label": html.Span(f"pick {run}", className="unseen"), "value": run}], [], id={"type": "pick", "of": run}
+        [{"label": html.Span(f"pick {run}", className="unseen"), "value": run}],
+        [run] * (run in picked),
+        id={"type": "pick", "of": run},
     )
     rest = [html.Td(text(value), className=aligned[name]) for name, value in row.items() if name != "id"]
     return [html.Td(pick, **named(f"pick {run}")), html.Td(dcc.Link(run, href=f"/run/{run}")), *rest]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
-from hyperfactor.errors import BusyError
+from hyperfactor.errors import BusyError, HyperfactorError
 
 THREADS = 2  # computations at a time
 KEPT = 32  # computations that are kept
@@ -49,7 +49,7 @@ class Work:
         self._lock = threading.Lock()
 
     def ask(self, key: object, compute: Callable[[Job], Any]) -> Job:
-        """Return the computation of a key, which is started if it is not there or was stopped.
+        """Return the computation of a key, which is started if it is not there, was stopped, or failed by a fault.
 
         Parameters
         ----------
@@ -83,4 +83,8 @@ class Work:
 
 
 def _stopped(job: Job) -> bool:
-    return job.future.cancelled() or (job.future.done() and isinstance(job.future.exception(), CancelledError))
+    """Whether a computation has ended without an answer. An error that says what is wrong is one."""
+    if not job.future.done() or job.future.cancelled():
+        return job.future.cancelled()
+    error = job.future.exception()
+    return error is not None and not isinstance(error, HyperfactorError)

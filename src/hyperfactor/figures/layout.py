@@ -51,7 +51,7 @@ def figure(found: Layout, title: str) -> Figure:
 def _coordinates(axes: Axes, found: Layout) -> None:
     at = np.asarray(found.coordinates)
     if axes.name == "3d":
-        return cloud(axes, at.reshape(*found.sizes, 3), "")
+        return cloud(axes, at.reshape(*found.sizes, 3), f"coloured by {style.plain(found.names[0])}")
     axes.plot(at[:, 0], at[:, min(1, at.shape[1] - 1)], ".", color=BLUE, markersize=2)
     axes.set(xlabel="PC 1", ylabel="PC 2")
 
@@ -77,6 +77,7 @@ def _diagram(axes: Axes, found: Layout) -> None:
     untold = "\n?: cannot be told" if "?" in two + three else ""
     scaled = [diagram / topology[2].radius for diagram in topology[2].diagrams]
     diagrams(axes, scaled, f"Betti ({two}){other}{untold}")
+    axes.legend(loc="lower right", fontsize=6, handletextpad=0.2)
 
 
 def _within(axes: Axes, found: Layout) -> None:

@@ -181,7 +181,8 @@ def diagrams(axes: Axes, by_dim: list[np.ndarray], title: str) -> None:
     top = 1.1 * max(float(d[np.isfinite(d)].max(initial=0)) for d in by_dim) or 1.0
     for dim, diagram in enumerate(by_dim):
         deaths = np.where(np.isfinite(diagram[:, 1]), diagram[:, 1], top)
-        axes.plot(diagram[:, 0], deaths, "o", color=HOMOLOGY.get(dim, GREEN), markersize=2.2, markeredgewidth=0)
+        colour = HOMOLOGY.get(dim, GREEN)
+        axes.plot(diagram[:, 0], deaths, "o", color=colour, markersize=2.2, markeredgewidth=0, label=f"H{dim}")
     axes.axline((0, 0), slope=1, color=BLACK, linewidth=0.5)
     axes.axhline(top, color=GREY, linewidth=0.5, linestyle=(0, (4, 2)))
     axes.set(xlim=(-0.05 * top, top), ylim=(-0.05 * top, 1.05 * top), xlabel="birth (radii)", ylabel="death (radii)")

@@ -12,7 +12,7 @@ from hyperfactor.generators.paths import DiffusionSpec, SamplingSpec
 from hyperfactor.strict import Open
 
 Shape = tuple[int, int, int]  # channels, rows and columns of a picture
-WIDEST = 2**20  # largest width of a network; no memory holds a wider one
+WIDEST = 2**16  # largest width of a network
 
 
 class Generator(nn.Module):

@@ -47,7 +47,7 @@ def methods(results: Sequence[Result]) -> Methods:
         fills = {result.experiment: _fills(sentence, result.runs) for result in results}
         of_one = Counter(next(iter(of_result)) for of_result in fills.values() if len(of_result) == 1)
         usual, times = of_one.most_common(1)[0] if of_one else ("", 0)
-        if 2 * times >= len(results):
+        if 2 * times > len(results):
             shared.append((sentence.topic, sentence.text.format(usual)))
             fills = {name: of_result for name, of_result in fills.items() if list(of_result) != [usual]}
         for name, of_result in fills.items():
@@ -261,9 +261,13 @@ def seeds(results: Sequence[Result]) -> Iterator[str]:
     """Yield a sentence on the seeds of each result, or one for all if they are the same."""
     of_result = {result.experiment: ", ".join(map(str, result.seeds)) for result in results}
     if len(set(of_result.values())) == 1:
-        yield f"Each model is trained with the seeds {next(iter(of_result.values()))}."
+        yield f"Each model is trained with {_numbered(next(iter(of_result.values())))}."
     else:
-        yield from (f"The models of {name} are trained with the seeds {listed}." for name, listed in of_result.items())
+        yield from (f"The models of {name} are trained with {_numbered(listed)}." for name, listed in of_result.items())
+
+
+def _numbered(seeds: str) -> str:
+    return f"the seeds {seeds}" if "," in seeds else f"seed {seeds}"
 
 
 def sources(results: Sequence[Result]) -> Iterator[str]:

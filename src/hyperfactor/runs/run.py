@@ -319,7 +319,7 @@ class Run(Record):
         return cls(opened, opened.resolve(prefix), device)
 
     def _repr_html_(self) -> str:
-        spec, accuracy = self.spec, self.accuracy().select("region", "n", "right", "all", "valid")
+        spec, accuracy = self.spec, self.accuracy().select("region", "n", "right", "all", "all_copied", "valid")
         family, steps = getattr(spec.data.picture, "family", "pictures"), spec.training.steps
         return notebook.table(f"run {self.id}: {family}, {steps} steps", accuracy.columns, accuracy.iter_rows())
 

@@ -1,6 +1,7 @@
 """The runs of a store as a table, with a row for each run and a column for each key."""
 
 import csv
+import difflib
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ COLUMNS = (
 )  # fmt: skip
 RECORDED = {*COLUMNS, "trained_points", "MB", "finished"}  # known in a store whose runs have none of them yet
 _NOT_SHOWN = ("artifacts", "checksum", "schema", "spec")
+FEW = 8  # columns that a message names
 _WORD = re.compile(r"'[^']*'|\"(?:[^\"]|\"\")*\"|[A-Za-z_][\w.]*")  # text, a quoted name, or a name in a condition
 
 
@@ -56,7 +58,7 @@ def table(entries: Iterable[Entry], columns: Sequence[str] | None = None, where:
         if "*" in wanted:
             wanted = ["id", "state", *sorted(known - {"id", "state"})]
         if documents and (unknown := [name for name in wanted if name not in known | RECORDED]):
-            raise RequestError(f"columns: got {unknown[0]!r}, needs one of {', '.join(sorted(known))}")
+            raise RequestError(f"columns: got {unknown[0]!r}, needs {_like(unknown[0], sorted(known))}")
         needed = dict.fromkeys([*wanted, *(name for name in _names(where or "") if name in known)])
     rows = [[_value(document, name) for name in needed] for document in documents]
     frame = _frame(rows, list(needed))
@@ -64,6 +66,14 @@ def table(entries: Iterable[Entry], columns: Sequence[str] | None = None, where:
         return frame.select(wanted)
     compared = zip(*(_comparable(column) for column in zip(*rows, strict=True)), strict=True)
     return frame.filter(_met(_frame(list(compared), list(needed)), where)).select(wanted)
+
+
+def _like(name: str, known: Sequence[str]) -> str:
+    """Name the columns that a name may stand for, or some of all; a run has hundreds."""
+    near = [one for one in known if name in one] or difflib.get_close_matches(name, known, FEW)
+    some = near[:FEW] or list(known[:FEW])
+    others = len(known) - len(some)
+    return f"one of {', '.join(some)}" + (f", or one of {others} more; '*' shows all" if others else "")
 
 
 def _frame(rows: Sequence[Sequence[Any]], names: list[str]) -> pl.DataFrame:
