@@ -54,10 +54,10 @@ docs: .venv/.dev  ## hyperfactor-docs/index.html: the documentation; fails for a
 	$(BIN)/python -m sphinx -j auto --fail-on-warning --keep-going docs hyperfactor-docs
 
 REPORT := hyperfactor-report
-EVERY := torus hyperfactorization composition data_efficiency percolation_onset interpolation exterior ancestral many_factors percolation_families emergence
+EVERY := torus hyperfactorization composition data_efficiency percolation_onset interpolation exterior ancestral many_factors richer_pictures percolation_families emergence
 results: .venv/.ready  ## docs/results.md and the committed figures: all experiments but architectures and recipes, three seeds (more than five hours on two cores)
 	$(BIN)/hyperfactor reproduce $(EVERY) --seeds 3 --out $(REPORT)
-	cd $(REPORT)/figures && cp ../results.md ancestral-figure-ancestral.svg composition-figure-4.svg hyperfactorization-figure-noise.svg many_factors-figure-many_factors.svg percolation_families-figure-percolation_families.svg $(CURDIR)/docs/
+	cd $(REPORT)/figures && cp ../results.md ancestral-figure-ancestral.svg composition-figure-4.svg hyperfactorization-figure-noise.svg many_factors-figure-many_factors.svg percolation_families-figure-percolation_families.svg richer_pictures-figure-richer_pictures.svg $(CURDIR)/docs/
 
 architectures: .venv/.ready  ## the figure of docs/architectures.md: every kind of model, three seeds (four hours on two cores)
 	$(BIN)/hyperfactor reproduce architectures --seeds 3 --out $(REPORT)

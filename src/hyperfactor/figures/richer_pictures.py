@@ -60,7 +60,7 @@ def _held_out(axes: Axes, table: pl.DataFrame) -> None:
             axes.plot(x, rows["copied"].mean(), "x", color=GREY, markersize=4)  # pyright: ignore
     axes.set_xticks(np.arange(len(sets)), sets, fontsize=6)
     axes.set(ylabel="held out: right in all factors", ylim=(-0.03, 1.05))
-    axes.legend(loc="upper right", fontsize=5.5)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(KINDS), fontsize=6)
 
 
 def _variance(axes: Axes, table: pl.DataFrame) -> None:
