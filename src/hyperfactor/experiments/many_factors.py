@@ -289,7 +289,7 @@ def _of_percolation(known: pl.DataFrame, clusters: pl.DataFrame, unless: list[st
     means = (
         known.filter((pl.col("set") == SETS[0]) & pl.col("factors").is_in(list(predicted)))
         .group_by("factors", maintain_order=True)
-        .agg(pl.col("needed").log().mean().exp())
+        .agg(pl.col("needed").cast(pl.Float64).log().mean().exp())
     )
     at = np.array([predicted[count] for count in means["factors"]])
     if len(at) < len(FACTORS) - 1 or len(set(at)) < 2:
