@@ -504,3 +504,22 @@ def test_workers_of_this_machine_get_the_longest_run_that_is_left_when_they_are_
     here.tasks.clear()
     here._want([])
     assert (submitted, here.waiting) == (["9", "4", "7", "2"], [])
+
+
+def test_the_cost_of_a_run_that_waits_is_computed_once(tiny: RunSpec, monkeypatch: pytest.MonkeyPatch):
+    """What a sweep does at the end of a run does not grow with the number of runs that wait."""
+    specs = {spec.id: spec for spec in (spec_of(tiny, 0, steps=steps) for steps in (5, 3, 9, 7))}
+    asked, submitted = [], []
+    monkeypatch.setattr(sweep_module, "effort", lambda spec: asked.append(spec.id) or spec.training.steps)
+    one = sweep_module._Sweep.__new__(sweep_module._Sweep)
+    one.wanted, one.efforts, one.waiting, one.tasks, one.most = SimpleNamespace(specs=specs), {}, [], {}, 0
+    monkeypatch.setattr(one, "_submit", submitted.append)
+    one._want(list(specs)[:3])
+    one._want(list(specs)[3:])
+    for _ in range(100):
+        one._want([])
+    assert sorted(asked) == sorted(specs)
+    monkeypatch.setattr(one, "_submit", lambda run: submitted.append(run) or one.tasks.update({run: run}))
+    one.most = 3
+    one._want([])
+    assert [specs[run].training.steps for run in submitted] == [9, 7, 5]  # the longest first
