@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,14 @@ def test_another_schema_is_recognised_and_not_touched(copied: Store, tiny: RunSp
     assert [repair(copied, problem) for problem in problems] == ["left alone"] * len(problems)
     assert copied.entry(tiny.id).state == "other schema"
     assert json.loads(copied.files.read(f"{tiny.id}/{MANIFEST}"))["schema"] == 1
+
+
+def test_a_problem_that_another_process_has_repaired_is_gone(tiny: RunSpec, run: Run, store: Path, tmp_path: Path):
+    """Two processes see the same damage. The first sets the run aside, and it is trained again."""
+    shutil.copytree(store / run.id, tmp_path / run.id)
+    (tmp_path / run.id / "history.parquet").write_bytes(b"")
+    seen = list(verify(Store(tmp_path)))
+    assert [repair(Store(tmp_path), problem) for problem in seen][0].startswith("set aside")
+    shutil.copytree(store / run.id, tmp_path / run.id)
+    assert {repair(Store(tmp_path), problem) for problem in seen} == {"gone"}
+    assert list(verify(Store(tmp_path))) == []

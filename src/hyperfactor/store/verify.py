@@ -202,6 +202,8 @@ def repair(store: Store, problem: Problem) -> str:
             return _repair_lease(store, problem.file)
         if problem.run == results.FOLDER:
             return _delete(store, f"{results.FOLDER}/{problem.file}")
+        if store.files.children(problem.run) and problem not in list(_run(store, problem.run, lambda *_: None)):
+            return "gone"  # another process has repaired the run, and may have trained it again
         with store.lease(problem.run, wait=False):
             return _repair_run(store, problem)
     except BusyError:
