@@ -171,7 +171,7 @@ def test_a_problem_that_another_process_has_repaired_is_gone(tiny: RunSpec, run:
     shutil.copytree(store / run.id, tmp_path / run.id)
     (tmp_path / run.id / "history.parquet").write_bytes(b"")
     seen = list(verify(Store(tmp_path)))
-    assert [repair(Store(tmp_path), problem) for problem in seen][0].startswith("set aside")
+    assert repair(Store(tmp_path), seen[0]).startswith("set aside")
     shutil.copytree(store / run.id, tmp_path / run.id)
     assert {repair(Store(tmp_path), problem) for problem in seen} == {"gone"}
     assert list(verify(Store(tmp_path))) == []
