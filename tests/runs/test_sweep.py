@@ -491,7 +491,7 @@ def test_workers_of_this_machine_get_the_longest_run_that_is_left_when_they_are_
     specs = {str(steps): spec_of(tiny, 0, steps=steps) for steps in (2, 9, 4, 7)}
     here = sweep_module._Sweep.__new__(sweep_module._Sweep)
     submitted: list[str] = []
-    here.most, here.waiting, here.tasks = 2, [], {}
+    here.most, here.waiting, here.tasks, here.efforts = 2, [], {}, {}
     here.wanted = SimpleNamespace(specs=specs)
     here._submit = lambda run: here.tasks.update({run: run}) or submitted.append(run)
     here._want(["2", "9", "4"])
