@@ -9,6 +9,7 @@ import threading
 import tty
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import cast
 from unittest import mock
@@ -45,6 +46,7 @@ def hyperfactor(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[st
 @contextmanager
 def terminal(columns: int = 80, **environment: str) -> Iterator[list[str]]:
     """Let both streams of this process be a terminal. Afterwards the list has what was written, as one text."""
+    resource_tracker.ensure_running()  # started by the command it would keep the terminal open, which never ended
     plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "LINES")}
     shown: list[str] = []
     screen, program = pty.openpty()
