@@ -65,19 +65,19 @@ def run(source: Path, command: Sequence[str]) -> tuple[float, float]:
     """Run `hyperfactor` with the given sources in an empty folder; return seconds and MB. SystemExit if it fails."""
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as said:
         began, peak = time.perf_counter(), 0.0
-        process = subprocess.Popen(
+        child = subprocess.Popen(
             [sys.executable, "-c", ENTRY, *command], cwd=folder, env={**os.environ, "PYTHONPATH": str(source)},
             stdout=subprocess.DEVNULL, stderr=said,
         )  # fmt: skip
-        watched = psutil.Process(process.pid)
-        while process.poll() is None:
+        watched = psutil.Process(child.pid)
+        while child.poll() is None:
             peak = max(peak, memory(watched))
             with suppress(subprocess.TimeoutExpired):
-                process.wait(EVERY)
+                child.wait(EVERY)
         spent = time.perf_counter() - began
         said.seek(0)
-        if process.returncode:
-            sys.exit(f"hyperfactor {shlex.join(command)}: status {process.returncode}, {said.read().strip()[-500:]}")
+        if child.returncode:
+            sys.exit(f"hyperfactor {shlex.join(command)}: status {child.returncode}, {said.read().strip()[-500:]}")
     return spent, peak
 
 

@@ -11,8 +11,8 @@ wrong where a held-out picture differs from it in any factor.
     extrapolation    upper values of the factors with ends held out
     interpolation    values in between held out, of every factor that is no category
 
-About a share HELD_OUT of all combinations is held out (see `factors.split`). Every value of a factor is trained on in
-the first four sets, and some is not in the last two.
+About a share HELD_OUT of all combinations is held out (see `factors.split`). The first four sets contain every value of
+each factor; the last two leave some values out.
 """
 
 from collections.abc import Mapping, Sequence
